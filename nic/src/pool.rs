@@ -1,0 +1,176 @@
+//! A fixed set of equal slots of memory that devices can reach.
+//!
+//! Invariant: a slot is free exactly when its count is zero, and then its bit in the free map is set. Whoever clears
+//! the bit owns the slot alone; the last drop sets it again. No lock is taken, so a slot may be dropped on any core.
+
+use core::ptr::NonNull;
+
+use crate::chunk::ChunkMut;
+use crate::sync::{Ordering, Word, fence};
+
+/// Slots of one size over memory that is handed in. See [`Pool::take`].
+#[derive(Debug)]
+pub struct Pool {
+    bytes: NonNull<u8>,
+    slots: u32,
+    slot_shift: u32,
+    counts: &'static [Word],
+    /// One bit a slot, set when the slot is free.
+    free: &'static [Word],
+    /// The word of `free` where a slot was last taken or dropped: warm, and probably not empty.
+    hint: Word,
+}
+
+// SAFETY: the memory behind `bytes` is only reached through `ChunkMut` (one per slot region, by the free map) and
+// `Chunk` (read-only), whose own bounds hold; everything else is atomic.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+/// Why a pool could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolError {
+    /// The slot size is not a power of two of at least 64 bytes.
+    SlotSize,
+    /// The memory holds no slot, or more than 2^24 of them.
+    Slots,
+    /// `words` is shorter than [`Pool::words`] asks.
+    Words,
+}
+
+impl Pool {
+    /// How many words of bookkeeping `slots` slots need: a count each, and a bit each.
+    #[must_use]
+    pub const fn words(slots: usize) -> usize {
+        slots + slots.div_ceil(32)
+    }
+
+    /// A pool of `bytes.len() / slot_size` slots. `words` holds the counts and the free map.
+    ///
+    /// # Errors
+    /// See [`PoolError`].
+    pub fn new(bytes: &'static mut [u8], slot_size: usize, words: &'static mut [Word]) -> Result<Self, PoolError> {
+        if !slot_size.is_power_of_two() || slot_size < 64 {
+            return Err(PoolError::SlotSize);
+        }
+        let slots = bytes.len() / slot_size;
+        if slots == 0 || slots > 1 << 24 {
+            return Err(PoolError::Slots);
+        }
+        if words.len() < Self::words(slots) {
+            return Err(PoolError::Words);
+        }
+        let (counts, free) = words.split_at_mut(slots);
+        for count in counts.iter_mut() {
+            *count = Word::new(0);
+        }
+        for (index, word) in free.iter_mut().enumerate() {
+            let left = slots.saturating_sub(index * 32);
+            *word = Word::new(if left >= 32 { u32::MAX } else { (1 << left) - 1 });
+        }
+        let free = &free[..slots.div_ceil(32)];
+        Ok(Self {
+            bytes: NonNull::from(bytes).cast(),
+            slots: slots as u32,
+            slot_shift: slot_size.trailing_zeros(),
+            counts,
+            free,
+            hint: Word::new(0),
+        })
+    }
+
+    /// A pool on the heap that is never given back: `slots` slots of `slot_size` bytes, aligned to a page.
+    ///
+    /// # Errors
+    /// See [`PoolError`].
+    #[cfg(feature = "alloc")]
+    pub fn leaked(slots: usize, slot_size: usize) -> Result<&'static Self, PoolError> {
+        use alloc::boxed::Box;
+        let len = slots.checked_mul(slot_size).ok_or(PoolError::Slots)?;
+        // A page more than asked, so that the first slot can start on a page.
+        let bytes: &'static mut [u8] = Box::leak(alloc::vec![0u8; len + 4096].into_boxed_slice());
+        let skip = bytes.as_ptr().align_offset(4096);
+        let words: Box<[Word]> = (0..Self::words(slots)).map(|_| Word::new(0)).collect();
+        let pool = Self::new(&mut bytes[skip..][..len], slot_size, Box::leak(words))?;
+        Ok(Box::leak(Box::new(pool)))
+    }
+
+    /// Takes a free slot, or `None` when every slot is held.
+    #[must_use]
+    pub fn take(&'static self) -> Option<ChunkMut> {
+        let words = self.free.len() as u32;
+        let hint = self.hint.load(Ordering::Relaxed);
+        for step in 0..words {
+            let at = if hint + step < words { hint + step } else { hint + step - words };
+            let word = &self.free[at as usize];
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits & bits.wrapping_neg();
+                // Acquire: everything the last holder did with the slot happened before.
+                bits = word.fetch_and(!bit, Ordering::Acquire);
+                if bits & bit != 0 {
+                    self.hint.store(at, Ordering::Relaxed);
+                    let slot = at * 32 + bit.trailing_zeros();
+                    self.counts[slot as usize].store(1, Ordering::Relaxed);
+                    return Some(ChunkMut::of_slot(self, slot));
+                }
+            }
+        }
+        None
+    }
+
+    /// Bytes in a slot.
+    #[must_use]
+    pub const fn slot_size(&self) -> usize {
+        1 << self.slot_shift
+    }
+
+    /// Slots in all.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.slots as usize
+    }
+
+    /// Slots that are free now; counted word by word, for statistics and tests.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.free.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()
+    }
+
+    /// The memory behind the slots, for a driver that registers it with a device.
+    #[must_use]
+    pub fn memory(&self) -> (NonNull<u8>, usize) {
+        (self.bytes, self.slots() << self.slot_shift)
+    }
+
+    /// Where slot `slot` begins.
+    pub(crate) fn slot_start(&self, slot: u32) -> NonNull<u8> {
+        debug_assert!(slot < self.slots);
+        // SAFETY: `slot` is below `slots`, so the offset lies inside the memory that `over` was given.
+        unsafe { self.bytes.add((slot as usize) << self.slot_shift) }
+    }
+
+    /// The slot that the byte at `pointer` lies in.
+    pub(crate) fn slot_of(&self, pointer: NonNull<u8>) -> u32 {
+        ((pointer.addr().get() - self.bytes.addr().get()) >> self.slot_shift) as u32
+    }
+
+    /// One more holder of `slot`.
+    pub(crate) fn hold(&self, slot: u32) {
+        // Relaxed is enough: whoever clones already holds it.
+        let before = self.counts[slot as usize].fetch_add(1, Ordering::Relaxed);
+        assert!(before < u32::MAX / 2, "a slot is held by more views than there can be");
+    }
+
+    /// One holder less; the last one frees the slot.
+    pub(crate) fn let_go(&self, slot: u32) {
+        // Release: what this holder did comes before the slot's next life.
+        if self.counts[slot as usize].fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        fence(Ordering::Acquire);
+        let word = slot / 32;
+        self.free[word as usize].fetch_or(1 << (slot % 32), Ordering::Release);
+        self.hint.store(word, Ordering::Relaxed);
+    }
+}
