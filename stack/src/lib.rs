@@ -7,6 +7,7 @@ extern crate alloc;
 mod drops;
 mod slab;
 pub mod time;
+pub mod wire;
 
 pub use drops::{Drops, Reason};
 pub use slab::Slot;
