@@ -1,2 +1,47 @@
-//! Skeleton.
-fn main() {}
+//! `cargo xtask …`: the project's commands.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::failure::Failure;
+use xtask::{bench, fuzz, run, test};
+
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "Lendwire's commands: boot the unikernel, run the tests, fuzz, measure",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the unikernel, boots it under QEMU and shows where it answers
+    Run(run::Arguments),
+    /// Runs every test, those that boot the unikernel included
+    Test(test::Arguments),
+    /// Fuzzes one target, or each in turn
+    Fuzz(fuzz::Arguments),
+    /// Runs the benchmarks
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome: Result<(), Failure> = match CommandLine::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
