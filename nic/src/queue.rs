@@ -139,6 +139,19 @@ impl<'s> Cells<'s> {
         Ok(cell)
     }
 
+    /// Moves all chunks of `from` behind those of `to`, by relinking two cells.
+    pub fn append(&mut self, to: &mut Queue, from: &mut Queue) {
+        let from = core::mem::take(from);
+        let Some(first) = from.first() else { return };
+        match to.last() {
+            Some(last) => self.cells[last as usize].next = first,
+            None => to.head = first,
+        }
+        to.tail = from.tail;
+        to.bytes += from.bytes;
+        to.cells += from.cells;
+    }
+
     /// Takes the first chunk of `queue`.
     pub fn pop_front(&mut self, queue: &mut Queue) -> Option<Chunk> {
         let first = queue.first()?;
