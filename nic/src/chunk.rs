@@ -219,6 +219,18 @@ impl Chunk {
         self.sum = Some(sum);
     }
 
+    /// A second view of which no sum is known, stored or kept: what arrives when a simulated wire lends a sender's bytes
+    /// to a receiver.
+    #[must_use]
+    pub fn unsummed(&self) -> Self {
+        let mut view = self.clone();
+        view.sum = None;
+        if let Home::Content(_) = view.home {
+            view.home = Home::Static;
+        }
+        view
+    }
+
     fn offset_in(&self, content: &Content) -> usize {
         self.pointer.addr().get() - content.bytes().as_ptr().addr()
     }
