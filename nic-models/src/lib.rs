@@ -1,2 +1,16 @@
-//! Skeleton.
-#![no_std]
+//! Network drivers behind `lendwire-nic`'s `Nic` trait, the links a host has, and software models of the devices.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`platform`] | what a driver asks of its kernel |
+//! | [`loopback`] | two ends joined in memory: nothing is copied |
+//! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
+//!
+//! No driver here copies payload, parses a frame, or trusts a device.
+#![cfg_attr(not(feature = "host"), no_std)]
+
+#[cfg(feature = "host")]
+pub mod impaired;
+pub mod loopback;
+pub mod platform;
+mod sendable;

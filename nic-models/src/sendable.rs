@@ -1,0 +1,39 @@
+//! The rules every driver has in common for a packet: can it ever be sent, and how is its checksum completed in software.
+
+use lendwire_nic::{Checksum, NicInfo, Offloads, Sum, TxPacket};
+
+/// An Ethernet header and one 802.1Q tag.
+const LINK_HEADER: usize = 18;
+
+/// Whether a device as `info` describes it can send `packet` at all.
+pub(crate) fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
+    let offload = &packet.offload;
+    let has = |wanted| info.offloads.contains(wanted);
+    let checksum = match offload.checksum {
+        Checksum::Done => true,
+        // A device given an offset outside the frame would write there.
+        Checksum::Fill { start, offset } => {
+            has(Offloads::TX_CHECKSUM) && usize::from(start) + usize::from(offset) + 2 <= packet.header().len()
+        }
+    };
+    let segmentation = match offload.segmentation {
+        None => packet.len() <= usize::from(info.mtu) + LINK_HEADER,
+        Some(cut) if cut.ipv6 => has(Offloads::TX_SEGMENT_V6),
+        Some(_) => has(Offloads::TX_SEGMENT_V4),
+    };
+    let vlan = offload.vlan.is_none() || has(Offloads::VLAN_INSERT);
+    checksum && segmentation && vlan && packet.payload().parts().count() <= usize::from(info.max_parts)
+}
+
+/// Does what [`Checksum::Fill`] leaves to a device: `front` is a copy of the packet's headers.
+pub(crate) fn complete_checksum(front: &mut [u8], packet: &TxPacket<'_>) {
+    let Checksum::Fill { start, offset } = packet.offload.checksum else { return };
+    let start = usize::from(start);
+    let payload = packet.payload().parts().fold(Sum::ZERO, |sum, part| sum.then(Sum::of(part.bytes())));
+    let checksum = match Sum::of(&front[start..]).then(payload).checksum() {
+        // RFC 768: a transmitted zero says that there is no checksum; its other form says zero.
+        0 => 0xffff,
+        checksum => checksum,
+    };
+    front[start + usize::from(offset)..][..2].copy_from_slice(&checksum.to_be_bytes());
+}
