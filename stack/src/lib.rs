@@ -5,9 +5,17 @@
 extern crate alloc;
 
 mod drops;
+mod ip;
+mod list;
 mod slab;
 pub mod time;
+mod wheel;
 pub mod wire;
 
 pub use drops::{Drops, Reason};
+pub use ip::{
+    AddAddressError, AddInterfaceError, AddRouteError, AddressState, ErrorKind, InterfaceConfig, InterfaceId, InterfaceSlot,
+    NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
+};
 pub use slab::Slot;
+pub use wheel::Timer;
