@@ -1,0 +1,128 @@
+//! What a received IP packet is to the transports: one type for both versions.
+//!
+//! Invariant: the packet begins with the IP header, ends where the header says, and was addressed to this host.
+
+use core::net::IpAddr;
+
+use lendwire_nic::{Chunk, Received, RxPacket, Sum, Work};
+
+use super::InterfaceId;
+use crate::wire::protocol::Protocol;
+use crate::wire::pseudo::pseudo_header;
+
+/// A received packet that passed every check of `ip`.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    /// Where it came in.
+    pub(crate) interface: InterfaceId,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: Protocol,
+    /// Bytes of IP headers that still stand in front.
+    pub(crate) transport_offset: usize,
+    /// The byte that carries DSCP and ECN.
+    pub(crate) traffic_class: u8,
+    pub(crate) hop_limit: u8,
+    pub(crate) delivery: Delivery,
+    pub(crate) packet: RxPacket,
+}
+
+/// To how many a packet was sent, by its IP destination and by its frame's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// To this host alone.
+    Unicast,
+    /// By broadcast or multicast of either layer: no error may answer it (RFC 1122 §3.2.2, RFC 4443 §2.4 e).
+    Group,
+}
+
+/// A transport checksum that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadChecksum;
+
+impl Datagram {
+    /// The bytes from the transport header on, as far as they lie together.
+    pub(crate) fn transport(&self) -> &[u8] {
+        self.packet.front().get(self.transport_offset..).unwrap_or(&[])
+    }
+
+    /// Bytes of transport header and payload.
+    pub(crate) const fn transport_len(&self) -> usize {
+        self.packet.len() - self.transport_offset
+    }
+
+    /// Whether it was sent to this host alone.
+    pub(crate) fn is_unicast(&self) -> bool {
+        self.delivery == Delivery::Unicast
+    }
+
+    /// Drops what stands behind the first `len` bytes of header and payload.
+    pub(crate) fn truncate_transport(&mut self, len: usize) {
+        self.packet.truncate(self.transport_offset + len);
+    }
+
+    /// Verifies the transport checksum unless the device did, and leaves the payload behind a transport header of
+    /// `header_len` bytes, an even number that lies in [`Datagram::transport`].
+    ///
+    /// Each chunk keeps its sum where it was read, or where the checksum gives it away, so that sending the payload on
+    /// reads nothing again.
+    pub(crate) fn into_payload(mut self, header_len: usize, work: &mut Work) -> Result<RxPacket, BadChecksum> {
+        let pseudo = pseudo_header(self.source, self.destination, self.protocol, self.transport_len());
+        let head = pseudo.then(Sum::of(&self.transport()[..header_len]));
+        self.packet.advance(self.transport_offset + header_len);
+        match self.packet.checksum {
+            Received::Unchecked => verify(self.packet, head, work),
+            Received::Checked => {
+                if self.packet.segment_size.is_none() {
+                    keep_implied_sum(&mut self.packet, head);
+                }
+                Ok(self.packet)
+            }
+            // The checksum was never completed: nothing can be learned from it, and nothing needs to be checked.
+            Received::Local { .. } => Ok(self.packet),
+        }
+    }
+
+    /// The payload behind a transport header of `header_len` bytes, where no checksum covers it.
+    pub(crate) fn into_uncovered_payload(mut self, header_len: usize) -> RxPacket {
+        self.packet.advance(self.transport_offset + header_len);
+        self.packet
+    }
+}
+
+/// Reads `payload`, keeps its chunks' sums, and checks that they complete `head` to a sound sum.
+fn verify(mut payload: RxPacket, head: Sum, work: &mut Work) -> Result<RxPacket, BadChecksum> {
+    if payload.chunks().len() <= 1 {
+        let total = payload.first_mut().map_or(head, |chunk| head.then(verified_sum(chunk, work)));
+        return if total.is_sound() { Ok(payload) } else { Err(BadChecksum) };
+    }
+    let mut first = payload.pop().expect("there are two chunks or more");
+    let mut total = head.then(verified_sum(&mut first, work));
+    let mut kept = RxPacket::new(first);
+    (kept.checksum, kept.vlan, kept.segment_size) = (payload.checksum, payload.vlan, payload.segment_size);
+    while let Some(mut chunk) = payload.pop() {
+        total = total.then(verified_sum(&mut chunk, work));
+        kept.push(chunk).expect("they fitted one packet before");
+    }
+    if total.is_sound() { Ok(kept) } else { Err(BadChecksum) }
+}
+
+fn verified_sum(chunk: &mut Chunk, work: &mut Work) -> Sum {
+    if let Some(sum) = chunk.known_sum() {
+        return sum;
+    }
+    work.verified += chunk.len() as u64;
+    let sum = Sum::of(chunk);
+    chunk.set_sum(sum);
+    sum
+}
+
+/// A checksum that the device found right implies the payload's sum: it completes the header's to minus zero.
+fn keep_implied_sum(payload: &mut RxPacket, head: Sum) {
+    let [_] = payload.chunks() else { return };
+    let odd = payload.len() % 2 == 1;
+    let even = Sum::of_word(head.checksum());
+    if let Some(chunk) = payload.first_mut() {
+        chunk.set_sum(if odd { even.then(Sum::of(&[0])) } else { even });
+    }
+}
