@@ -3,7 +3,13 @@
 //! Invariant: `Sum::of(a ++ b) == Sum::of(a).then(Sum::of(b))` for every split, odd ones included (RFC 1071 §2, RFC
 //! 1624). It is taken once, when bytes enter, and carried from then on. Left out: which bytes a header covers.
 
+#[cfg(all(target_arch = "x86_64", any(feature = "std", target_feature = "avx2")))]
+mod avx2;
+mod kernel;
+mod pieces;
 mod portable;
+
+pub use kernel::{Kernel, kernels};
 
 use crate::Work;
 
@@ -27,8 +33,9 @@ impl Sum {
 
     /// Reads `bytes` once. Payload is summed through [`Sum::of_payload`], which counts.
     #[must_use]
+    #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        Self { value: portable::sum(bytes), odd: bytes.len() % 2 == 1 }
+        Self::folded(kernel::sum(bytes), bytes.len())
     }
 
     /// [`Sum::of`], with the bytes read charged to `work`.
@@ -45,9 +52,7 @@ impl Sum {
     #[must_use]
     pub fn of_copied(from: &[u8], to: &mut [u8], work: &mut Work) -> Self {
         work.copied += from.len() as u64;
-        let to = &mut to[..from.len()];
-        to.copy_from_slice(from);
-        Self::of(to)
+        Self::folded(kernel::copy(from, to), from.len())
     }
 
     /// The sum of one big-endian word.
@@ -124,6 +129,12 @@ impl PartialEq for Sum {
 }
 
 impl Sum {
+    /// What a kernel found for `len` bytes.
+    #[inline]
+    const fn folded(value: u16, len: usize) -> Self {
+        Self { value, odd: len % 2 == 1 }
+    }
+
     const fn is_zero(self) -> bool {
         self.value == 0 || self.value == 0xffff
     }

@@ -1,34 +1,79 @@
-//! The checksum kernel for any target: 64 bits at a step.
+//! The checksum kernel for any target: a register at a step, carries chained by add-with-carry.
+//!
+//! Invariant: a total is kept with its carry brought back in at the bottom, which is addition modulo an all-ones
+//! value; 0xffff divides that, so folding at the end loses nothing (RFC 1071 §2 B).
 
-/// The folded one's-complement sum of `bytes` as big-endian words; an odd last byte is the high half of its word.
-pub(super) fn sum(bytes: &[u8]) -> u16 {
-    let mut lanes = [0u128; 4];
-    let mut blocks = bytes.chunks_exact(32);
-    for block in &mut blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
-            // A u128 addition is add + adc: carries are kept, and folded once at the end.
-            *lane += u128::from(u64::from_ne_bytes(*word));
-        }
+use super::pieces::Pieces;
+
+/// Bytes of a register.
+const WORD: usize = size_of::<usize>();
+
+/// The sum of all `bytes` in the machine's byte order, not folded.
+#[inline]
+pub(super) fn total<'a>(mut bytes: impl Pieces<'a>) -> u64 {
+    // Two totals: an add with carry waits for the one before it, so one chain alone would add one register a cycle.
+    let (mut even, mut odd) = (0, 0);
+    while let Some(block) = bytes.next::<128>() {
+        let (front, back) = block.split_at(64);
+        even = chain(even, front);
+        odd = chain(odd, back);
     }
-    let mut total: u128 = lanes.iter().sum();
-    let (words, tail) = blocks.remainder().as_chunks::<8>();
-    for word in words {
-        total += u128::from(u64::from_ne_bytes(*word));
+    if let Some(block) = bytes.next::<64>() {
+        let (front, back) = block.split_at(32);
+        even = chain(even, front);
+        odd = chain(odd, back);
     }
-    let mut last = [0; 8];
-    last[..tail.len()].copy_from_slice(tail);
-    total += u128::from(u64::from_ne_bytes(last));
-    fold(total)
+    if let Some(piece) = bytes.next::<32>() {
+        even = chain(even, piece);
+    }
+    if let Some(piece) = bytes.next::<16>() {
+        odd = chain(odd, piece);
+    }
+    if let Some(piece) = bytes.next::<8>() {
+        even = chain(even, piece);
+    }
+    add(add(even as u64, odd as u64), short(bytes))
 }
 
-/// 128 bits of native-order words to one big-endian word (RFC 1071 §2: the sum does not care for byte order).
-fn fold(total: u128) -> u16 {
-    let total = (total & u128::from(u64::MAX)) + (total >> 64);
-    let total = (total & u128::from(u64::MAX)) as u64 as u128 + (total >> 64);
-    let total = total as u64;
-    let total = (total & 0xffff_ffff) + (total >> 32);
-    let total = (total & 0xffff) + (total >> 16);
-    let total = (total & 0xffff) + (total >> 16);
-    let total = (total & 0xffff) + (total >> 16);
-    u16::from_be(total as u16)
+/// A total in the machine's byte order to one big-endian word (RFC 1071 §2 B: the sum does not care for byte order).
+#[inline]
+pub(super) fn fold(total: u64) -> u16 {
+    // Adding the halves to each other in both orders leaves their sum, its carry brought in, in the upper one.
+    let total = (total.wrapping_add(total.rotate_left(32)) >> 32) as u32;
+    let total = (total.wrapping_add(total.rotate_left(16)) >> 16) as u16;
+    u16::from_be(total)
+}
+
+/// `a` plus `b`, the carry brought back in at the bottom.
+#[inline]
+pub(super) fn add(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + u64::from(carry)
+}
+
+/// `total` plus whole registers of `bytes`: each carry goes into the next, and the last comes back in at the bottom.
+#[inline]
+fn chain(mut total: usize, bytes: &[u8]) -> usize {
+    let mut carry = false;
+    for word in bytes.as_chunks::<WORD>().0 {
+        (total, carry) = total.carrying_add(usize::from_ne_bytes(*word), carry);
+    }
+    // Cannot overflow: a sum that carried is at most the all-ones value less one.
+    total + usize::from(carry)
+}
+
+/// The sum of fewer than eight bytes. Each piece begins at an even place, so its words may be added anywhere.
+#[inline]
+fn short<'a>(mut bytes: impl Pieces<'a>) -> u64 {
+    let mut total = 0;
+    if let Some(four) = bytes.next() {
+        total += u64::from(u32::from_ne_bytes(*four));
+    }
+    if let Some(two) = bytes.next() {
+        total += u64::from(u16::from_ne_bytes(*two));
+    }
+    if let Some([last]) = bytes.next() {
+        total += u64::from(u16::from_ne_bytes([*last, 0]));
+    }
+    total
 }

@@ -1,0 +1,48 @@
+//! A run of bytes, taken from the front in pieces of fixed size: what every kernel reads through, so that copying on
+//! the way is the same code as reading.
+
+/// Gives out a run from its front.
+pub(super) trait Pieces<'a> {
+    /// The next `N` bytes, or `None` and nothing taken when fewer are left.
+    fn next<const N: usize>(&mut self) -> Option<&'a [u8; N]>;
+}
+
+/// Only reads.
+pub(super) struct Read<'a>(pub(super) &'a [u8]);
+
+impl<'a> Pieces<'a> for Read<'a> {
+    #[inline(always)]
+    fn next<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (piece, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(piece)
+    }
+}
+
+/// Copies each piece to its place in a second run as it is taken.
+pub(super) struct Copy<'a, 'b> {
+    from: &'a [u8],
+    to: &'b mut [u8],
+}
+
+impl<'a, 'b> Copy<'a, 'b> {
+    /// All of `from`, to the front of `to`.
+    ///
+    /// # Panics
+    /// If `to` is shorter.
+    pub(super) fn new(from: &'a [u8], to: &'b mut [u8]) -> Self {
+        Self { from, to: &mut to[..from.len()] }
+    }
+}
+
+impl<'a> Pieces<'a> for Copy<'a, '_> {
+    #[inline(always)]
+    fn next<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (piece, rest) = self.from.split_first_chunk()?;
+        let (place, rest_to) = core::mem::take(&mut self.to).split_first_chunk_mut()?;
+        // The size is fixed, so this is a few moves and never a call.
+        *place = *piece;
+        (self.from, self.to) = (rest, rest_to);
+        Some(piece)
+    }
+}
