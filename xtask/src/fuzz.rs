@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::image::{cargo, workspace};
+use crate::image::{self, cargo, workspace};
 use crate::progress::Progress;
 
 /// What makes a build a libFuzzer build: the coverage that cargo-fuzz asks for.
@@ -45,7 +46,8 @@ pub struct Arguments {
 /// target crashed.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = workspace().join("fuzz");
-    let targets = targets(&folder.join("fuzz_targets"), arguments.target.as_deref())?;
+    let metadata = image::metadata(&folder.join("Cargo.toml"))?;
+    let targets = chosen(&metadata, arguments.target.as_deref())?;
     let seconds = arguments.seconds.unwrap_or(if arguments.smoke { 5 } else { 600 });
     if !arguments.smoke {
         ensure_cargo_fuzz()?;
@@ -69,15 +71,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Err(Failure::Difference(format!("crashed: {}. The inputs are in fuzz/artifacts", crashed.join(", "))))
 }
 
-/// The names of the targets, which are those of the files in `folder`.
-fn targets(folder: &Path, only: Option<&str>) -> Result<Vec<String>, Failure> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let sources = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let names = sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
-    let mut all: Vec<String> = names.collect();
-    all.sort();
-    let Some(only) = only else { return Ok(all) };
-    if all.iter().any(|name| name == only) {
+/// The names of all targets, which are the programs of the package, or the one asked for.
+fn chosen(metadata: &Value, only: Option<&str>) -> Result<Vec<String>, Failure> {
+    let mut all: Vec<&str> = image::targets(metadata, "bin").filter_map(|target| target["name"].as_str()).collect();
+    all.sort_unstable();
+    let Some(only) = only else { return Ok(all.into_iter().map(str::to_owned).collect()) };
+    if all.contains(&only) {
         return Ok(vec![only.to_owned()]);
     }
     Err(Failure::Missing(format!("there is no fuzz target {only}. There are: {}", all.join(", "))))
@@ -192,10 +191,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_that_is_not_there_is_refused_by_name() {
-        let nowhere = Path::new("/nonexistent");
-        assert_eq!(targets(nowhere, None), Ok(vec![]));
-        let Err(Failure::Missing(message)) = targets(nowhere, Some("frames")) else { panic!("accepted") };
-        assert!(message.contains("no fuzz target frames"), "{message}");
+    fn a_target_is_chosen_by_name_or_refused() {
+        let program = |name: &str| serde_json::json!({ "kind": ["bin"], "name": name });
+        let metadata = serde_json::json!({ "packages": [{ "targets": [program("tcp"), program("frames")] }] });
+        assert_eq!(chosen(&metadata, None), Ok(vec!["frames".into(), "tcp".into()]));
+        assert_eq!(chosen(&metadata, Some("tcp")), Ok(vec!["tcp".into()]));
+        let Err(Failure::Missing(message)) = chosen(&metadata, Some("udp")) else { panic!("accepted") };
+        assert_eq!(message, "there is no fuzz target udp. There are: frames, tcp");
     }
 }

@@ -30,6 +30,27 @@ pub fn cargo() -> Command {
     command
 }
 
+/// What cargo says of the packages of a manifest.
+///
+/// # Errors
+/// [`Failure::Build`] with cargo's words.
+pub(crate) fn metadata(manifest: &Path) -> Result<Value, Failure> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+        .arg(manifest)
+        .output()
+        .map_err(|error| Failure::Build(format!("cargo did not start: {error}")))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|_| Failure::Build(format!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// The targets of one kind, such as `test` or `bin`, in what [`metadata`] returns.
+pub(crate) fn targets<'a>(metadata: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    targets.filter(move |target| target["kind"][0] == kind)
+}
+
 /// The image to boot: the one that [`IMAGE_VARIABLE`] names, or one built now.
 ///
 /// # Errors

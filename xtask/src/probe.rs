@@ -1,6 +1,6 @@
 //! HTTP from outside: the first reply after the boot, and the check of every page by a real client.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,7 +53,11 @@ pub fn first_reply(guest: &mut Guest, address: SocketAddr, within: Duration) -> 
 
 /// One request; the time is that of the response's first byte.
 fn ask(address: SocketAddr, within: Duration) -> Result<Instant, String> {
-    let in_words = |error: std::io::Error| error.to_string();
+    let in_words = |error: std::io::Error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("silence for {:.1} s", within.as_secs_f64()),
+        ErrorKind::UnexpectedEof => "the connection was closed without a response".to_owned(),
+        _ => error.to_string(),
+    };
     let mut stream = TcpStream::connect_timeout(&address, within).map_err(in_words)?;
     stream.set_read_timeout(Some(within)).map_err(in_words)?;
     let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -73,20 +73,12 @@ impl TestFile {
 
 /// The integration tests of the workspace. Those named `loom*` need a build of their own and run elsewhere.
 fn integration_tests() -> Result<Vec<TestFile>, Failure> {
-    let output = cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .output()
-        .map_err(|error| Failure::Build(format!("cargo did not start: {error}")))?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|_| Failure::Build(format!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr))))?;
+    let metadata = image::metadata(&image::workspace().join("Cargo.toml"))?;
     Ok(tests_of(&metadata))
 }
 
 fn tests_of(metadata: &Value) -> Vec<TestFile> {
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let tests = targets.filter(|target| target["kind"][0] == "test");
-    let mut tests: Vec<TestFile> = tests
+    let mut tests: Vec<TestFile> = image::targets(metadata, "test")
         .filter_map(|target| {
             let name = target["name"].as_str()?.to_owned();
             let source = target["src_path"].as_str()?.into();

@@ -319,7 +319,7 @@ fn advice(errors: &str, status: ExitStatus) -> &'static str {
     if errors.contains("KVM") {
         return "KVM cannot be used here: choose --accel tcg.";
     }
-    if errors.contains("PVH") || errors.contains("load kernel") {
+    if ["PVH", "load kernel", "kernel header"].iter().any(|word| errors.contains(word)) {
         return "The image is none that QEMU can boot: build it again with `cargo xtask run`.";
     }
     if status.success() {
