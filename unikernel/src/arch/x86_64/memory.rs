@@ -1,0 +1,123 @@
+//! All RAM between the image and 4 GiB, as one heap: start-up's boxes and the drivers' DMA memory.
+//!
+//! Invariant: memory is identity-mapped, so the address the CPU uses is the address a device uses. The program
+//! allocates while it starts and not afterwards; [`allocations`] shows it.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use lendwire_drivers::platform::{Dma, Platform};
+use talc::TalcLock;
+use talc::source::Manual;
+
+use super::paging;
+use super::start_info::HandedOver;
+
+/// The identity map of `boot.s` ends here.
+const MAPPED_END: u64 = 1 << 32;
+/// Below lie the firmware's tables.
+const LOW_MEMORY_END: u64 = 1 << 20;
+/// Every DMA block starts on a page of its own: no ring asks for more, and a device's block shares no page.
+const DMA_ALIGN: usize = 4096;
+
+#[global_allocator]
+static HEAP: CountingHeap = CountingHeap {
+    talc: TalcLock::new(Manual),
+    allocations: AtomicU64::new(0),
+    ram_end: AtomicU64::new(LOW_MEMORY_END),
+};
+
+/// How often anything was allocated since boot. It must stand still once the program serves.
+pub(crate) fn allocations() -> u64 {
+    HEAP.allocations.load(Ordering::Relaxed)
+}
+
+/// Gives the heap all usable RAM that neither the image nor the firmware holds; the bytes it got.
+pub(super) fn claim(handed_over: &HandedOver) -> usize {
+    let image_end = (&raw const __image_end).addr() as u64;
+    let mut claimed = 0;
+    for region in handed_over.regions() {
+        // The image starts where low memory ends, so one bound skips both.
+        let start = region.start.max(image_end);
+        let end = region.start.saturating_add(region.len).min(MAPPED_END);
+        if start >= end {
+            continue;
+        }
+        let base = ptr::with_exposed_provenance_mut(start as usize);
+        let len = (end - start) as usize;
+        // SAFETY: the loader calls it usable RAM, it is identity-mapped, and nothing uses it yet: it is above the
+        // image, and what the loader handed over was copied.
+        if unsafe { HEAP.talc.lock().claim(base, len) }.is_some() {
+            HEAP.ram_end.fetch_max(end, Ordering::Relaxed);
+            claimed += len;
+        }
+    }
+    claimed
+}
+
+/// The kernel around the drivers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel;
+
+// SAFETY: `dma` hands out zeroed blocks of the heap, each to one owner until `release`, in one piece for a device
+// because virtual and physical addresses are the same; `map` returns uncached pages of exactly the registers asked
+// for, mapped to themselves.
+unsafe impl Platform for Kernel {
+    fn dma(&self, len: usize, align: usize) -> Option<Dma> {
+        if align > DMA_ALIGN {
+            return None;
+        }
+        // SAFETY: `dma_layout` never has size zero.
+        let pointer = unsafe { HEAP.alloc_zeroed(dma_layout(len)?) };
+        let pointer = NonNull::new(pointer)?;
+        Some(Dma { pointer, bus: pointer.as_ptr().expose_provenance() as u64, len })
+    }
+
+    unsafe fn release(&self, dma: Dma) {
+        let layout = dma_layout(dma.len).expect("the same length had a layout when it was handed out");
+        // SAFETY: the block came from `dma`, which derives the same layout from the same length; the caller vouches
+        // that nobody uses it.
+        unsafe { HEAP.dealloc(dma.pointer.as_ptr(), layout) }
+    }
+
+    fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {
+        let address = pointer.as_ptr().expose_provenance() as u64;
+        let reachable = LOW_MEMORY_END..HEAP.ram_end.load(Ordering::Relaxed);
+        reachable.contains(&address).then_some(address)
+    }
+
+    fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>> {
+        paging::map_registers(physical, len)
+    }
+}
+
+fn dma_layout(len: usize) -> Option<Layout> {
+    Layout::from_size_align(len.max(1), DMA_ALIGN).ok()
+}
+
+unsafe extern "C" {
+    /// The first byte after the image (`image.ld`).
+    static __image_end: u8;
+}
+
+/// talc, counted.
+struct CountingHeap {
+    talc: TalcLock<spin::Mutex<()>, Manual>,
+    allocations: AtomicU64,
+    ram_end: AtomicU64,
+}
+
+// SAFETY: every call goes to talc, which is a correct allocator; counting changes nothing about the blocks.
+unsafe impl GlobalAlloc for CountingHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.allocations.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` is talc's own condition.
+        unsafe { self.talc.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise about `pointer` and `layout` is talc's own condition.
+        unsafe { self.talc.dealloc(pointer, layout) }
+    }
+}
