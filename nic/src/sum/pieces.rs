@@ -38,11 +38,14 @@ impl<'a, 'b> Copy<'a, 'b> {
 impl<'a> Pieces<'a> for Copy<'a, '_> {
     #[inline(always)]
     fn next<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
-        let (piece, rest) = self.from.split_first_chunk()?;
-        let (place, rest_to) = core::mem::take(&mut self.to).split_first_chunk_mut()?;
-        // The size is fixed, so this is a few moves and never a call.
-        *place = *piece;
-        (self.from, self.to) = (rest, rest_to);
+        let (piece, from) = self.from.split_first_chunk()?;
+        let (place, to) = core::mem::take(&mut self.to).split_first_chunk_mut::<N>()?;
+        // A copy of eight registers is a few moves. One of more would, without vectors, be a call to `memcpy`.
+        const PART: usize = 8 * size_of::<usize>();
+        for (piece, place) in piece.chunks(PART).zip(place.chunks_mut(PART)) {
+            place.copy_from_slice(piece);
+        }
+        (self.from, self.to) = (from, to);
         Some(piece)
     }
 }
