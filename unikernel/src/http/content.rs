@@ -2,7 +2,7 @@
 
 use super::page;
 use super::request::{Method, Request};
-use super::response::{Body, Head, Response, Scratch, Status, Then};
+use super::response::{Body, Response, ResponseHead, Scratch, Status, Then};
 use super::stats;
 use crate::counters::Counters;
 
@@ -28,7 +28,7 @@ pub fn respond<'b>(request: &Request<'_>, counters: &Counters<'_>, scratch: &'b 
         Ok((content_type, body)) => (Status::Ok, content_type, body),
         Err(status) => (status, PLAIN, Body::Static(status.advice().as_bytes())),
     };
-    let head = Head { status, content_type, content_length: body.len(), then: request.then }.write(head_room);
+    let head = ResponseHead { status, content_type, content_length: body.len(), then: request.then }.write(head_room);
     // RFC 9110 §9.3.2: the same head as for a GET, and nothing after it.
     let body = if request.method == Method::Head { Body::Absent } else { body };
     Response { head, body, then: request.then }
@@ -37,7 +37,7 @@ pub fn respond<'b>(request: &Request<'_>, counters: &Counters<'_>, scratch: &'b 
 /// The answer to what was not a request: say why and close.
 pub fn refuse(status: Status, scratch: &mut Scratch) -> Response<'_> {
     let body = Body::Static(status.advice().as_bytes());
-    let head = Head { status, content_type: PLAIN, content_length: body.len(), then: Then::Close };
+    let head = ResponseHead { status, content_type: PLAIN, content_length: body.len(), then: Then::Close };
     Response { head: head.write(&mut scratch.head), body, then: Then::Close }
 }
 

@@ -23,6 +23,7 @@
 mod content;
 mod page;
 mod request;
+mod request_head;
 mod response;
 mod stats;
 

@@ -142,14 +142,14 @@ impl Scratch {
 }
 
 /// A head to be written.
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: Status,
     pub(super) content_type: &'static str,
     pub(super) content_length: usize,
     pub(super) then: Then,
 }
 
-impl Head {
+impl ResponseHead {
     /// The head's bytes, in `room`.
     ///
     /// There is no Date: RFC 9110 §6.6.1 forbids it to a server without a clock.
@@ -181,7 +181,7 @@ mod tests {
     fn the_longest_head_fits() {
         let mut room = [0; HEAD_ROOM];
         for status in [Status::MethodNotAllowed, Status::FieldsTooLarge] {
-            let head = Head {
+            let head = ResponseHead {
                 status,
                 content_type: "application/octet-stream; longest=yes",
                 content_length: usize::MAX,
