@@ -19,8 +19,12 @@ pub const IMAGE_VARIABLE: &str = "LENDWIRE_IMAGE";
 const PACKAGE: &str = "lendwire-unikernel";
 
 /// The workspace's folder.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+pub fn workspace() -> PathBuf {
+    // Under cargo the package that runs is asked first: a moved checkout's builds still know the old place.
+    let running = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let built = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let parents = running.into_iter().chain([built]).filter_map(|package| package.parent().map(Path::to_path_buf));
+    parents.into_iter().find(|folder| folder.join("xtask/Cargo.toml").is_file()).unwrap_or_default()
 }
 
 /// `cargo`, run in the workspace.
@@ -67,7 +71,7 @@ pub fn path() -> Result<PathBuf, Failure> {
 /// # Errors
 /// [`Failure::Missing`] without the Rust target, [`Failure::Build`] with the compiler's words.
 pub fn build() -> Result<PathBuf, Failure> {
-    install::rust_target(workspace())?;
+    install::rust_target(&workspace())?;
     let progress = Progress::start("building the unikernel");
     let mut child = cargo()
         .args(["build", "--release", "-p", PACKAGE, "--bin", PACKAGE, "--target", install::UNIKERNEL_TARGET])

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lendwire_unikernel::http;
 use serde_json::Value;
 use ureq::Agent;
 
@@ -144,8 +145,12 @@ pub fn check_pages(client: &Client) -> Result<Vec<String>, Failure> {
 }
 
 /// The CRC-32 of a page with fixed contents, from the contents that the unikernel is built with.
-pub fn expected(_path: &str) -> Option<u32> {
-    None
+pub fn expected(path: &str) -> Option<u32> {
+    match path {
+        "/1k" => Some(crc32fast::hash(&http::ONE_KIBIBYTE)),
+        "/1m" => Some(crc32fast::hash(&http::ONE_MEBIBYTE)),
+        _ => None,
+    }
 }
 
 fn check_against(client: &Client, expected: impl Fn(&str) -> Option<u32>) -> Result<Vec<String>, Failure> {
@@ -160,9 +165,8 @@ fn check_against(client: &Client, expected: impl Fn(&str) -> Option<u32>) -> Res
         check_status(page.path, &first)?;
         check(page.path, "bytes", page.length, first.body.len())?;
         let crc = crc32fast::hash(&first.body);
-        if let Some(crc_expected) = expected(page.path) {
-            check(page.path, "as CRC-32", Hex(crc_expected), Hex(crc))?;
-        }
+        let whole = expected(page.path).expect("every page with fixed contents has a CRC-32");
+        check(page.path, "as CRC-32", Hex(whole), Hex(crc))?;
         let again = client.fetch(page.path)?;
         check(page.path, "as CRC-32 of a second transfer", Hex(crc), Hex(crc32fast::hash(&again.body)))?;
         lines.push(format!("{:4} 200, {} bytes, CRC-32 {:?}, twice", page.path, page.length, Hex(crc)));
@@ -265,6 +269,15 @@ mod tests {
             Err(Failure::Difference(message)) => message,
             other => panic!("accepted: {other:?}"),
         }
+    }
+
+    #[test]
+    fn every_page_with_fixed_contents_has_an_expected_crc() {
+        for page in FIXED {
+            assert!(expected(page.path).is_some(), "{}", page.path);
+        }
+        assert_ne!(expected("/1k"), expected("/1m"));
+        assert_eq!(expected("/"), None);
     }
 
     #[test]

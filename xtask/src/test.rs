@@ -148,6 +148,9 @@ impl Report {
         let output = child.stdout.take().expect("stdout is piped");
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             println!("{line}");
+            if let Some(name) = failed_test(&line) {
+                self.notes.push(format!("FAILED: {name}"));
+            }
             if let Some(summary) = Summary::parse(&line) {
                 self.passed += summary.passed;
                 self.failed += summary.failed;
@@ -237,6 +240,11 @@ fn tap_is_usable() -> Result<(), Failure> {
     install::ensure(install::TAP_TOOLS)
 }
 
+/// The name in `test NAME ... FAILED`.
+fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
+}
+
 /// What libtest says at the end of a test program.
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
@@ -294,6 +302,7 @@ mod tests {
         ]);
         report.piece("a test that fails", counted, &[]);
         assert_eq!((report.passed, report.failed, report.skipped), (5, 3, 1));
+        assert_eq!(report.notes, ["FAILED: a build that fails", "FAILED: a::b", "FAILED: a test that fails"]);
         assert!(report.finish().is_err());
     }
 }
