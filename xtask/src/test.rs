@@ -298,7 +298,7 @@ mod tests {
         let mut counted = Command::new("sh");
         counted.args([
             "-c",
-            "echo 'test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out'; exit 101",
+            "echo 'test a::b ... FAILED'; echo 'test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out'; exit 101",
         ]);
         report.piece("a test that fails", counted, &[]);
         assert_eq!((report.passed, report.failed, report.skipped), (5, 3, 1));
