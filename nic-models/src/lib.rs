@@ -4,13 +4,19 @@
 //! |---|---|
 //! | [`platform`] | what a driver asks of its kernel |
 //! | [`loopback`] | two ends joined in memory: nothing is copied |
+//! | [`virtio`] | virtio-net over modern PCI |
+//! | [`pci`], [`registers`] | what drivers of PCI functions share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
 //!
 //! No driver here copies payload, parses a frame, or trusts a device.
 #![cfg_attr(not(feature = "host"), no_std)]
 
+mod dma;
 #[cfg(feature = "host")]
 pub mod impaired;
 pub mod loopback;
+pub mod pci;
 pub mod platform;
+pub mod registers;
 mod sendable;
+pub mod virtio;

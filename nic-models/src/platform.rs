@@ -40,6 +40,26 @@ pub unsafe trait Platform {
     fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>>;
 }
 
+// SAFETY: every call goes to the platform behind the reference.
+unsafe impl<P: Platform + ?Sized> Platform for &P {
+    fn dma(&self, len: usize, align: usize) -> Option<Dma> {
+        (**self).dma(len, align)
+    }
+
+    unsafe fn release(&self, dma: Dma) {
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { (**self).release(dma) }
+    }
+
+    fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {
+        (**self).bus_address(pointer)
+    }
+
+    fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>> {
+        (**self).map(physical, len)
+    }
+}
+
 /// The configuration space of one PCI function, as the kernel's PCI code reaches it.
 pub trait ConfigSpace {
     /// The 32-bit register at byte offset `offset` (a multiple of 4, below 4096).

@@ -1,0 +1,91 @@
+//! Memory that a driver and its device both read and write.
+//!
+//! Invariant: every access is one whole load or store inside the area, at an offset that the driver computed. What is
+//! read may be anything: the device may write at any time.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+
+use crate::platform::Dma;
+
+/// A part of a [`Dma`] run; it does not own it.
+#[derive(Debug)]
+pub(crate) struct Area {
+    pointer: NonNull<u8>,
+    bus: u64,
+    len: usize,
+}
+
+// SAFETY: the memory belongs to no thread, and is only reached through atomic accesses and `&mut self`.
+unsafe impl Send for Area {}
+
+impl Area {
+    /// The `len` bytes at `offset` of `dma`.
+    ///
+    /// # Safety
+    /// `dma` must stay allocated as long as the area lives, and no other area may cover the same bytes.
+    ///
+    /// # Panics
+    /// If they do not lie in it, or do not start on a multiple of 8.
+    pub(crate) unsafe fn of(dma: &Dma, offset: usize, len: usize) -> Self {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= dma.len), "an area lies in its run");
+        // SAFETY: `offset` is at most `dma.len`.
+        let pointer = unsafe { dma.pointer.add(offset) };
+        assert!(pointer.addr().get().is_multiple_of(8), "an area is aligned for every field");
+        Self { pointer, bus: dma.bus + offset as u64, len }
+    }
+
+    /// Where the device sees the byte at `offset`.
+    pub(crate) fn bus(&self, offset: usize) -> u64 {
+        self.bus + offset as u64
+    }
+
+    pub(crate) fn read16(&self, offset: usize, ordering: Ordering) -> u16 {
+        u16::from_le(self.atomic16(offset).load(ordering))
+    }
+
+    pub(crate) fn write16(&self, offset: usize, value: u16, ordering: Ordering) {
+        self.atomic16(offset).store(value.to_le(), ordering);
+    }
+
+    pub(crate) fn read32(&self, offset: usize) -> u32 {
+        u32::from_le(self.atomic32(offset).load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn write32(&self, offset: usize, value: u32) {
+        self.atomic32(offset).store(value.to_le(), Ordering::Relaxed);
+    }
+
+    /// Two stores: the device is not told of the field before both are done.
+    pub(crate) fn write64(&self, offset: usize, value: u64) {
+        self.write32(offset, value as u32);
+        self.write32(offset + 4, (value >> 32) as u32);
+    }
+
+    /// Copies `bytes` to `offset`: memory that the device only reads, and not yet.
+    pub(crate) fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len(), 1);
+        // SAFETY: `at` checked that the bytes lie in the area; `bytes` is memory that no area covers.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) }
+    }
+
+    fn atomic16(&self, offset: usize) -> &AtomicU16 {
+        let pointer = self.at(offset, 2, 2).cast().as_ptr();
+        // SAFETY: `at` checked place and alignment (the area starts on a multiple of 8); the memory is initialised
+        // (`Platform::dma` zeroes it) and lives as long as the area.
+        unsafe { AtomicU16::from_ptr(pointer) }
+    }
+
+    fn atomic32(&self, offset: usize) -> &AtomicU32 {
+        let pointer = self.at(offset, 4, 4).cast().as_ptr();
+        // SAFETY: as in `atomic16`.
+        unsafe { AtomicU32::from_ptr(pointer) }
+    }
+
+    fn at(&self, offset: usize, len: usize, align: usize) -> NonNull<u8> {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        assert!(inside && offset.is_multiple_of(align), "a field lies in its area");
+        // SAFETY: `offset` is at most `len`.
+        unsafe { self.pointer.add(offset) }
+    }
+}

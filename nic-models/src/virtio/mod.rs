@@ -1,0 +1,23 @@
+//! virtio-net over modern PCI with split rings (virtio 1.2 §2.7, §4.1, §5.1).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `net` | [`VirtioNet`]: probe, poll, quiesce |
+//! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
+//! | `ring` | the split virtqueue, the driver's side |
+//! | `header` | `virtio_net_hdr` |
+//! | `pci` | where the registers are, and the device's life |
+//! | `features` | what is negotiated |
+//!
+//! Invariant: the device may say anything at any time. What it completed is looked up in private memory, each shared
+//! field is read once, and nonsense is counted or marks the device broken; nothing here panics over it.
+
+mod features;
+mod header;
+mod net;
+mod pci;
+mod receive;
+mod ring;
+mod transmit;
+
+pub use net::{ProbeError, Unstoppable, VIRTIO_NET_IDS, VirtioNet};

@@ -1,0 +1,125 @@
+//! The receive queue: slots of the receive pool, one descriptor each, filled by the device and handed up as they are.
+//!
+//! Invariant: a slot is the device's or the stack's, never both. The header lies in front of the frame in the same
+//! slot; a frame over several slots becomes a packet of as many chunks (virtio 1.2 §5.1.6.4).
+
+use lendwire_nic::{Chunk, ChunkMut, Fault, MAX_CHUNKS, Pool, RxPacket};
+use zerocopy::FromBytes;
+
+use super::header::{HEADER_LEN, Header, Senseless};
+use super::ring::{Access, Buffer, Completed, SplitRing};
+use crate::platform::Platform;
+
+/// The receive side.
+pub(super) struct Receiver {
+    pub(super) ring: SplitRing<ChunkMut>,
+    pool: &'static Pool,
+    /// Whether a frame may span several slots.
+    mergeable: bool,
+    /// Whether the device may speak of checksums.
+    checked: bool,
+    is_starved: bool,
+}
+
+/// Why there is no frame although the device completed something.
+pub(super) enum Trouble {
+    /// The frame is no good, and dropped.
+    Dropped(Fault),
+    /// The device is not to be trusted any more.
+    Broken(Fault),
+}
+
+impl From<Fault> for Trouble {
+    /// What the ring finds wrong concerns the whole device.
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+/// What refilling the ring came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refill {
+    /// The device has as many slots as it can have, or all there were.
+    Done,
+    /// The device has no slot any more, for the first time since it had one.
+    Starved,
+    /// The device cannot reach the pool.
+    Unreachable,
+}
+
+impl Receiver {
+    pub(super) fn new(ring: SplitRing<ChunkMut>, pool: &'static Pool, mergeable: bool, checked: bool) -> Self {
+        Self { ring, pool, mergeable, checked, is_starved: false }
+    }
+
+    /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
+    pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
+        while self.ring.room() > 0 {
+            let Some(slot) = self.pool.take() else { break };
+            let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
+            let buffer = Buffer { bus, len: slot.room() as u32, held: Some(slot) };
+            if self.ring.push(Access::Write, core::iter::once(Some(buffer))).is_err() {
+                break;
+            }
+        }
+        let was_starved = core::mem::replace(&mut self.is_starved, self.ring.in_flight() == 0);
+        if self.is_starved && !was_starved { Refill::Starved } else { Refill::Done }
+    }
+
+    /// The next frame, or what is wrong with it; `None` when there is none.
+    pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
+        let Some(first) = self.ring.complete()? else { return Ok(None) };
+        let (header, chunk) = opened(first).map_err(Trouble::Dropped)?;
+        let buffers = if self.mergeable { header.num_buffers.get() } else { 1 };
+        let rest = buffers.checked_sub(1).ok_or(Trouble::Dropped(Fault::BadChain))?;
+        // The device completes all buffers of a frame at once: those that are not there never come.
+        if rest > 0 && (usize::from(rest) >= MAX_CHUNKS || !self.has_ready(rest)?) {
+            return Err(self.skip(rest, Fault::BadChain)?);
+        }
+        let mut packet = RxPacket::new(chunk);
+        for left in (0..rest).rev() {
+            let next = self.ring.complete()?.and_then(|completed| filled(completed).ok());
+            let Some(chunk) = next else { return Err(self.skip(left, Fault::BadLength)?) };
+            packet.push(chunk).expect("a frame of too many buffers was refused");
+        }
+        packet.checksum =
+            header.received(packet.len(), self.checked).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
+        Ok(Some(packet))
+    }
+
+    fn has_ready(&mut self, count: u16) -> Result<bool, Fault> {
+        Ok(self.ring.ready()? >= count || self.ring.look()? >= count)
+    }
+
+    /// Drops the buffers of a bad frame that are there, up to `count`.
+    fn skip(&mut self, count: u16, fault: Fault) -> Result<Trouble, Fault> {
+        for _ in 0..count {
+            if self.ring.complete()?.is_none() {
+                break;
+            }
+        }
+        Ok(Trouble::Dropped(fault))
+    }
+}
+
+/// The header and what follows it of a frame's first buffer.
+fn opened(mut completed: Completed<ChunkMut>) -> Result<(Header, Chunk), Fault> {
+    let slot = completed.first.as_mut().ok_or(Fault::BadIndex)?;
+    let (header, _) = Header::read_from_prefix(slot.bytes_mut()).map_err(|_| Fault::BadLength)?;
+    // A first buffer with the header alone is no frame: the stack reads its headers in one piece.
+    if completed.written <= HEADER_LEN {
+        return Err(Fault::BadLength);
+    }
+    let mut chunk = filled(completed)?;
+    chunk.advance(HEADER_LEN);
+    Ok((header, chunk))
+}
+
+/// The bytes that the device wrote to a buffer.
+fn filled(completed: Completed<ChunkMut>) -> Result<Chunk, Fault> {
+    let slot = completed.first.ok_or(Fault::BadIndex)?;
+    if completed.written == 0 || completed.written > slot.room() {
+        return Err(Fault::BadLength);
+    }
+    Ok(slot.freeze(completed.written))
+}

@@ -1,0 +1,78 @@
+//! The transmit queue: each packet is a chain of one header buffer and the packet's own parts.
+//!
+//! Invariant: header bytes are copied to the slot of the chain's first descriptor, which nobody writes until the chain
+//! is back; payload bytes are never copied, and stay held as long.
+
+use lendwire_nic::{Chunk, Fault, HEADER_ROOM, TxPacket};
+use zerocopy::IntoBytes;
+
+use super::header::{HEADER_LEN, Header};
+use super::ring::{Access, Buffer, Refused, SplitRing};
+use crate::dma::Area;
+use crate::platform::Platform;
+
+/// Payload parts that a packet may have: a large frame cut at will takes fewer.
+pub(super) const MAX_PARTS: u16 = 16;
+
+/// Bytes of a descriptor's header slot: both headers, in whole cache lines.
+pub(super) const HEADER_SLOT: usize = (HEADER_LEN + HEADER_ROOM).next_multiple_of(64);
+
+/// The transmit side.
+pub(super) struct Transmitter {
+    pub(super) ring: SplitRing<Chunk>,
+    /// A slot for each descriptor.
+    headers: Area,
+}
+
+/// Why a packet was not queued.
+pub(super) enum Refusal {
+    /// It can be tried again.
+    Full,
+    /// The device cannot reach its payload.
+    Unreachable,
+    /// The device is not to be trusted any more.
+    Broken(Fault),
+}
+
+impl Transmitter {
+    pub(super) fn new(ring: SplitRing<Chunk>, headers: Area) -> Self {
+        Self { ring, headers }
+    }
+
+    /// Queues `packet`, which was found sendable.
+    pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<(), Refusal> {
+        let needed = 1 + packet.payload().parts().count();
+        if self.ring.room() < needed {
+            self.collect().map_err(Refusal::Broken)?;
+        }
+        if self.ring.room() < needed {
+            return Err(Refusal::Full);
+        }
+        let slot = usize::from(self.ring.next_head()) * HEADER_SLOT;
+        let header = packet.header();
+        self.headers.write_bytes(slot, Header::of(packet.offload.checksum).as_bytes());
+        self.headers.write_bytes(slot + HEADER_LEN, header);
+
+        let front = Buffer { bus: self.headers.bus(slot), len: (HEADER_LEN + header.len()) as u32, held: None };
+        let parts = packet.payload().parts().map(|part| {
+            let held = part.hold();
+            let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
+            Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
+        });
+        self.ring.push(Access::Read, core::iter::once(Some(front)).chain(parts)).map_err(|refused| match refused {
+            Refused::Full => Refusal::Full,
+            Refused::Unreachable => Refusal::Unreachable,
+        })
+    }
+
+    /// Takes back what the device has sent.
+    pub(super) fn collect(&mut self) -> Result<(), Fault> {
+        while self.ring.complete()?.is_some() {}
+        Ok(())
+    }
+
+    /// Whether so few descriptors are free that a packet may find the ring full.
+    pub(super) fn is_short(&self) -> bool {
+        self.ring.room() < (self.ring.size() / 4).max(1 + usize::from(MAX_PARTS))
+    }
+}
