@@ -9,8 +9,9 @@ use clap::Args;
 use crate::accel::{self, Accel, Request};
 use crate::failure::{EXIT_CODES, Failure};
 use crate::image;
+use crate::install;
 use crate::probe::{self, Client};
-use crate::qemu::{Guest, HttpPort, KernelLine, Net, Options, Serial, Service, Transport};
+use crate::qemu::{Guest, HttpPort, KernelLine, Net, Options, Serial, Service};
 use crate::stats;
 use crate::tap::{self, Cidr};
 
@@ -65,10 +66,17 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let accel = accel::on_this_host(arguments.accel)?;
     let kernel = kernel_line(arguments)?;
+    let qemu = install::tool(install::QEMU)?;
+    let http_port = HttpPort::Exactly(arguments.port);
+    if arguments.net == Net::User {
+        // Booting checks it again; nobody should wait for a build to hear of a taken port.
+        http_port.check()?;
+    }
     let image = image::build()?;
     let options = Options {
+        qemu: Some(qemu),
         net: arguments.net.clone(),
-        http_port: HttpPort::Exactly(arguments.port),
+        http_port,
         accel,
         processors: arguments.smp,
         kernel,
@@ -83,11 +91,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let outcome = serve(&mut guest, arguments);
     let frames = guest.stop();
-    outcome?;
-    if let Some(file) = &arguments.capture {
-        println!("{} frames are in {}", frames?, file.display());
+    // A failed run's frames are the ones that somebody wants to see.
+    if let (Some(file), Ok(frames)) = (&arguments.capture, &frames) {
+        println!("{frames} frames are in {}", file.display());
     }
-    Ok(())
+    outcome.and(frames.map(drop))
 }
 
 fn serve(guest: &mut Guest, arguments: &Arguments) -> Result<(), Failure> {
@@ -125,20 +133,7 @@ fn serve(guest: &mut Guest, arguments: &Arguments) -> Result<(), Failure> {
 fn print_services(guest: &Guest) {
     for service in Service::ALL {
         let Some(address) = guest.address(service) else { continue };
-        let transports: Vec<&str> = service
-            .transports()
-            .iter()
-            .map(|transport| match transport {
-                Transport::Tcp => "TCP",
-                Transport::Udp => "UDP",
-            })
-            .collect();
-        println!(
-            "    {address} is the guest's {} {:4}  {}",
-            transports.join(" and "),
-            service.guest_port(),
-            service.name()
-        );
+        println!("    {:21} {:17} port {} of the guest", address.to_string(), service.name(), service.guest_port());
     }
 }
 

@@ -66,6 +66,8 @@ fn every_early_end_has_its_name() {
     assert!(
         matches!(boot("wordless").wait_ready(SOON), Err(Failure::Panicked(message)) if message.contains("no panic line"))
     );
+    assert!(matches!(boot("leaves").wait_ready(SOON), Err(Failure::Died(message)) if message.contains("on purpose")));
+    assert!(matches!(boot("killed").wait_ready(SOON), Err(Failure::Died(message)) if message.contains("killed QEMU")));
     assert!(matches!(boot("taken").wait_ready(SOON), Err(Failure::Port(message)) if message.contains("--port")));
 }
 

@@ -325,5 +325,12 @@ fn advice(errors: &str, status: ExitStatus) -> &'static str {
     if status.success() {
         return "The guest reset or shut itself down; a reset without a panic line is most often a triple fault.";
     }
+    // The debug-exit device ends QEMU with an odd status and without a word.
+    if errors.is_empty() && status.code().is_some_and(|code| code % 2 == 1) {
+        return "The guest left on purpose; its own last lines say why.";
+    }
+    if status.code().is_none() {
+        return "Something outside killed QEMU.";
+    }
     "Its own words follow."
 }

@@ -81,6 +81,19 @@ pub enum HttpPort {
     Free,
 }
 
+impl HttpPort {
+    /// Says whether the port can be had now.
+    ///
+    /// # Errors
+    /// [`Failure::Port`] when it cannot.
+    pub fn check(self) -> Result<(), Failure> {
+        match self {
+            HttpPort::Free => Ok(()),
+            HttpPort::Exactly(port) => hold(Service::Http, port).map(drop).map_err(|error| refused(port, &error)),
+        }
+    }
+}
+
 /// A host port on 127.0.0.1 that leads to a service, on each of its transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forward {
