@@ -41,7 +41,7 @@ impl<'a> Pieces<'a> for Copy<'a, '_> {
         let (piece, from) = self.from.split_first_chunk()?;
         let (place, to) = core::mem::take(&mut self.to).split_first_chunk_mut::<N>()?;
         // A copy of eight registers is a few moves. One of more would, without vectors, be a call to `memcpy`.
-        const PART: usize = 8 * size_of::<usize>();
+        const PART: usize = size_of::<[usize; 8]>();
         for (piece, place) in piece.chunks(PART).zip(place.chunks_mut(PART)) {
             place.copy_from_slice(piece);
         }
