@@ -91,7 +91,7 @@ impl<'q> TxPacket<'q> {
     }
 }
 
-/// A received packet: the chunks it arrived in, and what the device said about it.
+/// A received packet: the chunks it arrived in, none of them empty, and what the device said about it.
 #[derive(Debug)]
 pub struct RxPacket {
     chunks: [Chunk; MAX_CHUNKS],
@@ -117,7 +117,7 @@ impl RxPacket {
         let mut packet = Self {
             chunks: [const { Chunk::EMPTY }; MAX_CHUNKS],
             first: 0,
-            end: 1,
+            end: u8::from(!chunk.is_empty()),
             len: chunk.len() as u32,
             checksum: Received::Unchecked,
             vlan: None,
@@ -127,11 +127,15 @@ impl RxPacket {
         packet
     }
 
-    /// Adds the next chunk.
+    /// Adds the next chunk; an empty one leaves no trace.
     ///
     /// # Errors
     /// [`TooManyChunks`] with the chunk.
     pub fn push(&mut self, chunk: Chunk) -> Result<(), TooManyChunks> {
+        // Headers are read in the first chunk, so bytes must not hide behind an empty one.
+        if chunk.is_empty() {
+            return Ok(());
+        }
         let Some(place) = self.chunks.get_mut(usize::from(self.end)) else {
             return Err(TooManyChunks(chunk));
         };
@@ -190,11 +194,13 @@ impl RxPacket {
             return;
         }
         self.len = len as u32;
-        let mut left = len;
+        let (mut left, mut end) = (len, self.first);
         for chunk in &mut self.chunks[usize::from(self.first)..usize::from(self.end)] {
+            end += u8::from(left > 0);
             chunk.truncate(left);
             left -= chunk.len();
         }
+        self.end = end;
     }
 
     /// Takes the first chunk out.

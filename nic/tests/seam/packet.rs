@@ -1,0 +1,156 @@
+//! `RxPacket` against a `Vec`, and the offsets of `TxPacket`.
+
+use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, MAX_CHUNKS, Payload, RxPacket, Sum, TooManyChunks, TxPacket};
+use proptest::prelude::*;
+
+use crate::memory::{cases, filled, forever, pool};
+
+#[test]
+fn an_offload_moves_with_the_headers_in_front_of_it() {
+    let mut packet = TxPacket::new(Payload::EMPTY);
+    packet.push(20);
+    packet.offload.checksum = Checksum::Fill { start: 0, offset: 16 };
+    packet.push(40);
+    packet.push(14);
+    assert_eq!(packet.offload.checksum, Checksum::Fill { start: 54, offset: 16 });
+    packet.pop(14);
+    assert_eq!((packet.offload.checksum, packet.len()), (Checksum::Fill { start: 40, offset: 16 }, 60));
+    packet.push(18);
+    assert_eq!(packet.offload.checksum, Checksum::Fill { start: 58, offset: 16 });
+}
+
+#[test]
+fn a_popped_header_leaves_zeros_for_the_next() {
+    let mut packet = TxPacket::new(Payload::EMPTY);
+    packet.push(4).copy_from_slice(b"inner".first_chunk::<4>().unwrap());
+    packet.push(3).copy_from_slice(b"out");
+    packet.pop(3);
+    assert_eq!(packet.push(5), [0; 5]);
+    assert_eq!(&packet.header()[5..], b"inne");
+    packet.header_mut()[0] = 1;
+    assert_eq!(packet.header()[0], 1);
+}
+
+#[test]
+fn headers_fill_their_room_and_no_more() {
+    let payload = [Chunk::from_static(b"xyz")];
+    let mut packet = TxPacket::new(Payload::of(&payload));
+    assert!(!packet.is_empty() && TxPacket::new(Payload::EMPTY).is_empty());
+    packet.push(HEADER_ROOM);
+    assert_eq!((packet.len(), packet.payload().len()), (HEADER_ROOM + 3, 3));
+    let outgrown = std::panic::catch_unwind(move || packet.push(1).len());
+    assert!(outgrown.is_err());
+}
+
+#[test]
+fn bytes_never_hide_behind_an_empty_chunk() {
+    let mut packet = RxPacket::new(Chunk::EMPTY);
+    assert!(packet.chunks().is_empty() && packet.first_mut().is_none());
+    packet.push(Chunk::from_static(b"gone")).unwrap();
+    packet.truncate(0);
+    packet.push(Chunk::EMPTY).unwrap();
+    packet.push(Chunk::from_static(b"headers")).unwrap();
+    assert_eq!((packet.front(), packet.chunks().len()), (&b"headers"[..], 1));
+}
+
+#[test]
+fn a_packet_in_too_many_chunks_gives_the_last_one_back() {
+    let mut packet = RxPacket::new(Chunk::from_static(b"a"));
+    for _ in 1..MAX_CHUNKS {
+        packet.push(Chunk::from_static(b"b")).unwrap();
+    }
+    let TooManyChunks(chunk) = packet.push(Chunk::from_static(b"c")).unwrap_err();
+    assert_eq!((&*chunk, packet.len(), packet.chunks().len()), (&b"c"[..], MAX_CHUNKS, MAX_CHUNKS));
+}
+
+#[test]
+fn a_packet_frees_what_it_no_longer_shows() {
+    let pool = pool(3, 64);
+    let mut packet = RxPacket::new(filled(pool, &[1; 10]));
+    packet.push(filled(pool, &[2; 10])).unwrap();
+    packet.push(filled(pool, &[3; 10])).unwrap();
+    assert_eq!(packet.pinned(), 192);
+    packet.advance(10);
+    assert_eq!((pool.available(), packet.pinned(), packet.front()[0]), (1, 128, 2));
+    packet.truncate(10);
+    assert_eq!((pool.available(), packet.pinned()), (2, 64));
+    packet.first_mut().unwrap().set_sum(Sum::of(&[2; 10]));
+    assert_eq!(packet.pop().unwrap().known_sum(), Some(Sum::of(&[2; 10])));
+    assert_eq!((pool.available(), packet.len()), (3, 0));
+}
+
+#[test]
+#[should_panic(expected = "a packet cannot advance beyond its end")]
+fn a_packet_does_not_advance_beyond_its_end() {
+    RxPacket::new(Chunk::from_static(b"abc")).advance(4);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Vec<u8>),
+    Advance(usize),
+    Truncate(usize),
+    Pop,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec(any::<u8>(), 1..20).prop_map(Step::Push),
+        2 => any::<usize>().prop_map(Step::Advance),
+        2 => any::<usize>().prop_map(Step::Truncate),
+        1 => Just(Step::Pop),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_packet_shows_what_a_run_would(
+        first in prop::collection::vec(any::<u8>(), 1..20),
+        steps in prop::collection::vec(step(), 0..20),
+    ) {
+        let mut packet = RxPacket::new(Chunk::from_static(forever(&first)));
+        let mut model = first;
+        for step in steps {
+            match step {
+                Step::Push(bytes) => {
+                    if packet.push(Chunk::from_static(forever(&bytes))).is_ok() {
+                        model.extend(bytes);
+                    }
+                }
+                Step::Advance(count) => {
+                    let count = count % (model.len() + 1);
+                    packet.advance(count);
+                    model.drain(..count);
+                }
+                Step::Truncate(len) => {
+                    let len = len % (model.len() + 5);
+                    packet.truncate(len);
+                    model.truncate(len);
+                }
+                Step::Pop => {
+                    let chunk = packet.pop();
+                    prop_assert_eq!(chunk.is_none(), model.is_empty());
+                    if let Some(chunk) = chunk {
+                        prop_assert_eq!(&*chunk, &model[..chunk.len()]);
+                        model.drain(..chunk.len());
+                    }
+                }
+            }
+            prop_assert_eq!((packet.len(), packet.is_empty()), (model.len(), model.is_empty()));
+            prop_assert_eq!(packet.chunks().concat_bytes(), &model[..]);
+            prop_assert_eq!(packet.front().is_empty(), model.is_empty(), "headers are read at the front");
+        }
+    }
+}
+
+trait ConcatBytes {
+    fn concat_bytes(&self) -> Vec<u8>;
+}
+
+impl ConcatBytes for [Chunk] {
+    fn concat_bytes(&self) -> Vec<u8> {
+        self.iter().flat_map(|chunk| chunk.to_vec()).collect()
+    }
+}
