@@ -49,15 +49,19 @@ impl<'q> TxPacket<'q> {
         &mut self.headers[self.start..self.start + len]
     }
 
-    /// Takes back the outermost `len` bytes of header, zeroed for the next try.
+    /// Takes back the outermost `len` bytes of header, zeroed for the next try. A checksum that was to start in them
+    /// is asked for no longer.
     ///
     /// # Panics
     /// If fewer are there.
     pub fn pop(&mut self, len: usize) {
         self.headers[self.start..self.start + len].fill(0);
         self.start += len;
-        if let Checksum::Fill { start, .. } = &mut self.offload.checksum {
-            *start -= len as u16;
+        if let Checksum::Fill { start, offset } = self.offload.checksum {
+            self.offload.checksum = match start.checked_sub(len as u16) {
+                Some(start) => Checksum::Fill { start, offset },
+                None => Checksum::Done,
+            };
         }
     }
 

@@ -20,6 +20,16 @@ fn an_offload_moves_with_the_headers_in_front_of_it() {
 }
 
 #[test]
+fn a_popped_transport_header_takes_its_offload_along() {
+    let mut packet = TxPacket::new(Payload::EMPTY);
+    packet.push(20);
+    packet.offload.checksum = Checksum::Fill { start: 0, offset: 16 };
+    packet.push(14);
+    packet.pop(34);
+    assert_eq!((packet.offload.checksum, packet.len()), (Checksum::Done, 0));
+}
+
+#[test]
 fn a_popped_header_leaves_zeros_for_the_next() {
     let mut packet = TxPacket::new(Payload::EMPTY);
     packet.push(4).copy_from_slice(b"inner".first_chunk::<4>().unwrap());
