@@ -102,8 +102,9 @@ impl Content {
                 return before.then(inside_sum(kept as u16, inside));
             }
         }
-        let end = (start + Self::BLOCK).min(self.bytes.len());
-        let from_start = if inside <= (end - start) / 2 || end == self.bytes.len() {
+        let end = start + Self::BLOCK;
+        // What is behind the last whole block has no mark at its end.
+        let from_start = if inside <= Self::BLOCK / 2 || end > self.bytes.len() {
             Sum::of_payload(&self.bytes[start..offset], work)
         } else {
             // The nearer end is the block's: sum up to it, and subtract from what the next mark knows.

@@ -27,7 +27,15 @@ fn whole_blocks_are_never_read() {
 #[test]
 fn a_cut_reads_the_nearer_end_of_its_block() {
     let chunk = content(&pattern(4 * BLOCK)).chunk();
-    for (cut, read) in [(1, 1), (BLOCK / 2, BLOCK / 2), (2 * BLOCK - 1, 1), (BLOCK + BLOCK / 2 + 1, BLOCK / 2 - 1)] {
+    let cuts = [
+        (1, 1),
+        (BLOCK / 2, BLOCK / 2),
+        (2 * BLOCK - 1, 1),
+        (BLOCK + BLOCK / 2 + 1, BLOCK / 2 - 1),
+        // The last block is whole, so its end is known as well.
+        (4 * BLOCK - 3, 3),
+    ];
+    for (cut, read) in cuts {
         let mut work = Work::default();
         let _ = chunk.slice(0..cut).sum_now(&mut work);
         assert_eq!(work, summed(read), "a cut at {cut}");
