@@ -25,17 +25,33 @@ const LINK_TYPE_ETHERNET: u16 = 1;
 pub enum Prefix {
     /// Frames start at once.
     None,
-    /// `struct virtio_net_hdr_v1` (virtio 1.2 §5.1.6): QEMU before 8.0 dumps it where the netdev is a TAP device.
+    /// The virtio-net header (virtio 1.2 §5.1.6): QEMU before 8.0 dumps it where the netdev is a TAP device.
     VirtioNet,
 }
 
+/// The header that a driver of virtio 1.0 or newer works with.
+const MODERN_HEADER: usize = 12;
+/// The header without `num_buffers`, which QEMU and the TAP device use until the driver has negotiated.
+const LEGACY_HEADER: usize = 10;
+
 impl Prefix {
-    fn len(self) -> usize {
+    /// The prefix's length in front of this frame.
+    fn len(self, frame: &[u8]) -> usize {
         match self {
             Prefix::None => 0,
-            Prefix::VirtioNet => 12,
+            // Nothing in the dump tells the two apart but the place of the frame's EtherType.
+            Prefix::VirtioNet if !has_ether_type(frame, MODERN_HEADER) && has_ether_type(frame, LEGACY_HEADER) => {
+                LEGACY_HEADER
+            }
+            Prefix::VirtioNet => MODERN_HEADER,
         }
     }
+}
+
+/// Whether a frame that starts at `offset` has the EtherType of IPv4, ARP, IPv6 or a VLAN tag.
+fn has_ether_type(record: &[u8], offset: usize) -> bool {
+    let ether_type = record.get(offset + 12..offset + 14);
+    matches!(ether_type, Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00] | [0x88, 0xa8]))
 }
 
 /// Converts the file `pcap` to the file `pcapng` and returns the number of frames.
@@ -68,8 +84,9 @@ pub fn convert(from: &[u8], to: &mut impl Write, prefix: Prefix) -> io::Result<u
         let microseconds = u64::from(word(&header[0..4])) * 1_000_000 + u64::from(word(&header[4..8]));
         let Some((record, next)) = after.split_at_checked(word(&header[8..12]) as usize) else { break };
         rest = next;
-        let Some(frame) = record.get(prefix.len()..) else { continue };
-        let original_length = word(&header[12..16]).saturating_sub(prefix.len() as u32);
+        let skipped = prefix.len(record);
+        let Some(frame) = record.get(skipped..) else { continue };
+        let original_length = word(&header[12..16]).saturating_sub(skipped as u32);
         write_packet(to, microseconds, original_length, frame)?;
         frames += 1;
     }
@@ -179,6 +196,17 @@ mod tests {
         let frames = convert(&pcap(&[(0, 0, &[9; 16]), (0, 0, &[9; 4])]), &mut out, Prefix::VirtioNet).unwrap();
         assert_eq!(frames, 1);
         assert_eq!(blocks(&out)[2].1[12..], [4, 0, 0, 0, 11, 0, 0, 0, 9, 9, 9, 9]);
+    }
+
+    #[test]
+    fn the_shorter_virtio_header_before_negotiation_is_told_by_the_ether_type() {
+        let ipv6 = [&[0x33; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0]].concat();
+        for header in [LEGACY_HEADER, MODERN_HEADER] {
+            let mut out = Vec::new();
+            let record = [&vec![0; header][..], &ipv6].concat();
+            convert(&pcap(&[(0, 0, &record)]), &mut out, Prefix::VirtioNet).unwrap();
+            assert_eq!(blocks(&out)[2].1[20..38], ipv6, "header of {header} bytes");
+        }
     }
 
     #[test]

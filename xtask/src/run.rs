@@ -92,8 +92,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let outcome = serve(&mut guest, arguments);
     let frames = guest.stop();
     // A failed run's frames are the ones that somebody wants to see.
-    if let (Some(file), Ok(frames)) = (&arguments.capture, &frames) {
-        println!("{frames} frames are in {}", file.display());
+    match (&arguments.capture, &frames) {
+        (Some(_), Ok(0)) => println!("no frame was captured"),
+        (Some(file), Ok(frames)) => println!("{frames} frames are in {}", file.display()),
+        (None, _) | (_, Err(_)) => {}
     }
     outcome.and(frames.map(drop))
 }
