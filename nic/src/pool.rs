@@ -30,7 +30,7 @@ unsafe impl Sync for Pool {}
 /// Why a pool could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolError {
-    /// The slot size is not a power of two of at least 64 bytes.
+    /// The slot size is not a power of two from 64 bytes to 2 GiB.
     SlotSize,
     /// The memory holds no slot, or more than 2^24 of them.
     Slots,
@@ -50,7 +50,8 @@ impl Pool {
     /// # Errors
     /// See [`PoolError`].
     pub fn new(bytes: &'static mut [u8], slot_size: usize, words: &'static mut [Word]) -> Result<Self, PoolError> {
-        if !slot_size.is_power_of_two() || slot_size < 64 {
+        // A view's length is 32 bits wide.
+        if !slot_size.is_power_of_two() || !(64..=1 << 31).contains(&slot_size) {
             return Err(PoolError::SlotSize);
         }
         let slots = bytes.len() / slot_size;
@@ -146,7 +147,7 @@ impl Pool {
     /// Where slot `slot` begins.
     pub(crate) fn slot_start(&self, slot: u32) -> NonNull<u8> {
         debug_assert!(slot < self.slots);
-        // SAFETY: `slot` is below `slots`, so the offset lies inside the memory that `over` was given.
+        // SAFETY: `slot` is below `slots`, so the offset lies inside the memory that `new` was given.
         unsafe { self.bytes.add((slot as usize) << self.slot_shift) }
     }
 

@@ -20,6 +20,8 @@ fn refused(bytes: usize, slot_size: usize, words: usize) -> PoolError {
 fn a_pool_is_refused_with_a_reason() {
     assert_eq!(refused(256, 32, 8), PoolError::SlotSize);
     assert_eq!(refused(256, 96, 8), PoolError::SlotSize);
+    #[cfg(target_pointer_width = "64")]
+    assert_eq!(refused(256, 1 << 32, 8), PoolError::SlotSize);
     assert_eq!(refused(63, 64, 8), PoolError::Slots);
     assert_eq!(refused(256, 64, 4), PoolError::Words);
 }
