@@ -39,7 +39,7 @@ pub struct Queue {
     cells: u32,
 }
 
-/// No cell is left; the chunk comes back.
+/// No cell is left, or the queue would hold 4 GiB or more; the chunk comes back.
 #[derive(Debug)]
 pub struct NoCell(pub Chunk);
 
@@ -108,16 +108,16 @@ impl<'s> Cells<'s> {
     /// Adds `chunk` at the end of `queue`.
     ///
     /// # Errors
-    /// [`NoCell`] with the chunk when the arena is used up.
+    /// [`NoCell`] with the chunk.
     pub fn push_back(&mut self, queue: &mut Queue, chunk: Chunk) -> Result<u32, NoCell> {
-        let bytes = chunk.len() as u32;
+        let Some(bytes) = queue.bytes.checked_add(chunk.len() as u32) else { return Err(NoCell(chunk)) };
         let cell = self.take(chunk, NIL)?;
         match queue.last() {
             Some(last) => self.cells[last as usize].next = cell,
             None => queue.head = cell,
         }
         queue.tail = cell;
-        queue.bytes += bytes;
+        queue.bytes = bytes;
         queue.cells += 1;
         Ok(cell)
     }
@@ -125,16 +125,16 @@ impl<'s> Cells<'s> {
     /// Puts `chunk` behind the cell `after` of `queue`.
     ///
     /// # Errors
-    /// [`NoCell`] with the chunk when the arena is used up.
+    /// [`NoCell`] with the chunk.
     pub fn insert_after(&mut self, queue: &mut Queue, after: u32, chunk: Chunk) -> Result<u32, NoCell> {
-        let bytes = chunk.len() as u32;
+        let Some(bytes) = queue.bytes.checked_add(chunk.len() as u32) else { return Err(NoCell(chunk)) };
         let next = self.cells[after as usize].next;
         let cell = self.take(chunk, next)?;
         self.cells[after as usize].next = cell;
         if next == NIL {
             queue.tail = cell;
         }
-        queue.bytes += bytes;
+        queue.bytes = bytes;
         queue.cells += 1;
         Ok(cell)
     }
@@ -214,12 +214,12 @@ impl<'s> Cells<'s> {
     /// Joins `chunk` to the last one of `queue` where it follows in memory (see [`Chunk::join`]).
     ///
     /// # Errors
-    /// The chunk, when it does not follow.
+    /// The chunk, when it does not follow, or when the queue would hold 4 GiB or more.
     pub fn join(&mut self, queue: &mut Queue, chunk: Chunk) -> Result<(), Chunk> {
         let Some(last) = queue.last() else { return Err(chunk) };
-        let bytes = chunk.len() as u32;
+        let Some(bytes) = queue.bytes.checked_add(chunk.len() as u32) else { return Err(chunk) };
         self.cells[last as usize].chunk.join(chunk)?;
-        queue.bytes += bytes;
+        queue.bytes = bytes;
         Ok(())
     }
 

@@ -27,6 +27,24 @@ fn an_arena_of_no_cells_is_full() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "4096 chunks of a mebibyte, of which no byte is read, add nothing under an interpreter")]
+fn a_queue_does_not_lose_count_at_four_gibibytes() {
+    static MEBIBYTE: [u8; 1 << 20] = [0; 1 << 20];
+    let (mut storage, mut queue) = (cells(4098), Queue::NEW);
+    let mut cells = Cells::new(&mut storage);
+    for _ in 0..4095 {
+        cells.push_back(&mut queue, Chunk::from_static(&MEBIBYTE)).unwrap();
+    }
+    let last = queue.last().unwrap();
+    assert!(cells.push_back(&mut queue, Chunk::from_static(&MEBIBYTE)).is_err());
+    assert!(cells.insert_after(&mut queue, last, Chunk::from_static(&MEBIBYTE)).is_err());
+    assert_eq!((queue.bytes(), queue.len(), cells.available()), (4095 << 20, 4095, 3));
+    assert!(cells.split(&mut queue, last, 1, |chunk| chunk.split_to(1)), "which adds no byte");
+    cells.clear(&mut queue);
+    assert_eq!((queue.bytes(), cells.available()), (0, 4098));
+}
+
+#[test]
 fn clearing_a_queue_frees_its_slots() {
     let pool = pool(2, 64);
     let (mut storage, mut queue) = (cells(4), Queue::NEW);
