@@ -198,7 +198,7 @@ impl<'s> Cells<'s> {
         &self.cells[cell as usize].chunk
     }
 
-    /// The chunk in `cell`, to learn its sum or to join to it.
+    /// The chunk in `cell`, to learn its sum.
     ///
     /// Its length must not be changed but through [`Cells::join`] and [`Cells::split`]: the queue counts its bytes.
     pub fn chunk_mut(&mut self, cell: u32) -> &mut Chunk {
@@ -230,11 +230,11 @@ impl<'s> Cells<'s> {
             return false;
         }
         let chunk = &mut self.cells[cell as usize].chunk;
-        let whole = chunk.len();
         let front = cut(chunk);
         debug_assert_eq!(front.len(), count);
         let rest = core::mem::replace(chunk, front);
-        queue.bytes -= (whole - count) as u32;
+        // Out of the count with it, whatever was cut: inserting brings it back in.
+        queue.bytes -= rest.len() as u32;
         self.insert_after(queue, cell, rest).expect("a cell is available");
         true
     }
