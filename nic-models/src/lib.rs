@@ -7,6 +7,7 @@
 //! | [`virtio`] | virtio-net over modern PCI |
 //! | [`pci`], [`registers`] | what drivers of PCI functions share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
+//! | `model` (`host`) | devices in software, honest and hostile |
 //!
 //! No driver here copies payload, parses a frame, or trusts a device.
 #![cfg_attr(not(feature = "host"), no_std)]
@@ -15,6 +16,8 @@ mod dma;
 #[cfg(feature = "host")]
 pub mod impaired;
 pub mod loopback;
+#[cfg(feature = "host")]
+pub mod model;
 pub mod pci;
 pub mod platform;
 pub mod registers;

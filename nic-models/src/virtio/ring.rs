@@ -345,3 +345,33 @@ impl Layout {
         self.used + 4 + 8 * usize::from(self.size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::is_passed;
+
+    /// The rule of virtio 1.2 §2.7.10 on indices that never wrap: `event` is the next multiple of 65,536 plus the event
+    /// index at or behind `old`, and is passed when it lies before `new`.
+    fn is_passed_wide(event: u16, new: u64, old: u64) -> bool {
+        let event = (old..old + 65_536).find(|index| *index as u16 == event).expect("every residue occurs");
+        event < new
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2_000 }))]
+
+        #[test]
+        fn the_event_index_compares_as_wide_integers_do(old in 0u64..1 << 40, steps in 0u64..65_536, event: u16) {
+            let new = old + steps;
+            prop_assert_eq!(is_passed(event, new as u16, old as u16), is_passed_wide(event, new, old));
+        }
+
+        #[test]
+        fn near_misses_compare_as_wide_integers_do(old in 65_000u64..66_000, steps in 0u64..300, ahead in 0u64..300) {
+            let (new, event) = (old + steps, (old + ahead) as u16);
+            prop_assert_eq!(is_passed(event, new as u16, old as u16), is_passed_wide(event, new, old));
+        }
+    }
+}

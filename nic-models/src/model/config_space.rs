@@ -1,0 +1,80 @@
+//! A PCI function's configuration space: identity, BARs that can be sized, capabilities.
+
+use std::cell::RefCell;
+
+use crate::platform::ConfigSpace;
+
+/// 256 bytes of configuration space.
+pub struct ConfigModel {
+    words: RefCell<[u32; 64]>,
+    /// The size of the memory behind each BAR word; for the upper word of a wide one, the size's upper half's mask.
+    masks: [u32; 6],
+}
+
+impl ConfigModel {
+    /// Physical address of the registers (BAR 4, 64 bits, 16 KiB).
+    pub const REGISTERS: u64 = 0x7_0000_0000;
+    /// Physical address of the MSI-X table (BAR 1, 32 bits, 4 KiB).
+    pub const MSIX_TABLE: u64 = 0xfebd_0000;
+    /// Where the capabilities stand: MSI-X, then common, notify, device and interrupt status.
+    pub const CAPABILITIES: [u16; 5] = [0x40, 0x50, 0x64, 0x78, 0x88];
+
+    /// A virtio network device as QEMU lays it out, with `vectors` MSI-X vectors.
+    #[must_use]
+    pub fn virtio_net(vectors: u16) -> Self {
+        let mut words = [0; 64];
+        let mut set = |offset: u16, word: u32| words[usize::from(offset / 4)] = word;
+        set(0x00, 0x1041_1af4);
+        // The list of capabilities is there.
+        set(0x04, 1 << 20);
+        set(0x14, Self::MSIX_TABLE as u32);
+        set(0x20, Self::REGISTERS as u32 | 0b1100);
+        set(0x24, (Self::REGISTERS >> 32) as u32);
+        set(0x34, 0x40);
+        set(0x40, u32::from(vectors - 1) << 16 | 0x5011);
+        set(0x44, 1);
+        set(0x48, 0x801);
+        let structures =
+            [(0x50, 0x64, 1, 0x0000), (0x64, 0x78, 2, 0x3000), (0x78, 0x88, 4, 0x2000), (0x88, 0, 3, 0x1000)];
+        for (at, next, kind, offset) in structures {
+            let len = if kind == 2 { 20 } else { 16 };
+            set(at, kind << 24 | len << 16 | next << 8 | 0x09);
+            set(at + 4, 4);
+            set(at + 8, offset);
+            set(at + 12, 0x1000);
+        }
+        // notify_off_multiplier
+        set(0x74, 4);
+        Self { words: RefCell::new(words), masks: [0, !0xfff, 0, 0, !0x3fff, !0] }
+    }
+
+    /// Changes a word as the driver cannot.
+    pub fn poke(&self, offset: u16, word: u32) {
+        self.words.borrow_mut()[usize::from(offset / 4)] = word;
+    }
+}
+
+impl ConfigSpace for ConfigModel {
+    fn read(&self, offset: u16) -> u32 {
+        assert!(offset.is_multiple_of(4) && offset < 4096, "a register of configuration space");
+        self.words.borrow().get(usize::from(offset / 4)).copied().unwrap_or(u32::MAX)
+    }
+
+    fn write(&self, offset: u16, value: u32) {
+        assert!(offset.is_multiple_of(4) && offset < 4096, "a register of configuration space");
+        let Some(word) = self.words.borrow_mut().get_mut(usize::from(offset / 4)).map(|word| *word) else { return };
+        let value = match offset {
+            // Status bits are cleared by ones; the command register takes what it is given.
+            0x04 => (word & 0xffff_0000 & !(value & 0xf900_0000)) | (value & 0x0407),
+            0x10..0x28 => {
+                let mask = self.masks[usize::from(offset - 0x10) / 4];
+                let is_upper = offset == 0x24;
+                if is_upper { value & mask } else { (value & mask & !0xf) | (word & 0xf) }
+            }
+            // MSI-X: enable and mask.
+            0x40 => (word & 0x3fff_ffff) | (value & 0xc000_0000),
+            _ => word,
+        };
+        self.words.borrow_mut()[usize::from(offset / 4)] = value;
+    }
+}

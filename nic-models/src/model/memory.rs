@@ -1,0 +1,145 @@
+//! Memory that a device model can reach, and the [`Platform`] that hands it out. Bus addresses are the host's own.
+//!
+//! Invariant: a model reaches a byte only through the run it was shared in; any other address panics, for a driver gave
+//! the device what it must not have.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use lendwire_nic::Pool;
+
+use crate::platform::{Dma, Platform};
+
+/// The memory of a machine with one device. Clones are the same memory.
+#[derive(Clone, Default)]
+pub struct Memory {
+    runs: Rc<RefCell<Vec<Run>>>,
+}
+
+struct Run {
+    pointer: NonNull<u8>,
+    len: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Allocated by [`Platform::dma`].
+    Dma(Layout),
+    Pool,
+    ReadOnly,
+}
+
+impl Memory {
+    /// Memory of which the device can reach nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the device reach the slots of `pool`.
+    pub fn share_pool(&self, pool: &'static Pool) {
+        let (pointer, len) = pool.memory();
+        self.runs.borrow_mut().push(Run { pointer, len, kind: Kind::Pool });
+    }
+
+    /// Lets the device read `bytes`.
+    pub fn share(&self, bytes: &'static [u8]) {
+        let run = Run { pointer: NonNull::from_ref(bytes).cast(), len: bytes.len(), kind: Kind::ReadOnly };
+        self.runs.borrow_mut().push(run);
+    }
+
+    /// Runs that a driver took and has not given back.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.runs.borrow().iter().filter(|run| matches!(run.kind, Kind::Dma(_))).count()
+    }
+
+    /// `len` bytes at `bus`, as the device reads them.
+    ///
+    /// # Panics
+    /// If the device cannot reach them.
+    #[must_use]
+    #[track_caller]
+    pub fn read(&self, bus: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        let from = self.reach(bus, len, false);
+        // SAFETY: `reach` found the bytes inside a live run; no reference to them is alive, for drivers reach shared
+        // memory by raw pointers only and nothing else runs meanwhile.
+        unsafe { from.copy_to_nonoverlapping(NonNull::from_mut(&mut bytes[..]).cast(), len) };
+        bytes
+    }
+
+    /// Writes `bytes` at `bus`, as the device does.
+    ///
+    /// # Panics
+    /// If the device cannot reach them, or may only read there.
+    #[track_caller]
+    pub fn write(&self, bus: u64, bytes: &[u8]) {
+        let to = self.reach(bus, bytes.len(), true);
+        // SAFETY: as in `read`.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from_ref(bytes).cast(), bytes.len()) };
+    }
+
+    /// The little-endian word at `bus`.
+    #[must_use]
+    #[track_caller]
+    pub fn read16(&self, bus: u64) -> u16 {
+        u16::from_le_bytes(self.read(bus, 2).try_into().expect("two bytes were read"))
+    }
+
+    /// Writes a little-endian word at `bus`.
+    #[track_caller]
+    pub fn write16(&self, bus: u64, value: u16) {
+        self.write(bus, &value.to_le_bytes());
+    }
+
+    #[track_caller]
+    fn reach(&self, bus: u64, len: usize, write: bool) -> NonNull<u8> {
+        let runs = self.runs.borrow();
+        let found = runs.iter().find_map(|run| {
+            let offset = usize::try_from(bus.checked_sub(run.pointer.addr().get() as u64)?).ok()?;
+            let is_inside = offset.checked_add(len)? <= run.len;
+            let is_allowed = !(write && matches!(run.kind, Kind::ReadOnly));
+            (is_inside && is_allowed).then_some((run.pointer, offset))
+        });
+        let (pointer, offset) = found.unwrap_or_else(|| panic!("the device cannot reach {len} bytes at {bus:#x}"));
+        // SAFETY: `offset` is at most the run's length.
+        unsafe { pointer.add(offset) }
+    }
+}
+
+// SAFETY: `dma` allocates zeroed memory of its own for every call and frees it in `release` only; nothing is mapped.
+unsafe impl Platform for Memory {
+    fn dma(&self, len: usize, align: usize) -> Option<Dma> {
+        let layout = Layout::from_size_align(len, align).ok().filter(|layout| layout.size() > 0)?;
+        // SAFETY: the layout is not empty.
+        let pointer = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        self.runs.borrow_mut().push(Run { pointer, len, kind: Kind::Dma(layout) });
+        Some(Dma { pointer, bus: pointer.addr().get() as u64, len })
+    }
+
+    unsafe fn release(&self, dma: Dma) {
+        let mut runs = self.runs.borrow_mut();
+        let index = runs.iter().position(|run| run.pointer == dma.pointer).expect("a run is released once");
+        let run = runs.swap_remove(index);
+        let Kind::Dma(layout) = run.kind else { panic!("only what was taken is released") };
+        // SAFETY: the run was allocated with this layout, and left the list that it is freed from once.
+        unsafe { dealloc(run.pointer.as_ptr(), layout) };
+    }
+
+    fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {
+        let bus = pointer.addr().get();
+        let is_shared = |run: &Run| {
+            let start = run.pointer.addr().get();
+            (start..start + run.len).contains(&bus)
+        };
+        self.runs.borrow().iter().any(is_shared).then_some(bus as u64)
+    }
+
+    fn map(&self, _: u64, _: usize) -> Option<NonNull<u8>> {
+        None
+    }
+}

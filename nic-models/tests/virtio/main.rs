@@ -1,0 +1,133 @@
+//! The virtio-net driver against the device model, honest and hostile.
+//!
+//! Under Miri the same tests run with fewer rounds.
+
+mod hostile;
+mod life;
+mod traffic;
+
+use lendwire_drivers::model::{Memory, ModelRegisters, Offer, VirtioNetModel, feature};
+use lendwire_drivers::platform::Message;
+use lendwire_drivers::virtio::{ProbeError, VirtioNet};
+use lendwire_nic::{Checksum, Chunk, Fault, Nic, Payload, Pool, RxPacket, TxPacket};
+
+type Driver = VirtioNet<Memory, ModelRegisters>;
+
+const MESSAGES: [Message; 3] = [
+    Message { address: 0xfee0_0000, data: 0x40 },
+    Message { address: 0xfee0_0000, data: 0x41 },
+    Message { address: 0xfee0_0000, data: 0x42 },
+];
+
+/// A machine with a running driver.
+struct Bench {
+    device: VirtioNetModel,
+    driver: Driver,
+    pool: &'static Pool,
+    transmit_pool: &'static Pool,
+    memory: Memory,
+}
+
+fn small() -> Offer {
+    Offer { queue_size: 8, ..Offer::default() }
+}
+
+fn without(features: u64) -> Offer {
+    Offer { features: Offer::default().features & !features, ..small() }
+}
+
+impl Bench {
+    #[track_caller]
+    fn new(offer: Offer) -> Self {
+        Self::with_slots(offer, 16, 2048)
+    }
+
+    #[track_caller]
+    fn with_slots(offer: Offer, slots: usize, slot_size: usize) -> Self {
+        let memory = Memory::new();
+        let pool = Pool::leaked(slots, slot_size).unwrap();
+        let transmit_pool = Pool::leaked(64, 2048).unwrap();
+        memory.share_pool(pool);
+        memory.share_pool(transmit_pool);
+        let device = VirtioNetModel::new(&memory, offer);
+        let driver = probe(&device, &memory, pool).expect("the device is sound");
+        Self { device, driver, pool, transmit_pool, memory }
+    }
+
+    /// A chunk of `len` bytes `fill` in memory that the device reaches.
+    fn chunk(&self, fill: u8, len: usize) -> Chunk {
+        let mut slot = self.transmit_pool.take().unwrap();
+        slot.bytes_mut()[..len].fill(fill);
+        slot.freeze(len)
+    }
+
+    fn fault(&self, fault: Fault) -> u64 {
+        self.driver.statistics().faults[fault as usize]
+    }
+
+    /// No frame, one fault of this kind more, and the driver goes on: the next frame arrives.
+    #[track_caller]
+    fn assert_dropped(&mut self, fault: Fault) {
+        let before = self.fault(fault);
+        assert!(self.driver.receive().is_none());
+        assert_eq!(self.fault(fault), before + 1);
+        assert_eq!(self.fault(Fault::Broken), 0);
+        self.driver.flush();
+        assert!(self.device.deliver(&[7; 64]));
+        assert_eq!(bytes(&self.driver.receive().expect("the driver goes on")), [7; 64]);
+    }
+
+    /// The device is not listened to any more, and nothing is lost for it.
+    #[track_caller]
+    fn assert_broken(mut self, fault: Fault) {
+        while self.driver.receive().is_some() {}
+        self.driver.flush();
+        assert_eq!((self.fault(fault), self.fault(Fault::Broken)), (1, 1));
+        assert_eq!(self.driver.link(), lendwire_nic::Link::Down);
+        let _ = self.driver.set_interrupts(lendwire_nic::Interrupts::Armed);
+        self.driver.transmit(&packet(&[])).unwrap();
+        assert!(self.driver.receive().is_none());
+        let (pool, transmit_pool) = (self.pool, self.transmit_pool);
+        self.driver.quiesce().unwrap();
+        assert_eq!((pool.available(), transmit_pool.available()), (pool.slots(), transmit_pool.slots()));
+        assert_eq!(self.memory.taken(), 0);
+    }
+}
+
+fn probe(device: &VirtioNetModel, memory: &Memory, pool: &'static Pool) -> Result<Driver, ProbeError> {
+    let windows = device.clone();
+    let map = move |region| windows.registers(region);
+    VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, &MESSAGES)
+}
+
+fn packet(payload: &[Chunk]) -> TxPacket<'_> {
+    let mut packet = TxPacket::new(Payload::of(payload));
+    packet.push(20).fill(0x20);
+    packet.push(14).fill(0x14);
+    packet
+}
+
+fn bytes(packet: &RxPacket) -> Vec<u8> {
+    packet.chunks().iter().flat_map(|chunk| chunk.iter().copied()).collect()
+}
+
+fn rounds(full: usize, under_miri: usize) -> usize {
+    if cfg!(miri) { under_miri } else { full }
+}
+
+fn filled(start: u16, offset: u16) -> TxPacket<'static> {
+    let mut packet = packet(&[]);
+    packet.offload.checksum = Checksum::Fill { start, offset };
+    packet
+}
+
+/// A virtio header with these flags, gso_type, csum_start and csum_offset.
+fn header(flags: u8, gso_type: u8, start: u16, offset: u16) -> [u8; 12] {
+    let mut header = [0; 12];
+    (header[0], header[1]) = (flags, gso_type);
+    header[6..8].copy_from_slice(&start.to_le_bytes());
+    header[8..10].copy_from_slice(&offset.to_le_bytes());
+    header
+}
+
+const BOTH_RINGS: [u64; 2] = [0, feature::EVENT_IDX];
