@@ -89,8 +89,23 @@ reasons! {
     IcmpQuote = "icmp_quote",
     /// An error of ours that the rate limit holds back (RFC 4443 §2.4 f).
     IcmpRateLimited = "icmp_rate_limited",
-    /// A neighbour message that came through a router, from a wrong source, or with a code (RFC 4861 §7.1, §6.1).
-    NdpInvalid = "ndp_invalid",
+    /// A neighbour message that came through a router (RFC 4861 §6.1, §7.1).
+    NdpHopLimit = "ndp_hop_limit",
+    /// A neighbour message with a code (RFC 4861 §6.1, §7.1).
+    NdpCode = "ndp_code",
+    /// A router's message from beyond the link (RFC 4861 §6.1.2), or a question from nobody that was not put to the
+    /// target's group or that names a hardware address (§7.1.1).
+    NdpSource = "ndp_source",
+    /// A neighbour message about a group (RFC 4861 §7.1).
+    NdpTarget = "ndp_target",
+    /// An answer to everybody that says it was asked for (RFC 4861 §7.1.2).
+    NdpFlags = "ndp_flags",
+    /// A prefix that is link-local, or preferred for longer than it is valid (RFC 4862 §5.5.3).
+    NdpPrefix = "ndp_prefix",
+    /// A router or prefix beyond those that an interface keeps.
+    NdpTableFull = "ndp_table_full",
+    /// Somebody else claims an address of ours (RFC 5227 §2.4, RFC 4862 §5.4).
+    AddressConflict = "address_conflict",
     /// A neighbour message with an option of length zero or beyond its end.
     NdpOptions = "ndp_options",
     /// A neighbour message about an address that is neither ours nor asked for.
@@ -154,6 +169,14 @@ pub struct Drops {
 impl Default for Drops {
     fn default() -> Self {
         Self { counts: [0; Reason::ALL.len()] }
+    }
+}
+
+impl core::ops::AddAssign<&Self> for Drops {
+    fn add_assign(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
     }
 }
 

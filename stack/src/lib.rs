@@ -8,6 +8,7 @@ mod drops;
 mod ip;
 mod list;
 mod slab;
+pub mod tcp;
 pub mod time;
 mod wheel;
 pub mod wire;

@@ -1,0 +1,146 @@
+//! The fifth step: what an acknowledgment says to the sending half.
+//!
+//! Invariant: after it SND.UNA has not moved back, everything below it is given back, and the timer runs exactly if
+//! something is in flight or waits for a window.
+
+use core::ops::ControlFlow;
+
+use super::connection::{Connection, Deadline, OurFin, Waiting};
+use super::input::{DONE, Step};
+use super::recovery::Verdict;
+use super::segment::Arrival;
+use super::seq::Seq;
+use super::shared::Shared;
+use crate::drops::Reason;
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+
+impl Connection {
+    /// Fifth: the ACK field.
+    pub(super) fn check_ack(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        let Some(ack) = segment.ack else {
+            shared.drops.count(Reason::TcpAck);
+            return DONE;
+        };
+        // RFC 5961 §5.2: neither of the future nor from longer ago than the largest window.
+        let oldest = self.send.una - self.send.max_window;
+        if ack.after(self.send.max) || ack.before(oldest) {
+            shared.drops.count(Reason::TcpAck);
+            self.owe_now();
+            return DONE;
+        }
+        let window = u32::from(segment.window) << self.send.scale;
+        if ack.after(self.send.una) {
+            self.on_advance(ack, now, shared);
+        } else if self.is_duplicate(segment, ack, window) {
+            self.on_duplicate();
+        }
+        self.update_window(segment, ack, window, shared);
+        self.run_timer(now);
+        ControlFlow::Continue(())
+    }
+
+    /// RFC 5681 §2: the definition of a duplicate acknowledgment, (a) to (e).
+    fn is_duplicate(&self, segment: &Arrival, ack: Seq, window: u32) -> bool {
+        self.in_flight() > 0
+            && !self.is_probing()
+            && segment.payload.is_empty()
+            && !segment.flags.intersects(Flags::SYN | Flags::FIN)
+            && ack == self.send.una
+            && window == self.send.window
+    }
+
+    fn on_advance(&mut self, ack: Seq, now: Instant, shared: &mut Shared<'_>) {
+        let flight = self.in_flight();
+        let acked = ack.since(self.send.una);
+        let end = self.end_of_data();
+        let bytes = acked.min(self.send.queue.bytes());
+        if self.send.fin == OurFin::Queued && ack.after(end) {
+            self.send.fin = OurFin::Acknowledged;
+        }
+        self.send.una = ack;
+        let beyond_next = ack.after(self.send.nxt);
+        self.send.queue.acknowledged(bytes, beyond_next, &mut shared.cells);
+        if beyond_next {
+            self.send.nxt = ack;
+        }
+        self.take_sample(ack, now, shared);
+        let (mss, left) = (self.send.mss, self.in_flight());
+        match self.send.recovery.on_advance(ack) {
+            // RFC 7661's concern: a window that was not used is no proof of capacity.
+            Verdict::Normal if flight + u32::from(mss) > self.send.congestion.window() => {
+                self.send.congestion.on_ack(bytes, mss);
+            }
+            Verdict::Partial => self.send.congestion.deflate(bytes, mss),
+            Verdict::Recovered => self.send.congestion.on_recovered(left, mss),
+            Verdict::Normal | Verdict::Entered | Verdict::Inflate => {}
+        }
+        self.send.timeouts = 0;
+        // RFC 6298 §5.3: new data acknowledged restarts the timer.
+        self.send.timer = Deadline::NEVER;
+    }
+
+    fn on_duplicate(&mut self) {
+        let (una, max, mss, flight) = (self.send.una, self.send.max, self.send.mss, self.in_flight());
+        match self.send.recovery.on_duplicate(una, max) {
+            Verdict::Entered => {
+                self.timed = None;
+                self.send.congestion.on_loss(flight, mss);
+            }
+            Verdict::Inflate => self.send.congestion.inflate(mss),
+            Verdict::Normal | Verdict::Partial | Verdict::Recovered => {}
+        }
+    }
+
+    /// RFC 6298 §3: one segment at a time, never one that was sent twice.
+    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &Shared<'_>) {
+        match self.timed {
+            Some((end, since)) if !ack.before(end) => {
+                self.rtt.sample(now.since(since), shared.config.min_rto);
+                self.timed = None;
+            }
+            // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
+            Some(_) | None if self.send.timeouts > 0 => self.rtt.settle(shared.config.min_rto),
+            Some(_) | None => {}
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4: only a newer segment moves the window.
+    fn update_window(&mut self, segment: &Arrival, ack: Seq, window: u32, shared: &Shared<'_>) {
+        let newer = self.send.wl1.before(segment.seq) || (self.send.wl1 == segment.seq && !ack.before(self.send.wl2));
+        if ack.before(self.send.una) || !newer {
+            return;
+        }
+        if self.is_probing() {
+            // RFC 9293 MUST-36, MUST-37: a peer that answers probes is alive, however long its window stays closed.
+            self.send.timeouts = 0;
+            if window > self.send.window {
+                self.send.timer = Deadline::NEVER;
+                self.send.probe = false;
+                self.rtt.settle(shared.config.min_rto);
+            }
+        }
+        self.send.window = window;
+        self.send.max_window = self.send.max_window.max(window);
+        self.send.wl1 = segment.seq;
+        self.send.wl2 = ack;
+    }
+
+    /// RFC 6298 §5.1 to §5.3: the timer runs while something is in flight.
+    pub(super) fn run_timer(&mut self, now: Instant) {
+        if self.in_flight() == 0 {
+            if self.send.waiting == Waiting::ForAck {
+                self.send.timer = Deadline::NEVER;
+            }
+            return;
+        }
+        if self.send.timer == Deadline::NEVER {
+            self.wait(Waiting::ForAck, self.rtt.rto(), now);
+        }
+    }
+
+    /// Whether the timer runs for a window (or a probe has just become due).
+    fn is_probing(&self) -> bool {
+        self.send.waiting == Waiting::ForWindow && (self.send.timer != Deadline::NEVER || self.send.probe)
+    }
+}

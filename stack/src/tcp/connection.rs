@@ -1,0 +1,352 @@
+//! An established connection: two halves, their timers, and the RFC's states as what the two halves are in.
+//!
+//! | RFC 9293 §3.3.2 | our FIN | the peer's FIN |
+//! |---|---|---|
+//! | ESTABLISHED | none | none |
+//! | CLOSE-WAIT | none | came |
+//! | FIN-WAIT-1 | queued | none |
+//! | FIN-WAIT-2 | acknowledged | none |
+//! | CLOSING | queued | came after ours |
+//! | LAST-ACK | queued | came before ours |
+//! | TIME-WAIT | acknowledged | came after ours: see `time_wait` |
+//!
+//! Invariant: SND.UNA <= SND.NXT <= SND.MAX, and the peer's right edge of our window never moves left.
+
+use super::congestion::Reno;
+use super::demux::Tuple;
+use super::handshake::Agreed;
+use super::reassembly::Reassembly;
+use super::recovery::Recovery;
+use super::recv_queue::RecvQueue;
+use super::rtt::Rtt;
+use super::send_queue::SendQueue;
+use super::seq::Seq;
+use super::shared::{Shared, TcpConfig, Writers};
+use crate::ip::InterfaceId;
+use crate::time::{Instant, Span};
+
+/// A point in time that may lie in no future at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) const NEVER: Self = Self(Instant::from_micros(u64::MAX));
+
+    pub(super) fn at(instant: Instant) -> Self {
+        Self(instant)
+    }
+
+    pub(super) fn is_due(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+
+    pub(super) fn instant(self) -> Option<Instant> {
+        Some(self.0).filter(|_| self != Self::NEVER)
+    }
+}
+
+/// What the connection's one send-side timer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// An acknowledgment (RFC 6298).
+    ForAck,
+    /// A window (RFC 9293 §3.8.6.1), or the end of sender silly-window avoidance (§3.8.6.2.1).
+    ForWindow,
+    /// The FIN of a peer whose connection the application has left.
+    ForFin,
+}
+
+/// Our half-close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OurFin {
+    None,
+    Queued,
+    Acknowledged,
+}
+
+/// The peer's half-close, and whether it came before ours was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PeerFin {
+    None,
+    BeforeOurs,
+    AfterOurs,
+}
+
+/// Whether an acknowledgment is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    Nothing,
+    /// With data, with the next segment, or when its delay ends.
+    Later,
+    Now,
+}
+
+/// The sending half.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Send {
+    pub(super) una: Seq,
+    pub(super) nxt: Seq,
+    /// The highest number that was ever sent, plus one: SND.NXT but after a timeout.
+    pub(super) max: Seq,
+    /// The segments that last moved the window (RFC 9293 §3.10.7.4).
+    pub(super) wl1: Seq,
+    pub(super) wl2: Seq,
+    pub(super) window: u32,
+    pub(super) max_window: u32,
+    pub(super) congestion: Reno,
+    pub(super) recovery: Recovery,
+    pub(super) mss: u16,
+    pub(super) scale: u8,
+    pub(super) fin: OurFin,
+    pub(super) timeouts: u8,
+    pub(super) waiting: Waiting,
+    /// A probe is due: see [`Waiting::ForWindow`].
+    pub(super) probe: bool,
+    /// Whether Nagle's algorithm is off.
+    pub(super) nodelay: bool,
+    pub(super) queue: SendQueue,
+    pub(super) timer: Deadline,
+}
+
+/// The receiving half.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receive {
+    pub(super) nxt: Seq,
+    /// The right edge of the window that the peer was last shown.
+    pub(super) edge: Seq,
+    /// Bytes that came since an acknowledgment was sent.
+    pub(super) unacknowledged: u32,
+    pub(super) fin: PeerFin,
+    pub(super) scale: u8,
+    pub(super) owed: Owed,
+    pub(super) queue: RecvQueue,
+}
+
+// What a segment in the steady state touches fits two cache lines.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Send>() + size_of::<Receive>() <= 160);
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Connection>() <= 248);
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Both sides closed.
+    Closed,
+    /// The peer reset it.
+    Reset,
+    /// The peer no longer answers.
+    TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// No route leads there, or the next hop does not answer.
+    Unreachable,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    pub(super) send: Send,
+    pub(super) receive: Receive,
+    pub(super) rtt: Rtt,
+    /// The segment end that is being timed, and since when.
+    pub(super) timed: Option<(Seq, Instant)>,
+    pub(super) ack_at: Deadline,
+    pub(super) reassembly: Reassembly,
+    pub(super) writers: Option<u32>,
+    pub(super) tuple: Tuple,
+    pub(super) interface: Option<InterfaceId>,
+    /// The application still holds its handle.
+    pub(super) held: bool,
+    /// Segments no longer lead here: it has ended, or a TIME-WAIT took over.
+    pub(super) ended: Option<Ended>,
+}
+
+/// A connection's state by the name that RFC 9293 §3.3.2 gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A SYN was sent.
+    SynSent,
+    /// SYNs crossed, or came and were answered.
+    SynReceived,
+    /// Data flows.
+    Established,
+    /// We have closed.
+    FinWait1,
+    /// We have closed, the peer knows.
+    FinWait2,
+    /// The peer has closed.
+    CloseWait,
+    /// Both closed at once.
+    Closing,
+    /// The peer closed first, now we too.
+    LastAck,
+    /// Both closed, we first.
+    TimeWait,
+    /// Over.
+    Closed,
+}
+
+/// Where a segment or a deadline leaves a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It goes on.
+    Open,
+    /// To TIME-WAIT.
+    TimeWait,
+    /// It is over.
+    Ended(Ended),
+    /// It is over, and the peer is told so.
+    Abort,
+}
+
+impl Connection {
+    /// A connection whose handshake is complete.
+    pub(super) fn new(agreed: &Agreed, config: &TcpConfig) -> Self {
+        let send = Send {
+            una: agreed.send_next,
+            nxt: agreed.send_next,
+            max: agreed.send_next,
+            wl1: agreed.receive_next,
+            wl2: agreed.send_next,
+            window: agreed.window,
+            max_window: agreed.window,
+            congestion: Reno::new(agreed.mss),
+            recovery: Recovery::new(agreed.send_next),
+            mss: agreed.mss,
+            scale: agreed.send_scale,
+            fin: OurFin::None,
+            timeouts: 0,
+            waiting: Waiting::ForAck,
+            probe: false,
+            nodelay: false,
+            queue: SendQueue::NEW,
+            timer: Deadline::NEVER,
+        };
+        let receive = Receive {
+            nxt: agreed.receive_next,
+            edge: agreed.receive_next + initial_window(config),
+            unacknowledged: 0,
+            fin: PeerFin::None,
+            scale: agreed.receive_scale,
+            owed: Owed::Nothing,
+            queue: RecvQueue::NEW,
+        };
+        let mut connection = Self {
+            send,
+            receive,
+            rtt: Rtt::NEW,
+            timed: None,
+            ack_at: Deadline::NEVER,
+            reassembly: Reassembly::NEW,
+            writers: None,
+            tuple: agreed.tuple,
+            interface: agreed.interface,
+            held: true,
+            ended: None,
+        };
+        match agreed.round_trip {
+            Some(took) => connection.rtt.sample(took, config.min_rto),
+            None => connection.rtt.after_lost_syn(),
+        }
+        connection
+    }
+
+    pub(super) fn state(&self) -> State {
+        match (self.ended, self.send.fin, self.receive.fin) {
+            (Some(_), ..) | (None, OurFin::Acknowledged, PeerFin::BeforeOurs) => State::Closed,
+            (None, OurFin::None, PeerFin::None) => State::Established,
+            (None, OurFin::None, PeerFin::BeforeOurs | PeerFin::AfterOurs) => State::CloseWait,
+            (None, OurFin::Queued, PeerFin::None) => State::FinWait1,
+            (None, OurFin::Queued, PeerFin::BeforeOurs) => State::LastAck,
+            (None, OurFin::Queued, PeerFin::AfterOurs) => State::Closing,
+            (None, OurFin::Acknowledged, PeerFin::None) => State::FinWait2,
+            (None, OurFin::Acknowledged, PeerFin::AfterOurs) => State::TimeWait,
+        }
+    }
+
+    /// The first number behind all queued data: where our FIN stands or would stand.
+    pub(super) fn end_of_data(&self) -> Seq {
+        self.send.una + self.send.queue.bytes()
+    }
+
+    /// Whether our FIN was sent at least once.
+    pub(super) fn fin_sent(&self) -> bool {
+        self.send.fin == OurFin::Queued && self.send.max.after(self.end_of_data())
+    }
+
+    /// Bytes, FIN included, that are sent and not acknowledged.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.send.max.since(self.send.una)
+    }
+
+    /// The window that memory allows now: data fills some five eighths of the slots it comes in.
+    fn memory_window(&self, config: &TcpConfig) -> u32 {
+        let charged = self.receive.queue.charged() + self.reassembly.charged();
+        window_of(config.receive_budget.saturating_sub(charged))
+    }
+
+    /// The right edge to show the peer in a segment that is sent now.
+    pub(super) fn next_edge(&self, config: &TcpConfig) -> Seq {
+        let edge = self.receive.nxt + self.memory_window(config);
+        // RFC 9293 §3.8.6.2.2: move the edge by a full segment or half of the buffer, or leave it.
+        let step = u32::from(self.send.mss).min(window_of(config.receive_budget) / 2);
+        let enough = edge.after(self.receive.edge) && edge.since(self.receive.edge) >= step;
+        if enough { edge } else { self.receive.edge }
+    }
+
+    /// Whether reading has freed so much that the peer ought to hear of it.
+    pub(super) fn window_opened(&self, config: &TcpConfig) -> bool {
+        let (edge, shown) = (self.next_edge(config), self.receive.edge.since(self.receive.nxt));
+        let opened = edge.since(self.receive.edge);
+        edge != self.receive.edge && (opened >= 2 * u32::from(self.send.mss) && shown <= opened)
+    }
+
+    /// Starts or moves the send-side timer.
+    pub(super) fn wait(&mut self, waiting: Waiting, span: Span, now: Instant) {
+        self.send.waiting = waiting;
+        self.send.timer = Deadline::at(now + span);
+    }
+
+    /// When the connection wants to be looked at.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.send.timer.min(self.ack_at).instant()
+    }
+
+    /// The writers, taken now if the connection has none.
+    pub(super) fn writers(&mut self, shared: &mut Shared<'_>) -> Option<u32> {
+        if self.writers.is_none() {
+            let fresh = Writers { send: None, filled: 0, receive: None };
+            self.writers = shared.writers.insert(fresh).ok().map(|key| key.index);
+        }
+        self.writers
+    }
+
+    /// Gives back what an idle connection must not hold.
+    pub(super) fn rest(&mut self, shared: &mut Shared<'_>) {
+        if self.send.queue.bytes() > 0 || !self.receive.queue.is_empty() {
+            return;
+        }
+        if let Some(key) = self.writers.take().and_then(|index| shared.writers.key(index)) {
+            shared.writers.remove(key);
+        }
+    }
+
+    /// Gives everything back.
+    pub(super) fn release(&mut self, shared: &mut Shared<'_>) {
+        self.send.queue.clear(&mut shared.cells);
+        self.receive.queue.clear(&mut shared.cells);
+        self.reassembly.clear(shared);
+        self.rest(shared);
+    }
+}
+
+/// The window that `budget` bytes of pinned memory are worth.
+pub(super) const fn window_of(budget: u32) -> u32 {
+    budget / 2 + budget / 8
+}
+
+/// The window that a SYN shows, which no scale applies to (RFC 7323 §2.2).
+pub(super) fn initial_window(config: &TcpConfig) -> u32 {
+    window_of(config.receive_budget).min(0xffff)
+}

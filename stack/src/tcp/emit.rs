@@ -1,0 +1,288 @@
+//! A segment's way out: from the ready list through `ip` to a NIC.
+//!
+//! Invariant: what a NIC did not take is as if it had never been planned. A full ring leaves its connections in line; an
+//! unresolved neighbour sets its connections aside until something is known of it.
+
+use core::net::IpAddr;
+
+use lendwire_nic::{Nic, Offloads};
+use zerocopy::IntoBytes;
+
+use super::demux::Tuple;
+use super::handshake::Handshake;
+use super::reply::Reply;
+use super::send_queue::{Limits, Sums};
+use super::{Ended, Entry, State, Tcp};
+use crate::drops::Reason;
+use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
+use crate::time::Instant;
+use crate::wire::protocol::Protocol;
+use crate::wire::tcp::{self, HEADER_LEN};
+
+/// Segments that one connection sends before the next one has its turn.
+const BURST: usize = 16;
+
+/// How far one entity in line got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It has nothing more to send.
+    Done,
+    /// It has, and stays in line.
+    Again,
+    /// The ring of its interface is full.
+    Full(InterfaceId),
+    /// Its next hop is being asked for.
+    Waits,
+    /// Its next hop cannot be reached.
+    Unreachable(Reason),
+}
+
+/// The interface that must be named along with `remote`, because it means something on one link only.
+pub(super) fn scope(remote: IpAddr, interface: InterfaceId) -> Option<InterfaceId> {
+    let is_local = match remote {
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+    };
+    Some(interface).filter(|_| is_local)
+}
+
+fn envelope(tuple: &Tuple, interface: Option<InterfaceId>) -> Envelope {
+    let mut envelope = Envelope::new(tuple.local(), tuple.remote(), Protocol::TCP, Some(tcp::CHECKSUM_OFFSET));
+    envelope.interface = interface;
+    envelope
+}
+
+fn turn_of(not_sent: NotSent) -> Turn {
+    match not_sent {
+        NotSent::Full(interface) => Turn::Full(interface),
+        NotSent::Unresolved => Turn::Waits,
+        NotSent::NoRoute => Turn::Unreachable(Reason::NoRoute),
+        NotSent::Silent => Turn::Unreachable(Reason::NeighbourSilent),
+    }
+}
+
+impl Tcp<'_> {
+    /// Output: sends until nobody has anything to send, the rings are full, or `budget` segments are sent. Returns
+    /// whether more could be sent at once.
+    pub(crate) fn transmit(
+        &mut self,
+        nics: &mut [&mut dyn Nic],
+        ip: &mut Ip<'_>,
+        now: Instant,
+        budget: &mut usize,
+    ) -> bool {
+        if !self.transmit_replies(nics, ip, now, budget) {
+            return false;
+        }
+        let mut full = 0u32;
+        let mut turns = self.ready.len();
+        while turns > 0 && *budget > 0 {
+            turns -= 1;
+            let Some(index) = self.ready_links.pop_front(&mut self.ready) else { break };
+            match self.take_turn(index, full, nics, ip, now, budget) {
+                Turn::Done => {}
+                Turn::Again => {
+                    turns += 1;
+                    self.look_at(index);
+                }
+                Turn::Full(interface) => {
+                    full |= 1 << (interface.index() % 32);
+                    self.look_at(index);
+                }
+                Turn::Waits => self.waiting_links.push_back(&mut self.waiting, index),
+                Turn::Unreachable(reason) => self.on_unreachable(index, reason, now),
+            }
+        }
+        !self.ready.is_empty() && full == 0
+    }
+
+    /// Question: whether [`Tcp::transmit`] has something to do.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.ready.is_empty() || self.replies.has_ready()
+    }
+
+    /// Input: some neighbour answered or was given up.
+    pub(crate) fn retry_waiting(&mut self) {
+        self.replies.retry();
+        while let Some(index) = self.waiting_links.pop_front(&mut self.waiting) {
+            self.look_at(index);
+        }
+    }
+
+    /// Sends replies in order; false when a ring is full.
+    fn transmit_replies(
+        &mut self,
+        nics: &mut [&mut dyn Nic],
+        ip: &mut Ip<'_>,
+        now: Instant,
+        budget: &mut usize,
+    ) -> bool {
+        for _ in 0..self.replies.len() {
+            let Some(reply) = self.replies.pop() else { return true };
+            if reply.waits {
+                let _ = self.replies.push(reply);
+                continue;
+            }
+            let sent = self.send_reply(&reply, nics, ip, now);
+            match sent.map_err(turn_of) {
+                Ok(()) => {
+                    *budget = budget.saturating_sub(1);
+                    self.shared.statistics.segments_sent += 1;
+                }
+                Err(Turn::Waits) => {
+                    let _ = self.replies.push(Reply { waits: true, ..reply });
+                }
+                Err(Turn::Unreachable(reason)) => self.shared.drops.count(reason),
+                Err(Turn::Full(_) | Turn::Again | Turn::Done) => {
+                    // It goes behind the others: they are of different connections.
+                    let _ = self.replies.push(reply);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn send_reply(
+        &mut self,
+        reply: &Reply,
+        nics: &mut [&mut dyn Nic],
+        ip: &mut Ip<'_>,
+        now: Instant,
+    ) -> Result<(), NotSent> {
+        let interface = reply.interface.and_then(|interface| scope(reply.tuple.remote(), interface));
+        let envelope = envelope(&reply.tuple, interface);
+        ip.send(nics, &envelope, &mut reply.packet(), now, &mut self.shared.work)
+    }
+
+    fn take_turn(
+        &mut self,
+        index: u32,
+        full: u32,
+        nics: &mut [&mut dyn Nic],
+        ip: &mut Ip<'_>,
+        now: Instant,
+        budget: &mut usize,
+    ) -> Turn {
+        if let Some(handshake) = self.handshake_of(index) {
+            let Some(handshake) = self.handshakes.by_index_mut(handshake) else { return Turn::Done };
+            let turn = send_handshake(handshake, &mut self.shared, nics, ip, now);
+            if let Some(deadline) = handshake.deadline {
+                self.wheel.arm(index, deadline);
+            }
+            return turn;
+        }
+        match self.connections.by_index_mut(index) {
+            Some(Entry::Opening(handshake)) => {
+                let turn = send_handshake(handshake, &mut self.shared, nics, ip, now);
+                self.arm(index);
+                turn
+            }
+            Some(Entry::Open(_)) => {
+                let turn = self.send_segments(index, full, nics, ip, now, budget);
+                self.arm(index);
+                turn
+            }
+            Some(Entry::Failed(_)) | None => Turn::Done,
+        }
+    }
+
+    fn send_segments(
+        &mut self,
+        index: u32,
+        full: u32,
+        nics: &mut [&mut dyn Nic],
+        ip: &mut Ip<'_>,
+        now: Instant,
+        budget: &mut usize,
+    ) -> Turn {
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return Turn::Done };
+        let envelope = envelope(&connection.tuple, connection.interface);
+        let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
+            return Turn::Unreachable(Reason::NoRoute);
+        };
+        if full & 1 << (path.interface.index() % 32) != 0 {
+            return Turn::Full(path.interface);
+        }
+        let info = nics[path.interface.index()].info();
+        let completes = info.offloads.contains(Offloads::TX_CHECKSUM);
+        let sums = if completes { Sums::Skip } else { Sums::Keep };
+        let limits = Limits { parts: usize::from(info.max_parts), sums };
+        for _ in 0..BURST {
+            let Some(plan) = connection.plan(limits, &mut self.shared) else {
+                connection.wait_for_window(now);
+                return Turn::Done;
+            };
+            let mut work = self.shared.work;
+            let mut packet = connection.packet(&plan, &self.shared);
+            let sent = ip.send(nics, &envelope, &mut packet, now, &mut work);
+            self.shared.work = work;
+            if let Err(not_sent) = sent {
+                return turn_of(not_sent);
+            }
+            connection.sent(&plan, now, &mut self.shared);
+            *budget = budget.saturating_sub(1);
+            if *budget == 0 {
+                break;
+            }
+        }
+        Turn::Again
+    }
+
+    /// A connection that stands sends again when its timer expires (RFC 9293 MUST-56: such errors are soft); one that
+    /// does not is over.
+    fn on_unreachable(&mut self, index: u32, reason: Reason, now: Instant) {
+        self.shared.drops.count(reason);
+        if let Some(handshake) = self.handshake_of(index) {
+            return self.remove_handshake(handshake);
+        }
+        match self.connections.by_index_mut(index) {
+            Some(Entry::Opening(_)) => self.fail(index, Ended::Unreachable),
+            Some(Entry::Open(connection)) if connection.state() != State::Closed => {
+                connection.try_later(now);
+                self.arm(index);
+            }
+            Some(Entry::Open(_) | Entry::Failed(_)) | None => {}
+        }
+    }
+}
+
+/// Sends the SYN or SYN-ACK that is due.
+fn send_handshake(
+    handshake: &mut Handshake,
+    shared: &mut super::shared::Shared<'_>,
+    nics: &mut [&mut dyn Nic],
+    ip: &mut Ip<'_>,
+    now: Instant,
+) -> Turn {
+    if !handshake.due {
+        return Turn::Done;
+    }
+    let (flags, options) = handshake.segment(&shared.config);
+    let len = HEADER_LEN + options.len();
+    let header = tcp::Header {
+        source_port: handshake.tuple.local_port.into(),
+        destination_port: handshake.tuple.remote_port.into(),
+        sequence: handshake.iss.0.into(),
+        acknowledgment: handshake.receive_next().0.into(),
+        data_offset: ((len / 4) as u8) << 4,
+        flags: flags.bits(),
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        window: (super::connection::initial_window(&shared.config) as u16).into(),
+        checksum: 0.into(),
+        urgent: 0.into(),
+    };
+    let mut packet = lendwire_nic::TxPacket::new(lendwire_nic::Payload::EMPTY);
+    let bytes = packet.push(len);
+    bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());
+    options.write(&mut bytes[HEADER_LEN..]);
+    let envelope = envelope(&handshake.tuple, handshake.interface);
+    if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
+        return turn_of(not_sent);
+    }
+    shared.statistics.segments_sent += 1;
+    if handshake.sent(now) {
+        shared.statistics.retransmissions += 1;
+    }
+    Turn::Done
+}

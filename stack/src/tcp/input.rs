@@ -1,0 +1,228 @@
+//! A segment for a connection: RFC 9293 §3.10.7.4, one function a step.
+//!
+//! Invariant: the steps run in the RFC's order, and the first that ends the segment's way says so. Nothing is sent
+//! here: an acknowledgment that is owed is noted.
+
+use core::ops::ControlFlow;
+
+use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, PeerFin};
+use super::segment::Arrival;
+use super::shared::{COPY_BREAK, Shared};
+use crate::drops::Reason;
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+
+/// How a step ends: the segment goes on to the next one, or its way is over.
+pub(super) type Step = ControlFlow<Outcome>;
+
+/// The segment's way ends; the connection's does not.
+pub(super) const DONE: Step = ControlFlow::Break(Outcome::Open);
+
+impl Connection {
+    /// Input: a segment for this connection.
+    pub(super) fn on_segment(&mut self, mut segment: Arrival, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        match self.steps(&mut segment, now, shared) {
+            ControlFlow::Break(outcome) => outcome,
+            ControlFlow::Continue(()) => self.settled(),
+        }
+    }
+
+    fn steps(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        self.check_sequence(segment, shared)?;
+        self.check_reset(segment, shared)?;
+        self.check_syn(segment, shared)?;
+        self.check_ack(segment, now, shared)?;
+        self.take_text(segment, now, shared)?;
+        self.check_fin(segment);
+        ControlFlow::Continue(())
+    }
+
+    /// Where acknowledgments and FINs that went both ways leave the connection.
+    fn settled(&self) -> Outcome {
+        match (self.send.fin, self.receive.fin) {
+            (OurFin::Acknowledged, PeerFin::AfterOurs) => Outcome::TimeWait,
+            (OurFin::Acknowledged, PeerFin::BeforeOurs) => Outcome::Ended(Ended::Closed),
+            (OurFin::None | OurFin::Queued, _) | (OurFin::Acknowledged, PeerFin::None) => Outcome::Open,
+        }
+    }
+
+    /// First: is any of the segment in the window? What is outside of it is cut off.
+    fn check_sequence(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) -> Step {
+        let (next, window) = (self.receive.nxt, self.receive.edge.since(self.receive.nxt));
+        let (start, len) = (segment.seq, segment.len());
+        let last = start + len.saturating_sub(1);
+        let acceptable = match (len, window) {
+            (0, 0) => start == next,
+            (0, _) => start.within(next, window),
+            (_, 0) => false,
+            (_, _) => start.within(next, window) || last.within(next, window),
+        };
+        if !acceptable {
+            // MUST-66: with a window of zero, ACK, RST and URG still count. A segment at the edge is such a one.
+            let zero_window_control = window == 0 && start == next && !segment.has(Flags::RST);
+            if zero_window_control && segment.ack.is_some() {
+                self.owe_now();
+                segment.payload.truncate(0);
+                segment.flags.remove(Flags::FIN | Flags::SYN);
+                return ControlFlow::Continue(());
+            }
+            shared.drops.count(Reason::TcpOutOfWindow);
+            if !segment.has(Flags::RST) {
+                // Also the answer to a keep-alive probe (§3.8.4).
+                self.owe_now();
+            }
+            return DONE;
+        }
+        if start.before(next) {
+            // Something of it is old. A SYN can only be so if it is our peer's first, sent again.
+            let mut old = next.since(start);
+            if segment.has(Flags::SYN) {
+                segment.flags.remove(Flags::SYN);
+                old -= 1;
+            }
+            segment.payload.advance((old as usize).min(segment.payload.len()));
+            segment.seq = next;
+            // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
+            self.owe_now();
+        }
+        let room = self.receive.edge.since(segment.seq);
+        if segment.payload.len() as u32 > room {
+            segment.payload.truncate(room as usize);
+            segment.flags.remove(Flags::FIN);
+            self.owe_now();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Second: RFC 5961 §3.2: only an exact reset ends the connection, one in the window is challenged.
+    fn check_reset(&mut self, segment: &Arrival, shared: &mut Shared<'_>) -> Step {
+        if !segment.has(Flags::RST) {
+            return ControlFlow::Continue(());
+        }
+        if segment.seq != self.receive.nxt {
+            shared.drops.count(Reason::TcpReset);
+            self.owe_now();
+            return DONE;
+        }
+        ControlFlow::Break(Outcome::Ended(Ended::Reset))
+    }
+
+    /// Fourth (the third, security, is no more): RFC 5961 §4.2: a SYN is challenged.
+    fn check_syn(&mut self, segment: &Arrival, shared: &mut Shared<'_>) -> Step {
+        if !segment.has(Flags::SYN) {
+            return ControlFlow::Continue(());
+        }
+        shared.drops.count(Reason::TcpSyn);
+        self.owe_now();
+        DONE
+    }
+
+    /// Seventh (the sixth, urgent data, is in line with the rest): the segment's text.
+    fn take_text(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        if segment.payload.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        if self.receive.fin != PeerFin::None {
+            shared.drops.count(Reason::TcpLateData);
+            return DONE;
+        }
+        if !self.held {
+            // RFC 9293 SHLD-3: nobody will read it, and the peer ought to know.
+            shared.drops.count(Reason::TcpLateData);
+            return ControlFlow::Break(Outcome::Abort);
+        }
+        if self.is_over_budget(shared) {
+            shared.drops.count(Reason::TcpNoRoom);
+            self.owe_now();
+            return DONE;
+        }
+        if segment.seq == self.receive.nxt {
+            self.take_in_order(segment, now, shared)
+        } else {
+            self.take_out_of_order(segment, shared)
+        }
+    }
+
+    fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        let (before, fills_hole) = (self.receive.nxt, !self.reassembly.is_empty());
+        while let Some(chunk) = segment.payload.pop() {
+            let len = chunk.len() as u32;
+            if len == 0 {
+                continue;
+            }
+            let small = len as usize <= COPY_BREAK && !self.receive.queue.is_empty();
+            let writers = if small { self.writers(shared) } else { None };
+            if self.receive.queue.push(chunk, writers, shared).is_err() {
+                // What came before it is kept and acknowledged; the rest will be sent again.
+                shared.drops.count(Reason::TcpNoRoom);
+                segment.flags.remove(Flags::FIN);
+                segment.payload.truncate(0);
+                self.owe_now();
+                break;
+            }
+            self.receive.nxt += len;
+            segment.seq += len;
+        }
+        while let Some(chunk) = self.reassembly.pop(self.receive.nxt, shared) {
+            self.receive.nxt += chunk.len() as u32;
+            self.receive.queue.push_moved(chunk, &mut shared.cells);
+        }
+        self.receive.unacknowledged += self.receive.nxt.since(before);
+        self.owe(fills_hole, now, shared);
+        ControlFlow::Continue(())
+    }
+
+    fn take_out_of_order(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) -> Step {
+        // RFC 5681 §4.2: an acknowledgment at once, so that the sender sees duplicates.
+        self.owe_now();
+        let mut start = segment.seq;
+        while let Some(chunk) = segment.payload.pop() {
+            let len = chunk.len() as u32;
+            if self.reassembly.insert(start, chunk, shared).is_err() {
+                shared.drops.count(Reason::TcpNoRoom);
+                return DONE;
+            }
+            start += len;
+        }
+        // A FIN that is ahead of its time comes again.
+        DONE
+    }
+
+    /// RFC 1122 §4.2.3.2: an acknowledgment for every second full segment, and within its delay.
+    fn owe(&mut self, fills_hole: bool, now: Instant, shared: &Shared<'_>) {
+        if fills_hole || self.receive.unacknowledged >= 2 * u32::from(self.send.mss) {
+            self.owe_now();
+        } else if self.receive.owed == Owed::Nothing {
+            self.receive.owed = Owed::Later;
+            self.ack_at = Deadline::at(now + shared.config.ack_delay);
+        }
+    }
+
+    pub(super) fn owe_now(&mut self) {
+        self.receive.owed = Owed::Now;
+    }
+
+    /// Small segments pin whole slots, so a peer can fill a window's memory with few bytes. A quarter more than the
+    /// budget is let in, for the window was promised in bytes.
+    fn is_over_budget(&self, shared: &Shared<'_>) -> bool {
+        let charged = self.receive.queue.charged() + self.reassembly.charged();
+        charged > shared.config.receive_budget + shared.config.receive_budget / 4
+    }
+
+    /// Eighth: the FIN.
+    fn check_fin(&mut self, segment: &Arrival) {
+        if !segment.has(Flags::FIN) || self.receive.fin != PeerFin::None {
+            return;
+        }
+        if segment.seq != self.receive.nxt {
+            return;
+        }
+        self.receive.nxt += 1;
+        self.receive.edge = self.receive.edge.later(self.receive.nxt);
+        self.receive.fin = match self.send.fin {
+            OurFin::None => PeerFin::BeforeOurs,
+            OurFin::Queued | OurFin::Acknowledged => PeerFin::AfterOurs,
+        };
+        self.owe_now();
+    }
+}

@@ -1,0 +1,417 @@
+//! TCP (RFC 9293): one table of connections, one of handshakes, one of TIME-WAITs, and the lists that say who has
+//! something to do.
+//!
+//! Invariant: no step walks a table. A segment finds its entity through `demux`, a deadline through the wheel, an
+//! output through the ready list. A connection whose next hop is unknown waits aside and blocks nobody.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `seq`, `segment`, `options` | sequence numbers, a checked segment, what SYNs agree on |
+//! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
+//! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
+//! | `send_queue`, `recv_queue`, `reassembly` | its data |
+//! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
+//! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
+//! | `reply` | segments without a connection |
+//! | `socket` | what an application calls |
+//!
+//! Left out as yet: SACK, timestamps, urgent data, keep-alive, SYN cookies.
+
+mod ack;
+mod arrive;
+mod congestion;
+mod connection;
+mod demux;
+mod emit;
+mod handshake;
+mod input;
+mod listen;
+mod options;
+mod output;
+mod reassembly;
+mod recovery;
+mod recv_queue;
+mod reply;
+mod rtt;
+mod segment;
+mod send_queue;
+mod seq;
+mod shared;
+mod socket;
+mod time_wait;
+
+use lendwire_nic::{Cell, Cells, Pool, Work};
+
+use self::connection::{Connection, OurFin, Outcome, Waiting};
+use self::demux::{Demux, Entity, Tuple};
+use self::reply::Replies;
+use self::seq::Seq;
+use self::shared::Shared;
+use self::time_wait::TimeWaits;
+use crate::drops::{Drops, Reason};
+use crate::ip::InterfaceId;
+use crate::list::{Links, List};
+use crate::slab::{Key, Slab, Slot};
+use crate::time::Instant;
+use crate::wheel::{Timer, Wheel};
+
+pub use self::connection::{Ended, State};
+pub use self::demux::Bucket;
+pub use self::handshake::Handshake;
+pub use self::listen::Listener;
+pub use self::reassembly::Block;
+pub use self::reply::Reply;
+pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
+pub use self::socket::{
+    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, WriteError,
+};
+pub use self::time_wait::TimeWait;
+
+/// What a place in the table of connections holds.
+#[derive(Debug)]
+pub enum Entry {
+    /// An active open under way.
+    Opening(Handshake),
+    /// A connection.
+    Open(Connection),
+    /// An active open that came to nothing, until its handle is closed.
+    Failed(Ended),
+}
+
+/// The tables of TCP, of whatever capacity the embedder chose. All places are cleared at start.
+#[derive(Debug)]
+pub struct Storage<'s> {
+    /// Listeners.
+    pub listeners: &'s mut [Slot<Listener>],
+    /// The SYN queue of all listeners.
+    pub handshakes: &'s mut [Slot<Handshake>],
+    /// Connections and active opens.
+    pub connections: &'s mut [Slot<Entry>],
+    /// TIME-WAITs; when all are taken, the one that expires first gives way.
+    pub time_waits: &'s mut [Slot<TimeWait>],
+    /// The demultiplexing table: twice as many as all of the above, a power of two.
+    pub buckets: &'s mut [Bucket],
+    /// A timer for each connection and each handshake.
+    pub timers: &'s mut [Timer],
+    /// Four words for each connection, two for each handshake.
+    pub links: &'s mut [u32],
+    /// One for each chunk that is queued anywhere.
+    pub cells: &'s mut [Cell],
+    /// One for each hole in received data.
+    pub blocks: &'s mut [Slot<Block>],
+    /// One for each connection whose data is being copied.
+    pub writers: &'s mut [Slot<Writers>],
+    /// Resets and other segments without a connection that wait for a ring.
+    pub replies: &'s mut [Option<Reply>],
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Tcp<'s> {
+    listeners: Slab<'s, Listener>,
+    handshakes: Slab<'s, Handshake>,
+    connections: Slab<'s, Entry>,
+    time_waits: TimeWaits<'s>,
+    demux: Demux<'s>,
+    wheel: Wheel<'s>,
+    replies: Replies<'s>,
+    shared: Shared<'s>,
+    /// Connections by index, handshakes behind them: see [`Tcp::timer_of`].
+    ready_links: Links<'s>,
+    ready: List,
+    /// Those whose next hop is being asked for.
+    waiting_links: Links<'s>,
+    waiting: List,
+    accept_links: Links<'s>,
+    event_links: Links<'s>,
+    events: List,
+    secret: [u8; 16],
+    /// How many active opens there were: RFC 6056's counter.
+    opened: u32,
+}
+
+impl<'s> Tcp<'s> {
+    /// # Panics
+    /// If a table that serves others is shorter than [`Storage`] asks.
+    pub(crate) fn new(
+        storage: Storage<'s>,
+        config: TcpConfig,
+        pool: &'static Pool,
+        secret: [u8; 16],
+        now: Instant,
+    ) -> Self {
+        let (connections, handshakes) = (storage.connections.len(), storage.handshakes.len());
+        let both = connections + handshakes;
+        let entities = both + storage.time_waits.len() + storage.listeners.len();
+        assert!(storage.timers.len() >= both, "a timer for each connection and handshake");
+        assert!(storage.links.len() >= 2 * both + 2 * connections, "four links a connection, two a handshake");
+        assert!(storage.buckets.len() > entities, "more buckets than entities");
+        let (ready, rest) = storage.links.split_at_mut(both);
+        let (waiting, rest) = rest.split_at_mut(both);
+        let (accept, rest) = rest.split_at_mut(connections);
+        let reserve = (storage.cells.len() / 8).max(4);
+        Self {
+            listeners: Slab::new(storage.listeners),
+            handshakes: Slab::new(storage.handshakes),
+            connections: Slab::new(storage.connections),
+            time_waits: TimeWaits::new(storage.time_waits),
+            demux: Demux::new(storage.buckets),
+            wheel: Wheel::new(storage.timers, now),
+            replies: Replies::new(storage.replies),
+            shared: Shared {
+                cells: Cells::new(storage.cells),
+                reserve,
+                blocks: Slab::new(storage.blocks),
+                writers: Slab::new(storage.writers),
+                pool,
+                config,
+                work: Work::default(),
+                drops: Drops::default(),
+                statistics: TcpStatistics::default(),
+            },
+            ready_links: Links::new(ready),
+            ready: List::EMPTY,
+            waiting_links: Links::new(waiting),
+            waiting: List::EMPTY,
+            accept_links: Links::new(accept),
+            event_links: Links::new(rest),
+            events: List::EMPTY,
+            secret,
+            opened: 0,
+        }
+    }
+
+    pub(crate) fn drops(&self) -> &Drops {
+        &self.shared.drops
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        self.shared.work
+    }
+
+    pub(crate) fn statistics(&self) -> TcpStatistics {
+        self.shared.statistics
+    }
+
+    /// Question: when [`Tcp::on_deadline`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.wheel.next_deadline().into_iter().chain(self.time_waits.next_deadline()).min()
+    }
+
+    /// Input: time has passed.
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
+        while let Some(timer) = self.wheel.fire(now) {
+            match self.handshake_of(timer) {
+                Some(index) => self.on_handshake_deadline(index, now),
+                None => self.on_connection_deadline(timer, now),
+            }
+        }
+        while let Some((index, tuple)) = self.time_waits.expire(now) {
+            self.demux.remove(self.hash(&tuple), Entity::TimeWait(index));
+        }
+    }
+
+    fn on_connection_deadline(&mut self, index: u32, now: Instant) {
+        match self.connections.by_index_mut(index) {
+            Some(Entry::Open(connection)) => {
+                let outcome = connection.on_deadline(now, &mut self.shared);
+                self.settle(index, outcome, now);
+            }
+            Some(Entry::Opening(handshake)) => {
+                let goes_on = handshake.on_deadline(now, &self.shared.config);
+                if goes_on {
+                    self.attend(index);
+                } else {
+                    self.fail(index, Ended::TimedOut);
+                }
+            }
+            Some(Entry::Failed(_)) | None => {}
+        }
+    }
+
+    fn on_handshake_deadline(&mut self, index: u32, now: Instant) {
+        let Some(handshake) = self.handshakes.by_index_mut(index) else { return };
+        if handshake.on_deadline(now, &self.shared.config) {
+            let timer = self.timer_of(Entity::Handshake(index));
+            self.look_at(timer);
+        } else {
+            self.remove_handshake(index);
+        }
+    }
+
+    /// What `outcome` means for the connection in place `index`: the one place where connections end.
+    fn settle(&mut self, index: u32, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Open => self.attend_open(index, now),
+            Outcome::TimeWait => self.enter_time_wait(index, now),
+            Outcome::Ended(ended) => self.end(index, ended),
+            Outcome::Abort => self.abort(index),
+        }
+    }
+
+    /// Puts a connection in line for output, and its deadline on the wheel.
+    fn attend_open(&mut self, index: u32, now: Instant) {
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
+        let left = !connection.held && connection.state() == State::FinWait2;
+        if left && connection.deadline().is_none() {
+            // RFC 9293 §3.10.4 has no bound here: a peer that never closes would hold the connection for ever.
+            connection.wait(Waiting::ForFin, self.shared.config.fin_wait, now);
+        }
+        self.attend(index);
+    }
+
+    fn attend(&mut self, index: u32) {
+        self.arm(index);
+        self.look_at(index);
+    }
+
+    /// Puts what has timer `timer` in line for output.
+    fn look_at(&mut self, timer: u32) {
+        self.ready_links.push_back(&mut self.ready, timer);
+    }
+
+    fn arm(&mut self, index: u32) {
+        let deadline = match self.connections.by_index(index) {
+            Some(Entry::Open(connection)) => connection.deadline(),
+            Some(Entry::Opening(handshake)) => handshake.deadline,
+            Some(Entry::Failed(_)) | None => None,
+        };
+        if let Some(deadline) = deadline {
+            self.wheel.arm(index, deadline);
+        }
+    }
+
+    /// Tells the application that something happened on the connection in place `index`.
+    fn tell(&mut self, index: u32) {
+        self.event_links.push_back(&mut self.events, index);
+    }
+
+    /// RFC 9293 §3.6.1: the connection becomes a TIME-WAIT. What is unread stays with the handle.
+    fn enter_time_wait(&mut self, index: u32, now: Instant) {
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
+        let (tuple, interface) = (connection.tuple, connection.interface);
+        let entry = TimeWait::new(tuple, interface, connection.send.una, connection.receive.nxt);
+        let (place, evicted) = self.time_waits.insert(entry, self.shared.config.time_wait, now);
+        if let Some((gone, tuple)) = evicted {
+            self.demux.remove(self.hash(&tuple), Entity::TimeWait(gone));
+        }
+        let hash = self.hash(&tuple);
+        match place {
+            Some(place) => self.demux.replace(hash, Entity::Connection(index), Entity::TimeWait(place)),
+            None => self.demux.remove(hash, Entity::Connection(index)),
+        }
+        self.acknowledge_time_wait(place);
+        self.finish(index, Ended::Closed);
+    }
+
+    /// The acknowledgment of the peer's FIN.
+    fn acknowledge_time_wait(&mut self, place: Option<u32>) {
+        let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
+        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, 0);
+        self.reply(Some(reply));
+    }
+
+    /// The connection in place `index` is over for the network.
+    fn end(&mut self, index: u32, ended: Ended) {
+        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
+        let hash = self.hash(&connection.tuple);
+        self.demux.remove(hash, Entity::Connection(index));
+        self.finish(index, ended);
+    }
+
+    /// [`Tcp::end`], and the peer is told by a reset (RFC 9293 §3.10.5).
+    fn abort(&mut self, index: u32) {
+        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
+        if connection.ended.is_none() {
+            let mut reset = Reply::acknowledgment(
+                connection.tuple,
+                connection.interface,
+                connection.send.max,
+                connection.receive.nxt,
+                0,
+            );
+            reset.flags |= crate::wire::tcp::Flags::RST;
+            self.reply(Some(reset));
+            self.end(index, Ended::Reset);
+        }
+    }
+
+    /// Keeps what the application may still read, or frees the place.
+    fn finish(&mut self, index: u32, ended: Ended) {
+        self.wheel.disarm(index);
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
+        connection.ended = Some(ended);
+        connection.send.queue.clear(&mut self.shared.cells);
+        connection.reassembly.clear(&mut self.shared);
+        connection.rest(&mut self.shared);
+        if connection.held {
+            self.tell(index);
+        } else {
+            self.free(index);
+        }
+    }
+
+    fn free(&mut self, index: u32) {
+        self.wheel.disarm(index);
+        if let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) {
+            connection.release(&mut self.shared);
+        }
+        if let Some(key) = self.connections.key(index) {
+            self.connections.remove(key);
+        }
+    }
+
+    /// The active open in place `index` came to nothing.
+    fn fail(&mut self, index: u32, ended: Ended) {
+        self.wheel.disarm(index);
+        let Some(entry) = self.connections.by_index_mut(index) else { return };
+        let Entry::Opening(handshake) = entry else { return };
+        let tuple = handshake.tuple;
+        *entry = Entry::Failed(ended);
+        self.demux.remove(self.hash(&tuple), Entity::Connection(index));
+        self.tell(index);
+    }
+
+    fn remove_handshake(&mut self, index: u32) {
+        self.wheel.disarm(self.timer_of(Entity::Handshake(index)));
+        let Some(handshake) = self.handshakes.key(index).and_then(|key| self.handshakes.remove(key)) else { return };
+        self.demux.remove(self.hash(&handshake.tuple), Entity::Handshake(index));
+        if let handshake::Role::Passive(listener) = handshake.role
+            && let Some(listener) = self.listeners.at_mut(listener)
+        {
+            listener.handshakes -= 1;
+        }
+    }
+
+    fn reply(&mut self, reply: Option<Reply>) {
+        let Some(reply) = reply else { return };
+        if reply.flags.contains(crate::wire::tcp::Flags::RST) {
+            self.shared.statistics.resets += 1;
+        }
+        if !self.replies.push(reply) {
+            self.shared.drops.count(Reason::ReplyQueueFull);
+        }
+    }
+
+    fn hash(&self, tuple: &Tuple) -> u32 {
+        tuple.hash(&self.secret, 0) as u32
+    }
+
+    /// RFC 6528: a clock of 4 microseconds, from a point that only we can know for each tuple.
+    fn initial_sequence(&self, tuple: &Tuple, now: Instant) -> Seq {
+        Seq((now.micros() / 4) as u32) + tuple.hash(&self.secret, 1) as u32
+    }
+
+    /// The timer, and place in the lists, of a connection or handshake.
+    fn timer_of(&self, entity: Entity) -> u32 {
+        match entity {
+            Entity::Connection(index) | Entity::TimeWait(index) | Entity::Listener(index) => index,
+            Entity::Handshake(index) => self.connections.capacity() as u32 + index,
+        }
+    }
+
+    /// The handshake whose timer this is, if it is one's.
+    fn handshake_of(&self, timer: u32) -> Option<u32> {
+        timer.checked_sub(self.connections.capacity() as u32)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the two SYNs agree on: segment sizes and window scales.
+
+use core::net::IpAddr;
+
+use super::connection::window_of;
+use super::shared::TcpConfig;
+use crate::wire::tcp::HandshakeOptions;
+
+/// The MSS that a path's MTU leaves: without IP and TCP options (RFC 6691 §2).
+pub(super) fn mss_of(mtu: u16, remote: IpAddr) -> u16 {
+    let headers = match remote {
+        IpAddr::V4(_) => 40,
+        IpAddr::V6(_) => 60,
+    };
+    mtu.saturating_sub(headers).max(smallest_mss(remote))
+}
+
+/// What a peer that sends no MSS option takes (RFC 9293 MUST-15).
+pub(super) fn default_mss(remote: IpAddr) -> u16 {
+    match remote {
+        IpAddr::V4(_) => 536,
+        IpAddr::V6(_) => 1220,
+    }
+}
+
+/// A peer that asks for less than this would make us send mostly headers.
+fn smallest_mss(remote: IpAddr) -> u16 {
+    match remote {
+        // RFC 791: every module must forward 68 bytes. 48 leaves 8 for options.
+        IpAddr::V4(_) => 48,
+        IpAddr::V6(_) => 1220,
+    }
+}
+
+/// The effective segment size: the peer's word, the path's and the floor (RFC 9293 §3.7.1, MUST-16).
+pub(super) fn effective_mss(peer: Option<u16>, mtu: u16, remote: IpAddr) -> u16 {
+    let peer = peer.unwrap_or(default_mss(remote)).max(48);
+    peer.min(mss_of(mtu, remote))
+}
+
+/// The scale that our largest window needs (RFC 7323 §2.3).
+pub(super) fn receive_scale(config: &TcpConfig) -> u8 {
+    let bits = u32::BITS - window_of(config.receive_budget).leading_zeros();
+    bits.saturating_sub(16).min(14) as u8
+}
+
+/// The options of our SYN, or of our answer to `theirs` (RFC 7323 §2.2: scale only what was offered).
+pub(super) fn ours(mtu: u16, remote: IpAddr, config: &TcpConfig, theirs: Option<HandshakeOptions>) -> HandshakeOptions {
+    let scaled = theirs.is_none_or(|theirs| theirs.window_scale.is_some());
+    HandshakeOptions { mss: Some(mss_of(mtu, remote)), window_scale: Some(receive_scale(config)).filter(|_| scaled) }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn rfc9293_3_7_1_the_smaller_of_path_and_peer_counts() {
+        let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        assert_eq!(effective_mss(Some(9000), 1500, v4), 1460);
+        assert_eq!(effective_mss(Some(536), 1500, v4), 536);
+        assert_eq!(effective_mss(None, 1500, v4), 536);
+        assert_eq!(effective_mss(None, 1500, v6), 1220);
+        assert_eq!(effective_mss(Some(0), 1500, v4), 48);
+    }
+
+    #[test]
+    fn rfc7323_2_3_the_scale_covers_the_window() {
+        let with = |budget| receive_scale(&TcpConfig { receive_budget: budget, ..TcpConfig::DEFAULT });
+        assert_eq!(with(64 * 1024), 0);
+        assert_eq!(with(256 * 1024), 2);
+        assert_eq!(with(u32::MAX), 14);
+    }
+}

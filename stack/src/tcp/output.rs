@@ -1,0 +1,247 @@
+//! What to send next: plan, borrow, commit.
+//!
+//! Invariant: [`Connection::plan`] changes nothing that a peer or an application could see (it may cut a queued chunk
+//! in two), [`Connection::packet`] borrows the queue, and only [`Connection::sent`] records what the NIC took. A full
+//! ring or an unresolved neighbour so leaves everything as it was.
+
+use lendwire_nic::{Payload, TxPacket};
+use zerocopy::IntoBytes;
+
+use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
+use super::send_queue::{Ending, Limits};
+use super::seq::Seq;
+use super::shared::Shared;
+use crate::time::Instant;
+use crate::wire::tcp::{self, Flags, HEADER_LEN};
+
+/// A segment that could be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    seq: Seq,
+    flags: Flags,
+    /// Where the payload begins.
+    cell: Option<u32>,
+    len: u32,
+    kind: Kind,
+    /// The right edge that this segment shows.
+    edge: Seq,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Data and FIN from SND.NXT.
+    Next,
+    /// The segment at SND.UNA, again.
+    Head,
+    /// Something beyond a closed window (RFC 9293 §3.8.6.1).
+    Probe,
+    /// An acknowledgment alone.
+    Bare,
+}
+
+impl Connection {
+    /// Question: the next segment, if one can be sent.
+    pub(super) fn plan(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        if self.ended.is_some() {
+            return None;
+        }
+        self.plan_head(limits, shared)
+            .or_else(|| self.plan_next(limits, shared))
+            .or_else(|| self.plan_probe(shared))
+            .or_else(|| {
+                (self.receive.owed == Owed::Now).then(|| self.plan_of(self.send.max, None, 0, Kind::Bare, shared))
+            })
+    }
+
+    /// Fast retransmit: one segment from SND.UNA.
+    fn plan_head(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        if !self.send.recovery.retransmit {
+            return None;
+        }
+        let una = self.send.una;
+        let Some(cell) = self.send.queue.first() else {
+            // Only the FIN is left.
+            return self.fin_sent().then(|| self.plan_of(una, None, 0, Kind::Head, shared));
+        };
+        let flight = self.send.nxt.since(una).min(self.send.queue.bytes());
+        let want = flight.min(u32::from(self.send.mss));
+        let len = self.send.queue.prepare(cell, want as usize, Ending::AsBefore, limits, shared) as u32;
+        (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Head, shared))
+    }
+
+    /// New data, or data again after a timeout, as far as both windows allow.
+    fn plan_next(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        let nxt = self.send.nxt;
+        let Some(cell) = self.send.queue.unsent() else {
+            let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
+            return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
+        };
+        let want = self.next_len()?;
+        let ending = if nxt.before(self.send.max) { Ending::AsBefore } else { Ending::Exact };
+        let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
+        (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
+    }
+
+    /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
+    /// §3.8.6.2.1) and Nagle's algorithm (§3.7.4).
+    fn next_len(&self) -> Option<u32> {
+        let send = &self.send;
+        let unsent = self.end_of_data().since(send.nxt);
+        let mss = u32::from(send.mss);
+        let flight = send.nxt.since(send.una);
+        let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
+        let usable = send.window.min(congestion).saturating_sub(flight);
+        let len = unsent.min(usable).min(mss);
+        let again = send.nxt.before(send.max);
+        let last = len == unsent;
+        let idle = flight == 0;
+        let worth_it = len == mss
+            || (last && (send.nodelay || idle || send.fin == OurFin::Queued))
+            || (len > 0 && len >= send.max_window / 2)
+            || (len > 0 && again);
+        (len > 0 && worth_it).then_some(len)
+    }
+
+    /// The persist timer has fired: what the window allows, at least a byte beyond it.
+    fn plan_probe(&self, shared: &Shared<'_>) -> Option<Plan> {
+        if !self.send.probe {
+            return None;
+        }
+        let (nxt, cell) = (self.send.nxt, self.send.queue.unsent()?);
+        let want = self.send.window.clamp(1, u32::from(self.send.mss)).min(self.end_of_data().since(nxt));
+        // SND.NXT stays, so the chunk need not be cut for it.
+        let len = want.min(shared.cells.chunk(cell).len() as u32);
+        Some(self.plan_of(nxt, Some(cell), len, Kind::Probe, shared))
+    }
+
+    fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
+        let end = seq + len;
+        let mut flags = Flags::ACK;
+        let last = end == self.end_of_data();
+        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Head);
+        flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
+        // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
+        flags.set(Flags::PSH, len > 0 && last);
+        Plan { seq, flags, cell, len, kind, edge: self.next_edge(&shared.config) }
+    }
+
+    /// The segment that `plan` describes, as a borrow of the queue.
+    pub(super) fn packet<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> TxPacket<'q> {
+        let payload =
+            plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize));
+        let mut packet = TxPacket::new(payload);
+        let header = tcp::Header {
+            source_port: self.tuple.local_port.into(),
+            destination_port: self.tuple.remote_port.into(),
+            sequence: plan.seq.0.into(),
+            acknowledgment: self.receive.nxt.0.into(),
+            data_offset: ((HEADER_LEN / 4) as u8) << 4,
+            flags: plan.flags.bits(),
+            window: self.window_field(plan.edge).into(),
+            checksum: 0.into(),
+            urgent: 0.into(),
+        };
+        packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
+        packet
+    }
+
+    /// The window field for `edge`, rounded up so that rounding never moves the edge left.
+    fn window_field(&self, edge: Seq) -> u16 {
+        let window = edge.since(self.receive.nxt);
+        let scaled = window.div_ceil(1 << self.receive.scale);
+        scaled.min(0xffff) as u16
+    }
+
+    /// Commits: the NIC has taken the segment of `plan`.
+    pub(super) fn sent(&mut self, plan: &Plan, now: Instant, shared: &mut Shared<'_>) {
+        let fin = u32::from(plan.flags.contains(Flags::FIN));
+        let end = plan.seq + plan.len + fin;
+        if plan.seq.before(self.send.max) && plan.seq != end {
+            shared.statistics.retransmissions += 1;
+            self.timed = None;
+        } else if self.timed.is_none() && plan.seq != end {
+            self.timed = Some((end, now));
+        }
+        match plan.kind {
+            Kind::Next => {
+                self.send.queue.sent(plan.len as usize, &shared.cells);
+                self.send.nxt = end;
+            }
+            Kind::Head => self.send.recovery.retransmit = false,
+            Kind::Probe => {
+                self.send.probe = false;
+                self.timed = None;
+            }
+            Kind::Bare => {}
+        }
+        self.send.max = self.send.max.later(end);
+        if plan.kind == Kind::Probe {
+            self.wait(Waiting::ForWindow, self.rtt.rto(), now);
+        } else {
+            self.run_timer(now);
+        }
+        self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
+        self.receive.owed = Owed::Nothing;
+        self.receive.unacknowledged = 0;
+        self.ack_at = Deadline::NEVER;
+        shared.statistics.segments_sent += 1;
+    }
+
+    /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a
+    /// probe will have to ask.
+    pub(super) fn wait_for_window(&mut self, now: Instant) {
+        let stuck = self.send.queue.unsent().is_some() && self.send.nxt == self.send.una && self.ended.is_none();
+        if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::ForWindow) {
+            self.wait(Waiting::ForWindow, self.rtt.rto(), now);
+        }
+    }
+
+    /// The segment could not be sent and nobody knows when it can be: the timer tries again.
+    pub(super) fn try_later(&mut self, now: Instant) {
+        if self.send.timer == Deadline::NEVER {
+            self.wait(Waiting::ForAck, self.rtt.rto(), now);
+        }
+    }
+
+    /// Input: time has passed. Says whether the connection lives on.
+    pub(super) fn on_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        if self.ack_at.is_due(now) {
+            self.ack_at = Deadline::NEVER;
+            if self.receive.owed == Owed::Later {
+                self.receive.owed = Owed::Now;
+            }
+        }
+        if !self.send.timer.is_due(now) {
+            return Outcome::Open;
+        }
+        self.send.timer = Deadline::NEVER;
+        if self.send.waiting == Waiting::ForFin {
+            return Outcome::Ended(Ended::Closed);
+        }
+        // RFC 9293 MUST-20, R2; a peer that answers probes of a closed window is alive (MUST-36).
+        self.send.timeouts = self.send.timeouts.saturating_add(1);
+        if self.send.timeouts > shared.config.retries {
+            return Outcome::Ended(Ended::TimedOut);
+        }
+        shared.statistics.timeouts += 1;
+        self.rtt.back_off();
+        if self.send.waiting == Waiting::ForWindow {
+            self.send.probe = true;
+            return Outcome::Open;
+        }
+        let (flight, mss, first) = (self.in_flight(), self.send.mss, self.send.timeouts == 1);
+        self.send.congestion.on_timeout(flight, mss, first);
+        self.send.recovery.on_timeout(self.send.max);
+        // RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
+        self.send.nxt = self.send.una;
+        self.send.queue.rewind();
+        self.timed = None;
+        if self.send.window == 0 && self.send.queue.bytes() > 0 {
+            // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
+            self.send.probe = true;
+        }
+        // RFC 6298 §5.6: the timer runs on even if the ring is full now.
+        self.wait(Waiting::ForAck, self.rtt.rto(), now);
+        Outcome::Open
+    }
+}

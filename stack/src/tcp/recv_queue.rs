@@ -1,0 +1,102 @@
+//! Data in order, waiting to be read, and the memory it pins.
+//!
+//! Invariant: `charged` is what the unread chunks pin: whole slots, not bytes. A slow reader so closes its own window
+//! and nobody else's. Small payloads are copied together when something is unread before them already.
+
+use lendwire_nic::{Cells, Chunk, Queue};
+
+use super::shared::Shared;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecvQueue {
+    queue: Queue,
+    charged: u32,
+}
+
+/// What a chunk costs its connection: the slot that it pins, or its bytes where it pins none.
+pub(super) fn charge(chunk: &Chunk) -> u32 {
+    chunk.pinned().max(chunk.len()) as u32
+}
+
+impl RecvQueue {
+    pub(super) const NEW: Self = Self { queue: Queue::NEW, charged: 0 };
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) const fn charged(&self) -> u32 {
+        self.charged
+    }
+
+    /// Adds `chunk` at the end, copied behind the last small one where `writers` are given. Gives it back when no cell
+    /// is left.
+    pub(super) fn push(&mut self, chunk: Chunk, writers: Option<u32>, shared: &mut Shared<'_>) -> Result<(), Chunk> {
+        let gathered = match writers {
+            Some(writers) => self.gather(chunk, writers, shared),
+            None => Some(chunk),
+        };
+        let Some(chunk) = gathered else { return Ok(()) };
+        if !shared.has_cell() {
+            return Err(chunk);
+        }
+        let charged = charge(&chunk);
+        shared.cells.push_back(&mut self.queue, chunk).map_err(|no_cell| no_cell.0)?;
+        self.charged += charged;
+        Ok(())
+    }
+
+    /// Adds a chunk that has just given a cell back.
+    pub(super) fn push_moved(&mut self, chunk: Chunk, cells: &mut Cells<'_>) {
+        self.charged += charge(&chunk);
+        cells.push_back(&mut self.queue, chunk).expect("a cell has just come back");
+    }
+
+    /// Copies a chunk behind what was copied before, so that many small ones share a slot. Returns the chunk, or its
+    /// copy, where it has to stand on its own.
+    fn gather(&mut self, chunk: Chunk, writers: u32, shared: &mut Shared<'_>) -> Option<Chunk> {
+        let Some(writers) = shared.writers.by_index_mut(writers) else { return Some(chunk) };
+        if writers.receive.as_ref().is_none_or(|slot| slot.room() < chunk.len()) {
+            writers.receive = shared.pool.take();
+        }
+        let Some(slot) = &mut writers.receive else { return Some(chunk) };
+        let copy = slot.write(&chunk, &mut shared.work);
+        shared.cells.join(&mut self.queue, copy).err()
+    }
+
+    /// Takes the first chunk.
+    pub(super) fn pop(&mut self, cells: &mut Cells<'_>) -> Option<Chunk> {
+        let chunk = cells.pop_front(&mut self.queue)?;
+        self.charged -= charge(&chunk);
+        Some(chunk)
+    }
+
+    /// Copies unread bytes into `to`; returns how many.
+    pub(super) fn read(&mut self, to: &mut [u8], shared: &mut Shared<'_>) -> usize {
+        let mut read = 0;
+        while let Some(cell) = self.queue.first().filter(|_| read < to.len()) {
+            let chunk = shared.cells.chunk(cell);
+            let count = chunk.len().min(to.len() - read);
+            to[read..read + count].copy_from_slice(&chunk[..count]);
+            shared.work.copied += count as u64;
+            read += count;
+            let before = charge(chunk);
+            let emptied = count == chunk.len();
+            let pinned = chunk.pinned();
+            shared.cells.advance(&mut self.queue, count);
+            // A chunk that pins no slot is charged by its bytes.
+            self.charged -= if emptied { before } else { before - (before - count as u32).max(pinned as u32) };
+        }
+        read
+    }
+
+    pub(super) fn clear(&mut self, cells: &mut Cells<'_>) {
+        cells.clear(&mut self.queue);
+        self.charged = 0;
+    }
+}

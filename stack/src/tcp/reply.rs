@@ -1,0 +1,122 @@
+//! Segments without a connection: resets, and acknowledgments of what stands on no queue.
+//!
+//! Invariant: a fixed ring; what finds no place is dropped and counted, for the peer will ask again.
+
+use lendwire_nic::{Payload, TxPacket};
+use zerocopy::IntoBytes;
+
+use super::demux::Tuple;
+use super::segment::Arrival;
+use super::seq::Seq;
+use crate::ip::InterfaceId;
+use crate::wire::tcp::{self, Flags, HEADER_LEN};
+
+/// A segment of a header alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    pub(super) tuple: Tuple,
+    pub(super) interface: Option<InterfaceId>,
+    pub(super) seq: Seq,
+    pub(super) ack: Seq,
+    pub(super) flags: Flags,
+    pub(super) window: u16,
+    /// Its next hop is being asked for.
+    pub(super) waits: bool,
+}
+
+impl Reply {
+    /// The reset that answers a segment which nobody expects (RFC 9293 §3.10.7.1); none answers a reset.
+    pub(super) fn reset(segment: &Arrival) -> Option<Self> {
+        if segment.has(Flags::RST) {
+            return None;
+        }
+        let (seq, ack, flags) = match segment.ack {
+            Some(ack) => (ack, Seq(0), Flags::RST),
+            None => (Seq(0), segment.seq + segment.len(), Flags::RST | Flags::ACK),
+        };
+        let interface = Some(segment.interface);
+        Some(Self { tuple: segment.tuple, interface, seq, ack, flags, window: 0, waits: false })
+    }
+
+    /// An acknowledgment alone.
+    pub(super) fn acknowledgment(
+        tuple: Tuple,
+        interface: Option<InterfaceId>,
+        seq: Seq,
+        ack: Seq,
+        window: u16,
+    ) -> Self {
+        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, waits: false }
+    }
+
+    /// The segment.
+    pub(super) fn packet(&self) -> TxPacket<'static> {
+        let mut packet = TxPacket::new(Payload::EMPTY);
+        let header = tcp::Header {
+            source_port: self.tuple.local_port.into(),
+            destination_port: self.tuple.remote_port.into(),
+            sequence: self.seq.0.into(),
+            acknowledgment: self.ack.0.into(),
+            data_offset: ((HEADER_LEN / 4) as u8) << 4,
+            flags: self.flags.bits(),
+            window: self.window.into(),
+            checksum: 0.into(),
+            urgent: 0.into(),
+        };
+        packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
+        packet
+    }
+}
+
+/// The ring; storage is handed in.
+#[derive(Debug)]
+pub(super) struct Replies<'s> {
+    ring: &'s mut [Option<Reply>],
+    first: usize,
+    len: usize,
+}
+
+impl<'s> Replies<'s> {
+    pub(super) fn new(ring: &'s mut [Option<Reply>]) -> Self {
+        ring.fill(None);
+        Self { ring, first: 0, len: 0 }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether one could be sent now.
+    pub(super) fn has_ready(&self) -> bool {
+        (0..self.len).any(|at| self.ring[(self.first + at) % self.ring.len()].is_some_and(|reply| !reply.waits))
+    }
+
+    /// Adds a reply at the end; false when there is no place.
+    #[must_use]
+    pub(super) fn push(&mut self, reply: Reply) -> bool {
+        if self.len == self.ring.len() {
+            return false;
+        }
+        let at = (self.first + self.len) % self.ring.len();
+        self.ring[at] = Some(reply);
+        self.len += 1;
+        true
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Reply> {
+        if self.len == 0 {
+            return None;
+        }
+        let reply = self.ring[self.first].take();
+        self.first = (self.first + 1) % self.ring.len();
+        self.len -= 1;
+        reply
+    }
+
+    /// Some next hop was found or given up.
+    pub(super) fn retry(&mut self) {
+        for reply in self.ring.iter_mut().flatten() {
+            reply.waits = false;
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A segment that has arrived and was checked: what the rest of TCP trusts.
+
+use core::net::SocketAddr;
+
+use lendwire_nic::{RxPacket, Work};
+
+use super::demux::Tuple;
+use super::seq::Seq;
+use crate::drops::Reason;
+use crate::ip::{Datagram, InterfaceId};
+use crate::wire::tcp::{self, Flags, HandshakeOptions, Malformed, Segment};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) tuple: Tuple,
+    pub(super) interface: InterfaceId,
+    pub(super) seq: Seq,
+    /// SEG.ACK, where the ACK bit is set.
+    pub(super) ack: Option<Seq>,
+    pub(super) flags: Flags,
+    /// SEG.WND, not scaled yet.
+    pub(super) window: u16,
+    /// The options of a SYN.
+    pub(super) options: HandshakeOptions,
+    pub(super) payload: RxPacket,
+}
+
+impl Arrival {
+    /// Checks everything about `datagram` that does not depend on a connection.
+    pub(super) fn parse(datagram: Datagram, work: &mut Work) -> Result<Self, Reason> {
+        let segment = Segment::parse(datagram.transport()).map_err(|malformed| match malformed {
+            Malformed::Short => Reason::TcpShort,
+            Malformed::DataOffset => Reason::TcpDataOffset,
+        })?;
+        let (header, flags, header_len) = (*segment.header, segment.flags(), segment.header_len());
+        let options = if flags.contains(Flags::SYN) {
+            HandshakeOptions::parse(segment.options)
+        } else {
+            tcp::check_options(segment.options).map(|()| HandshakeOptions::default())
+        };
+        // RFC 9293 MUST-57: a SYN to a group or a broadcast address is dropped silently; so is anything else.
+        if !datagram.is_unicast() {
+            return Err(Reason::TcpAddress);
+        }
+        let (source_port, destination_port) = (header.source_port.get(), header.destination_port.get());
+        let (interface, source, destination) = (datagram.interface, datagram.source, datagram.destination);
+        // RFC 9293 MUST-3: the checksum comes before anything that the segment says is believed.
+        let payload = datagram.into_payload(header_len, work).map_err(|_| Reason::TcpChecksum)?;
+        if source_port == 0 || destination_port == 0 {
+            return Err(Reason::TcpPort);
+        }
+        Ok(Self {
+            tuple: Tuple::new(SocketAddr::new(destination, destination_port), SocketAddr::new(source, source_port)),
+            interface,
+            seq: Seq(header.sequence.get()),
+            ack: Some(Seq(header.acknowledgment.get())).filter(|_| flags.contains(Flags::ACK)),
+            flags,
+            window: header.window.get(),
+            options: options.map_err(|_| Reason::TcpOptions)?,
+            payload,
+        })
+    }
+
+    /// SEG.LEN: data, SYN and FIN.
+    pub(super) fn len(&self) -> u32 {
+        let controls = self.flags.intersection(Flags::SYN | Flags::FIN).bits().count_ones();
+        self.payload.len() as u32 + controls
+    }
+
+    pub(super) fn has(&self, flags: Flags) -> bool {
+        self.flags.contains(flags)
+    }
+}

@@ -1,0 +1,185 @@
+//! Data that waits to be sent or acknowledged.
+//!
+//! Invariant: the first byte of the queue is SND.UNA's, and SND.NXT stands at the front of a chunk (or at the end), for
+//! a chunk is cut where a segment ends before the segment is sent. So a segment is a run of whole chunks, its sum is
+//! the sum of theirs, and to send it again reads no payload.
+//!
+//! ```text
+//!      una             nxt
+//!       |  in flight    |   unsent     |
+//!       [ chunk ][ chunk ][ chunk ][ ch…
+//!                         ^ cursor
+//! ```
+
+use lendwire_nic::{Cells, Chunk, Queue};
+
+use super::shared::{Shared, Writers};
+
+const NIL: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SendQueue {
+    queue: Queue,
+    /// The cell that SND.NXT stands at, or `NIL` at the end.
+    cursor: u32,
+}
+
+/// What a segment may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Payload parts.
+    pub(crate) parts: usize,
+    /// Whether sums will be needed.
+    pub(crate) sums: Sums,
+}
+
+/// Where a segment may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Anywhere: a chunk is cut.
+    Exact,
+    /// Behind a whole chunk, if one fits: what was sent before is sent again as it was, and nothing is read.
+    AsBefore,
+}
+
+/// Who completes checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sums {
+    /// Software: a sum is taken where none is known, and kept.
+    Keep,
+    /// The device: nobody reads.
+    Skip,
+}
+
+impl SendQueue {
+    pub(super) const NEW: Self = Self { queue: Queue::NEW, cursor: NIL };
+
+    pub(super) const fn bytes(&self) -> u32 {
+        self.queue.bytes() as u32
+    }
+
+    /// The cell that the next new segment starts with.
+    pub(super) const fn unsent(&self) -> Option<u32> {
+        if self.cursor == NIL { None } else { Some(self.cursor) }
+    }
+
+    /// The cell that SND.UNA stands at.
+    pub(super) const fn first(&self) -> Option<u32> {
+        self.queue.first()
+    }
+
+    /// Lends `chunk` to the queue.
+    pub(super) fn push(&mut self, chunk: Chunk, shared: &mut Shared<'_>) -> Result<(), Chunk> {
+        if !shared.has_cell() {
+            return Err(chunk);
+        }
+        let cell = shared.cells.push_back(&mut self.queue, chunk).map_err(|no_cell| no_cell.0)?;
+        if self.cursor == NIL {
+            self.cursor = cell;
+        }
+        Ok(())
+    }
+
+    /// Copies as much of `bytes` as pool and cells allow, summing in the same step, in pieces that are whole segments
+    /// of `mss` bytes where there is enough. Returns how much.
+    pub(super) fn write(&mut self, bytes: &[u8], mss: usize, writers: u32, shared: &mut Shared<'_>) -> usize {
+        let mut written = 0;
+        while written < bytes.len() && shared.has_cell() {
+            let pool = shared.pool;
+            let Some(Writers { send, filled, .. }) = shared.writers.by_index_mut(writers) else { break };
+            if self.cursor == NIL {
+                *filled = 0;
+            }
+            let wanted = (bytes.len() - written).min(mss - *filled as usize);
+            // The rest of a slot is not worth splitting a segment that would fit into a slot of its own.
+            if send.as_ref().is_none_or(|slot| slot.room() == 0 || (slot.room() < wanted && wanted <= pool.slot_size()))
+            {
+                *send = pool.take();
+            }
+            let Some(slot) = send else { break };
+            let chunk = slot.write(&bytes[written..written + wanted], &mut shared.work);
+            let count = chunk.len();
+            *filled = (*filled + count as u32) % mss as u32;
+            written += count;
+            let joined = if self.cursor == NIL { Err(chunk) } else { self.join(chunk, mss, &mut shared.cells) };
+            if let Err(chunk) = joined {
+                self.push(chunk, shared).expect("a cell is available");
+            }
+        }
+        written
+    }
+
+    fn join(&mut self, chunk: Chunk, mss: usize, cells: &mut Cells<'_>) -> Result<(), Chunk> {
+        let last = self.queue.last().filter(|&last| cells.chunk(last).len() + chunk.len() <= mss);
+        if last.is_none() {
+            return Err(chunk);
+        }
+        cells.join(&mut self.queue, chunk)
+    }
+
+    /// `bytes` more were acknowledged: their chunks go back. `beyond_next` when that reaches beyond SND.NXT.
+    pub(super) fn acknowledged(&mut self, bytes: u32, beyond_next: bool, cells: &mut Cells<'_>) {
+        cells.advance(&mut self.queue, bytes as usize);
+        if beyond_next {
+            self.rewind();
+        }
+    }
+
+    /// SND.NXT goes back to SND.UNA.
+    pub(super) fn rewind(&mut self) {
+        self.cursor = self.queue.first().unwrap_or(NIL);
+    }
+
+    /// Makes the next `want` bytes from the front of `cell` a run of whole chunks, with sums where they are needed,
+    /// and returns how many bytes that run has: fewer where parts or cells run out. What the queue holds stays the
+    /// same, and a second call finds the work done.
+    pub(super) fn prepare(
+        &mut self,
+        cell: u32,
+        want: usize,
+        ending: Ending,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> usize {
+        let Shared { cells, work, .. } = shared;
+        let (mut len, mut parts, mut at) = (0, 0, Some(cell));
+        while let Some(cell) = at.filter(|_| len < want && parts < limits.parts) {
+            let left = want - len;
+            if cells.chunk(cell).len() > left {
+                if ending == Ending::AsBefore && len > 0 {
+                    break;
+                }
+                let cut = cells.split(&mut self.queue, cell, left, |chunk| match limits.sums {
+                    Sums::Keep => chunk.split_to_summed(left, work),
+                    Sums::Skip => chunk.split_to(left),
+                });
+                if !cut {
+                    break;
+                }
+            }
+            let chunk = cells.chunk_mut(cell);
+            if limits.sums == Sums::Keep {
+                chunk.sum(work);
+            }
+            len += chunk.len();
+            parts += 1;
+            at = cells.next(cell);
+        }
+        len
+    }
+
+    /// `len` bytes from SND.NXT, which `prepare` made whole chunks, were sent.
+    pub(super) fn sent(&mut self, len: usize, cells: &Cells<'_>) {
+        let mut left = len;
+        while left > 0 {
+            left -= cells.chunk(self.cursor).len();
+            self.cursor = cells.next(self.cursor).unwrap_or(NIL);
+        }
+    }
+
+    pub(super) fn clear(&mut self, cells: &mut Cells<'_>) {
+        cells.clear(&mut self.queue);
+        self.cursor = NIL;
+    }
+}

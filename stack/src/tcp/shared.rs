@@ -1,0 +1,106 @@
+//! What all connections share: cells, blocks, writers, the transmit pool, settings and counts.
+//!
+//! Invariant: an idle connection holds none of it.
+
+use lendwire_nic::{Cells, ChunkMut, Pool, Work};
+
+use super::reassembly::Block;
+use crate::drops::Drops;
+use crate::slab::Slab;
+use crate::time::Span;
+
+/// Payload of up to this many bytes is copied, longer payload lent, where there is a choice.
+pub const COPY_BREAK: usize = 256;
+
+/// Settings of every connection of a stack.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConfig {
+    /// Memory that a connection's unread data may pin, in bytes of pool slots. The window follows from it.
+    pub receive_budget: u32,
+    /// Bytes that may wait to be sent or acknowledged before [`crate::Stack::write`] takes no more.
+    pub send_budget: u32,
+    /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
+    pub min_rto: Span,
+    /// How long an acknowledgment may wait for data or a second segment (RFC 1122 §4.2.3.2: below 500 ms).
+    pub ack_delay: Span,
+    /// Twice the maximum segment lifetime: how long a TIME-WAIT stays (RFC 9293 §3.4.2).
+    pub time_wait: Span,
+    /// How long a closed connection waits for its peer's FIN.
+    pub fin_wait: Span,
+    /// Timeouts in a row before a connection is given up. 15 take some 15 minutes (RFC 9293 MUST-20: over 100 s).
+    pub retries: u8,
+    /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 255 s.
+    pub syn_retries: u8,
+}
+
+impl TcpConfig {
+    /// The settings a general server starts from.
+    pub const DEFAULT: Self = Self {
+        receive_budget: 256 * 1024,
+        send_budget: 256 * 1024,
+        min_rto: Span::from_millis(200),
+        ack_delay: Span::from_millis(40),
+        time_wait: Span::from_secs(60),
+        fin_wait: Span::from_secs(60),
+        retries: 15,
+        syn_retries: 7,
+    };
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What TCP has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpStatistics {
+    /// Segments that arrived for TCP.
+    pub segments_received: u64,
+    /// Segments handed to a driver.
+    pub segments_sent: u64,
+    /// Segments that were sent again, SYNs and FINs included.
+    pub retransmissions: u64,
+    /// Retransmission timeouts.
+    pub timeouts: u64,
+    /// Connections that reached ESTABLISHED by a peer's SYN.
+    pub accepted: u64,
+    /// Connections that reached ESTABLISHED by our own.
+    pub connected: u64,
+    /// Resets sent.
+    pub resets: u64,
+}
+
+/// The writable ends of a connection's queues: held only while there is something in them.
+#[derive(Debug)]
+pub struct Writers {
+    /// What is left of the slot that `write` fills.
+    pub(super) send: Option<ChunkMut>,
+    /// Bytes of the segment that `write` is filling.
+    pub(super) filled: u32,
+    /// What is left of the slot that small received payloads are copied into.
+    pub(super) receive: Option<ChunkMut>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Shared<'s> {
+    pub(super) cells: Cells<'s>,
+    /// Cells that only cutting a queued chunk may take: data that waits for a cut must never wait for itself.
+    pub(super) reserve: usize,
+    pub(super) blocks: Slab<'s, Block>,
+    pub(super) writers: Slab<'s, Writers>,
+    pub(super) pool: &'static Pool,
+    pub(super) config: TcpConfig,
+    pub(super) work: Work,
+    pub(super) drops: Drops,
+    pub(super) statistics: TcpStatistics,
+}
+
+impl Shared<'_> {
+    /// Whether a cell is left for new data.
+    pub(super) fn has_cell(&self) -> bool {
+        self.cells.available() > self.reserve
+    }
+}
