@@ -5,7 +5,9 @@
 extern crate alloc;
 
 mod drops;
+mod icmp;
 mod ip;
+mod link;
 mod list;
 mod slab;
 pub mod tcp;

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use lendwire_nic::{Chunk, Received, RxPacket, Sum, Work};
 
-use super::InterfaceId;
+use crate::link::{Delivery, InterfaceId};
 use crate::wire::protocol::Protocol;
 use crate::wire::pseudo::pseudo_header;
 
@@ -25,15 +25,6 @@ pub(crate) struct Datagram {
     pub(crate) hop_limit: u8,
     pub(crate) delivery: Delivery,
     pub(crate) packet: RxPacket,
-}
-
-/// To how many a packet was sent, by its IP destination and by its frame's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// To this host alone.
-    Unicast,
-    /// By broadcast or multicast of either layer: no error may answer it (RFC 1122 §3.2.2, RFC 4443 §2.4 e).
-    Group,
 }
 
 /// A transport checksum that is wrong.

@@ -113,11 +113,13 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// Reads the extension header at the front of `bytes`, and returns it with all of its bytes.
+    /// Reads the extension header `kind` at the front of `bytes`, and returns it with all of its bytes.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<(&Self, &[u8])> {
+    pub fn parse(kind: Protocol, bytes: &[u8]) -> Option<(&Self, &[u8])> {
         let (extension, _) = Self::ref_from_prefix(bytes).ok()?;
-        Some((extension, bytes.get(..8 * (usize::from(extension.len) + 1))?))
+        // A fragment header's second byte is reserved, not a length (§4.5).
+        let units = if kind == Protocol::FRAGMENT { 1 } else { usize::from(extension.len) + 1 };
+        Some((extension, bytes.get(..8 * units)?))
     }
 }
 

@@ -1,0 +1,276 @@
+//! An interface's addresses: how they come, whether they may be used, and when they go.
+//!
+//! Invariant: an IPv6 address is used only after nobody else claimed it for a second (RFC 4862 §5.4); an IPv4 address
+//! is used at once, announced twice, and defended once in ten seconds (RFC 5227 §2.3, §2.4 b). Every address has a
+//! route to its network while it is there. Left out: probing IPv4 addresses first, and the random delays before
+//! probes and announcements: a machine that boots wants to answer at once.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use lendwire_nic::MacAddress;
+
+use super::Ip;
+use super::interface::{Interface, MAX_ADDRESSES};
+use super::listener::Record;
+use super::reply::{Message, Precedence};
+use super::route::{Origin as RouteOrigin, Route};
+use crate::drops::Reason;
+use crate::link::InterfaceId;
+use crate::time::{Instant, Span};
+use crate::wire::address::Cidr;
+use crate::wire::arp;
+
+/// RFC 5227 §1.1: ANNOUNCE_NUM and ANNOUNCE_INTERVAL.
+const ANNOUNCEMENTS: u8 = 2;
+const ANNOUNCE_INTERVAL: Span = Span::from_secs(2);
+/// RFC 5227 §1.1: DEFEND_INTERVAL.
+const DEFEND_INTERVAL: Span = Span::from_secs(10);
+
+/// Why an address could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddAddressError {
+    /// There is no such interface.
+    NoInterface,
+    /// The interface has the address already.
+    Exists,
+    /// The address is not one host's, or the link is too narrow for its version.
+    NotUsable,
+    /// The interface has no place for another one, or the table of routes none for its network.
+    Full,
+}
+
+/// What an address can be used for (RFC 4862 §5.5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressState {
+    /// Nobody may use it yet: others are being asked whether it is theirs.
+    Tentative,
+    /// For everything.
+    Preferred,
+    /// Not for new connections.
+    Deprecated,
+    /// For nothing: somebody else has it.
+    Duplicate,
+}
+
+/// Where an address comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The application, or DHCP.
+    Given,
+    /// Made here, at the `attempt`th try (RFC 7217 §5).
+    Autoconfigured { attempt: u8 },
+}
+
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) cidr: Cidr,
+    pub(super) state: AddressState,
+    pub(super) origin: Origin,
+    /// When it is deprecated; never, if there is no time.
+    pub(super) preferred_until: Option<Instant>,
+    /// When it goes; never, if there is no time.
+    pub(super) valid_until: Option<Instant>,
+    /// IPv6: when the question whether it is free has been answered by silence. IPv4: the next announcement.
+    timer: Option<Instant>,
+    /// Announcements made, or questions asked.
+    sent: u8,
+    defended: Option<Instant>,
+}
+
+impl Address {
+    pub(super) fn new(cidr: Cidr, origin: Origin) -> Self {
+        Self {
+            cidr,
+            state: AddressState::Preferred,
+            origin,
+            preferred_until: None,
+            valid_until: None,
+            timer: None,
+            sent: 0,
+            defended: None,
+        }
+    }
+
+    pub(super) const fn is_usable(&self) -> bool {
+        matches!(self.state, AddressState::Preferred | AddressState::Deprecated)
+    }
+
+    /// Every time at which something happens to it.
+    fn deadlines(&self) -> impl Iterator<Item = Instant> {
+        let preferred = self.preferred_until.filter(|_| self.state == AddressState::Preferred);
+        [self.timer, preferred, self.valid_until].into_iter().flatten()
+    }
+}
+
+/// Whether an interface may have `address`.
+fn is_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            !(address.is_multicast() || address.is_broadcast() || address.is_unspecified() || address.octets()[0] == 0)
+        }
+        IpAddr::V6(address) => !(address.is_multicast() || address.is_unspecified()),
+    }
+}
+
+impl Ip<'_> {
+    /// Command: gives `interface` an address, and a route to its network.
+    pub(crate) fn add_address(
+        &mut self,
+        interface: InterfaceId,
+        cidr: Cidr,
+        now: Instant,
+    ) -> Result<(), AddAddressError> {
+        self.insert_address(interface, Address::new(cidr, Origin::Given), now)
+    }
+
+    /// Command: takes an address away, and the route to its network. Returns whether it was there.
+    pub(crate) fn remove_address(&mut self, interface: InterfaceId, address: IpAddr) -> bool {
+        let Some(state) = self.interfaces.at_mut(interface) else { return false };
+        let Some(place) =
+            state.addresses.iter_mut().find(|place| place.as_ref().is_some_and(|it| it.cidr.address() == address))
+        else {
+            return false;
+        };
+        let Some(gone) = place.take() else { return false };
+        state.groups_changed = true;
+        let network = gone.cidr.network();
+        // Another address of the same network still needs the route.
+        if !state.iter().any(|entry| entry.cidr.network() == network) {
+            self.routes.remove(|route| {
+                route.interface == interface && route.origin == RouteOrigin::Address && route.destination == network
+            });
+        }
+        true
+    }
+
+    /// Question: the addresses of `interface`.
+    pub(crate) fn addresses(&self, interface: InterfaceId) -> impl Iterator<Item = (Cidr, AddressState)> {
+        self.interfaces.at(interface).into_iter().flat_map(Interface::states)
+    }
+
+    pub(super) fn insert_address(
+        &mut self,
+        interface: InterfaceId,
+        mut address: Address,
+        now: Instant,
+    ) -> Result<(), AddAddressError> {
+        let cidr = address.cidr;
+        let state = self.interfaces.at_mut(interface).ok_or(AddAddressError::NoInterface)?;
+        let fits = cidr.address().is_ipv4() || state.carries_ipv6();
+        if !is_host(cidr.address()) || cidr.broadcast().is_some_and(|all| cidr.address() == all) || !fits {
+            return Err(AddAddressError::NotUsable);
+        }
+        if state.find(cidr.address()).is_some() {
+            return Err(AddAddressError::Exists);
+        }
+        let place = state.addresses.iter_mut().find(|place| place.is_none()).ok_or(AddAddressError::Full)?;
+        // An address that a router's prefix led to says nothing about who is on the link (RFC 5942 §4).
+        if address.origin == Origin::Given || Cidr::LINK_LOCAL.contains(cidr.address()) {
+            let route = Route {
+                destination: cidr.network(),
+                gateway: None,
+                interface,
+                origin: RouteOrigin::Address,
+                expires: None,
+            };
+            self.routes.add(route).map_err(|_| AddAddressError::Full)?;
+        }
+        if !state.config.loopback {
+            address.timer = Some(now);
+            if cidr.address().is_ipv6() {
+                address.state = AddressState::Tentative;
+            }
+        }
+        *place = Some(address);
+        state.groups_changed = true;
+        self.on_address_deadlines(interface, now);
+        Ok(())
+    }
+
+    /// Walks an interface's addresses, of which there are few.
+    pub(super) fn on_address_deadlines(&mut self, interface: InterfaceId, now: Instant) {
+        for place in 0..MAX_ADDRESSES {
+            self.on_address_deadline(interface, place, now);
+        }
+    }
+
+    fn on_address_deadline(&mut self, interface: InterfaceId, place: usize, now: Instant) {
+        let Some(state) = self.interfaces.at_mut(interface) else { return };
+        let (mac, wait) = (state.mac, state.timing.retransmission);
+        let Some(address) = &mut state.addresses[place] else { return };
+        let due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
+        if due(address.valid_until) {
+            let gone = address.cidr.address();
+            self.remove_address(interface, gone);
+            return;
+        }
+        if address.state == AddressState::Preferred && due(address.preferred_until) {
+            address.state = AddressState::Deprecated;
+        }
+        let mut message = None;
+        let mut joined = None;
+        if due(address.timer) {
+            address.timer = None;
+            address.sent += 1;
+            match address.cidr.address() {
+                IpAddr::V4(own) => {
+                    address.timer = Some(now + ANNOUNCE_INTERVAL).filter(|_| address.sent < ANNOUNCEMENTS);
+                    message = Some(announcement(mac, own));
+                }
+                // RFC 4862 §5.1: DupAddrDetectTransmits is 1, and the answer has RETRANS_TIMER to come.
+                IpAddr::V6(own) if address.sent == 1 => {
+                    address.timer = Some(now + wait);
+                    message = Some(super::ndp::duplicate_question(interface, own));
+                    joined = Some(own);
+                }
+                IpAddr::V6(_) => {
+                    address.state = AddressState::Preferred;
+                    self.resolved = true;
+                }
+            }
+        }
+        for deadline in address.deadlines() {
+            self.alarm.set(deadline);
+        }
+        if let Some(own) = joined {
+            self.report(interface, own, Record::ChangeToExclude);
+        }
+        if let Some(message) = message {
+            self.queue(interface, message, Precedence::Own);
+        }
+    }
+
+    /// Somebody else claims an IPv4 address of ours (RFC 5227 §2.4 b): it is defended, but not in a quarrel.
+    pub(super) fn on_conflict(&mut self, interface: InterfaceId, own: Ipv4Addr, now: Instant) {
+        self.drops.count(Reason::AddressConflict);
+        let Some(state) = self.interfaces.at_mut(interface) else { return };
+        let mac = state.mac;
+        let Some(address) = state.find_mut(own.into()) else { return };
+        if address.defended.is_some_and(|last| now.since(last) < DEFEND_INTERVAL) {
+            return;
+        }
+        address.defended = Some(now);
+        self.queue(interface, announcement(mac, own), Precedence::Own);
+    }
+
+    /// Somebody else has a tentative IPv6 address of ours (RFC 4862 §5.4.5).
+    pub(super) fn on_duplicate(&mut self, interface: InterfaceId, own: Ipv6Addr, now: Instant) {
+        self.drops.count(Reason::AddressConflict);
+        let Some(address) = self.interfaces.at_mut(interface).and_then(|state| state.find_mut(own.into())) else {
+            return;
+        };
+        address.state = AddressState::Duplicate;
+        address.timer = None;
+        let (cidr, origin) = (address.cidr, address.origin);
+        let lifetimes = (address.preferred_until, address.valid_until);
+        if let Origin::Autoconfigured { attempt } = origin {
+            self.remove_address(interface, own.into());
+            self.autoconfigure_again(interface, cidr, attempt, lifetimes, now);
+        }
+    }
+}
+
+/// RFC 5227 §1.1: a request for the sender's own address, so that neighbours update what they know.
+fn announcement(mac: MacAddress, own: Ipv4Addr) -> Message {
+    Message::Arp { destination: MacAddress::BROADCAST, packet: arp::Packet::request(mac, own, own) }
+}
