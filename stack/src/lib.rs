@@ -10,6 +10,8 @@ mod ip;
 mod link;
 mod list;
 mod slab;
+mod stack;
+mod storage;
 pub mod tcp;
 pub mod time;
 mod wheel;
@@ -21,4 +23,8 @@ pub use ip::{
     NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
 };
 pub use slab::Slot;
+pub use stack::{Config, Polled, Stack};
+#[cfg(feature = "alloc")]
+pub use storage::Capacities;
+pub use storage::Storage;
 pub use wheel::Timer;

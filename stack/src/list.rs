@@ -52,18 +52,6 @@ impl<'s> Links<'s> {
         list.len += 1;
     }
 
-    pub(crate) fn push_front(&mut self, list: &mut List, index: u32) {
-        if self.next[index as usize] != ABSENT {
-            return;
-        }
-        self.next[index as usize] = list.head;
-        if list.tail == END {
-            list.tail = index;
-        }
-        list.head = index;
-        list.len += 1;
-    }
-
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<u32> {
         if list.is_empty() {
             return None;
@@ -75,20 +63,5 @@ impl<'s> Links<'s> {
         }
         list.len -= 1;
         Some(index)
-    }
-
-    /// Moves all of `from` behind `to`.
-    pub(crate) fn append(&mut self, to: &mut List, from: &mut List) {
-        let from = core::mem::replace(from, List::EMPTY);
-        if from.is_empty() {
-            return;
-        }
-        if to.is_empty() {
-            *to = from;
-            return;
-        }
-        self.next[to.tail as usize] = from.head;
-        to.tail = from.tail;
-        to.len += from.len;
     }
 }

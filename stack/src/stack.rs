@@ -15,8 +15,10 @@ use core::net::{IpAddr, SocketAddr};
 use lendwire_nic::{Chunk, Nic, NicInfo, Pool, RxPacket, Work};
 
 use crate::drops::Drops;
+use crate::icmp::Icmp;
 use crate::ip::{
     AddAddressError, AddInterfaceError, AddRouteError, AddressState, Arrived, InterfaceConfig, InterfaceId, Ip,
+    Refusal, TransportError,
 };
 use crate::storage::Storage;
 use crate::tcp::{
@@ -25,6 +27,7 @@ use crate::tcp::{
 };
 use crate::time::Instant;
 use crate::wire::address::Cidr;
+use crate::wire::protocol::Protocol;
 
 /// What a stack is made with.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,7 @@ pub struct Polled {
 /// A TCP/IP stack over the storage and the NICs that it is lent.
 pub struct Stack<'s> {
     ip: Ip<'s>,
+    icmp: Icmp,
     tcp: Tcp<'s>,
     work: Work,
     now: Instant,
@@ -70,6 +74,7 @@ impl<'s> Stack<'s> {
     pub fn new(storage: Storage<'s>, config: Config, pool: &'static Pool, now: Instant) -> Self {
         Self {
             ip: Ip::new(storage.ip, config.secret),
+            icmp: Icmp::new(now),
             tcp: Tcp::new(storage.tcp, config.tcp, pool, config.secret, now),
             work: Work::default(),
             now,
@@ -102,10 +107,23 @@ impl<'s> Stack<'s> {
     /// Input: a frame that `interface` received.
     pub fn receive(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
         self.pass(now);
-        match self.ip.receive(interface, packet, now, &mut self.work) {
+        match self.ip.receive(interface, packet, now) {
             Arrived::Nothing => {}
             Arrived::Tcp(datagram) => self.tcp.receive(datagram, &mut self.ip, now),
-            Arrived::Udp(_) | Arrived::Icmp(_) | Arrived::Refused(..) => {}
+            Arrived::Icmp(datagram) => {
+                if let Some(error) = self.icmp.receive(datagram, &mut self.ip, &mut self.work) {
+                    self.on_error(&error);
+                }
+            }
+            Arrived::Udp(datagram) => self.icmp.refuse(&datagram, Refusal::Port, &mut self.ip, now),
+            Arrived::Refused(datagram, refusal) => self.icmp.refuse(&datagram, refusal, &mut self.ip, now),
+        }
+    }
+
+    /// What ICMP says of a packet of ours goes to the transport that sent it.
+    fn on_error(&mut self, error: &TransportError) {
+        if error.protocol == Protocol::TCP {
+            self.tcp.on_error(error);
         }
     }
 
@@ -140,7 +158,7 @@ impl<'s> Stack<'s> {
     /// Question: whether [`Stack::transmit`] has something to do.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.tcp.has_output()
+        self.ip.has_output() || self.tcp.has_output()
     }
 
     /// Time that goes backwards is the commonest fault of kernels that embed a stack.

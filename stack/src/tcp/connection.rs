@@ -295,11 +295,12 @@ impl Connection {
         if enough { edge } else { self.receive.edge }
     }
 
-    /// Whether reading has freed so much that the peer ought to hear of it.
+    /// Whether reading has freed so much that the peer ought to hear of it without asking: two segments or half of the
+    /// buffer, and no less than the window that it still has.
     pub(super) fn window_opened(&self, config: &TcpConfig) -> bool {
-        let (edge, shown) = (self.next_edge(config), self.receive.edge.since(self.receive.nxt));
-        let opened = edge.since(self.receive.edge);
-        edge != self.receive.edge && (opened >= 2 * u32::from(self.send.mss) && shown <= opened)
+        let opened = self.next_edge(config).since(self.receive.edge);
+        let left = self.receive.edge.since(self.receive.nxt);
+        opened >= (2 * u32::from(self.send.mss)).min(window_of(config.receive_budget) / 2) && opened >= left.max(1)
     }
 
     /// Starts or moves the send-side timer.

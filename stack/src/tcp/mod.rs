@@ -42,16 +42,15 @@ mod time_wait;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
-use self::connection::{Connection, OurFin, Outcome, Waiting};
+use self::connection::{Connection, Outcome, Waiting};
 use self::demux::{Demux, Entity, Tuple};
 use self::reply::Replies;
 use self::seq::Seq;
 use self::shared::Shared;
 use self::time_wait::TimeWaits;
 use crate::drops::{Drops, Reason};
-use crate::ip::InterfaceId;
 use crate::list::{Links, List};
-use crate::slab::{Key, Slab, Slot};
+use crate::slab::{Slab, Slot};
 use crate::time::Instant;
 use crate::wheel::{Timer, Wheel};
 
