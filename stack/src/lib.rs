@@ -14,6 +14,7 @@ mod stack;
 mod storage;
 pub mod tcp;
 pub mod time;
+pub mod udp;
 mod wheel;
 pub mod wire;
 

@@ -26,7 +26,7 @@ use lendwire_nic::{NicInfo, RxPacket};
 
 pub use address::{AddAddressError, AddressState};
 pub(crate) use datagram::{BadChecksum, Datagram};
-pub(crate) use envelope::{Envelope, NoRoute, NotSent, Path};
+pub(crate) use envelope::{Envelope, NotSent, Path};
 pub(crate) use error::TransportError;
 pub use error::{ErrorKind, Unreachable};
 use interface::Interfaces;

@@ -184,7 +184,7 @@ impl Ip<'_> {
         let hop = self.hop(destination, source, interface)?;
         let state = self.interfaces.at(hop.interface).ok_or(NoRoute)?;
         let source = match source {
-            Some(source) if self.interfaces.owner(source).is_some() => source,
+            Some(source) if self.is_local(source) => source,
             Some(_) => return Err(NoRoute),
             None => self.select_source(state, destination, hop.next_hop).ok_or(NoRoute)?,
         };
@@ -197,6 +197,11 @@ impl Ip<'_> {
     /// Question: whether packets to `address` are for `interface`.
     pub(crate) fn has_address(&self, interface: InterfaceId, address: IpAddr) -> bool {
         self.interfaces.at(interface).is_some_and(|state| state.has(address))
+    }
+
+    /// Question: whether an interface has `address` and may use it.
+    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
+        self.interfaces.owner(address).is_some()
     }
 
     /// Question: the address to answer `datagram` from: the one it was sent to, unless that is a group's.
