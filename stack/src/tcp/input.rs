@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 
 use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, PeerFin};
 use super::segment::Arrival;
-use super::shared::{COPY_BREAK, Shared};
+use super::shared::Shared;
 use crate::drops::Reason;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
@@ -145,13 +145,13 @@ impl Connection {
 
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let (before, fills_hole) = (self.receive.nxt, !self.reassembly.is_empty());
+        let gathers = self.receive.queue.gathers(segment.payload.len());
+        let writers = if gathers { self.writers(shared) } else { None };
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
             if len == 0 {
                 continue;
             }
-            let small = len as usize <= COPY_BREAK && !self.receive.queue.is_empty();
-            let writers = if small { self.writers(shared) } else { None };
             if self.receive.queue.push(chunk, writers, shared).is_err() {
                 // What came before it is kept and acknowledged; the rest will be sent again.
                 shared.drops.count(Reason::TcpNoRoom);

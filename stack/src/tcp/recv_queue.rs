@@ -1,17 +1,20 @@
 //! Data in order, waiting to be read, and the memory it pins.
 //!
 //! Invariant: `charged` is what the unread chunks pin: whole slots, not bytes. A slow reader so closes its own window
-//! and nobody else's. Small payloads are copied together when something is unread before them already.
+//! and nobody else's. Of a run of small segments all but the first are copied together, so that they share slots; a small
+//! one behind a large one is the end of something, and is lent like it.
 
 use lendwire_nic::{Cells, Chunk, Queue};
 
-use super::shared::Shared;
+use super::shared::{COPY_BREAK, Shared};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecvQueue {
     queue: Queue,
     charged: u32,
+    /// The last segment was a small one.
+    after_small: bool,
 }
 
 /// What a chunk costs its connection: the slot that it pins, or its bytes where it pins none.
@@ -20,7 +23,7 @@ pub(super) fn charge(chunk: &Chunk) -> u32 {
 }
 
 impl RecvQueue {
-    pub(super) const NEW: Self = Self { queue: Queue::NEW, charged: 0 };
+    pub(super) const NEW: Self = Self { queue: Queue::NEW, charged: 0, after_small: false };
 
     pub(super) const fn bytes(&self) -> usize {
         self.queue.bytes()
@@ -32,6 +35,13 @@ impl RecvQueue {
 
     pub(super) const fn charged(&self) -> u32 {
         self.charged
+    }
+
+    /// Whether a segment of `len` bytes that comes now is to be copied; to be asked once a segment.
+    pub(super) fn gathers(&mut self, len: usize) -> bool {
+        let small = len <= COPY_BREAK;
+        let after_small = core::mem::replace(&mut self.after_small, small);
+        small && after_small && !self.is_empty()
     }
 
     /// Adds `chunk` at the end, copied behind the last small one where `writers` are given. Gives it back when no cell

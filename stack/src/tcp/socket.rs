@@ -246,9 +246,8 @@ impl Tcp<'_> {
         if chunk.is_empty() {
             return Ok(());
         }
-        // One chunk is always taken, however long: static content may exceed the budget, which is for memory.
-        let queued = connection.send.queue.bytes();
-        if queued > 0 && queued as usize + chunk.len() > self.shared.config.send_budget as usize {
+        // The chunk that reaches the budget is taken whole, however long: static content is, and pins nothing.
+        if connection.send.queue.bytes() >= self.shared.config.send_budget {
             return Err(PushError { chunk, reason: PushRefused::Full });
         }
         let pushed = connection.send.queue.push(chunk, &mut self.shared);
