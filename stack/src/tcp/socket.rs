@@ -26,6 +26,15 @@ pub struct ListenerHandle(Key);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TcpHandle(Key);
 
+impl TcpHandle {
+    /// The connection's place in the storage, below the number of connections: where an application keeps what it knows
+    /// of it in a table of its own. Only one handle at a time has a place, but a place has many handles in its life.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
 /// A connection on which something happened: data came, room was made, a state changed.
 ///
 /// It says no more than that it is worth to read, write or ask for the state again.
