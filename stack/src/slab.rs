@@ -99,11 +99,4 @@ impl<'s, T> Slab<'s, T> {
         let slot = self.slots.get(index as usize)?;
         slot.value.as_ref().map(|_| Key { index, generation: slot.generation })
     }
-
-    /// Every entry; for small tables and for questions outside the data path.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.slots.iter().zip(0..).filter_map(|(slot, index)| {
-            slot.value.as_ref().map(|value| (Key { index, generation: slot.generation }, value))
-        })
-    }
 }

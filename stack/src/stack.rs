@@ -10,23 +10,19 @@
 //! Invariant: nothing here reads a clock, a random source or a global. Time is an argument and must not go backwards;
 //! the 16 secret bytes of [`Config`] are all the randomness there is.
 
-use core::net::{IpAddr, SocketAddr};
+mod interfaces;
+mod tcp;
+mod udp;
 
-use lendwire_nic::{Chunk, Nic, NicInfo, Pool, RxPacket, Work};
+use lendwire_nic::{Nic, Pool, RxPacket, Work};
 
 use crate::drops::Drops;
 use crate::icmp::Icmp;
-use crate::ip::{
-    AddAddressError, AddInterfaceError, AddRouteError, AddressState, Arrived, InterfaceConfig, InterfaceId, Ip,
-    Refusal, TransportError,
-};
+use crate::ip::{Arrived, InterfaceId, Ip, Refusal, TransportError};
 use crate::storage::Storage;
-use crate::tcp::{
-    ConnectError, ListenError, ListenerHandle, PushError, ReadError, State, Tcp, TcpConfig, TcpEvent, TcpHandle,
-    TcpStatistics, WriteError,
-};
+use crate::tcp::{Tcp, TcpConfig, TcpStatistics};
 use crate::time::Instant;
-use crate::wire::address::Cidr;
+use crate::udp::Udp;
 use crate::wire::protocol::Protocol;
 
 /// What a stack is made with.
@@ -60,6 +56,7 @@ pub struct Polled {
 pub struct Stack<'s> {
     ip: Ip<'s>,
     icmp: Icmp,
+    udp: Udp<'s>,
     tcp: Tcp<'s>,
     work: Work,
     now: Instant,
@@ -75,6 +72,7 @@ impl<'s> Stack<'s> {
         Self {
             ip: Ip::new(storage.ip, config.secret),
             icmp: Icmp::new(now),
+            udp: Udp::new(storage.udp, config.secret, pool),
             tcp: Tcp::new(storage.tcp, config.tcp, pool, config.secret, now),
             work: Work::default(),
             now,
@@ -115,15 +113,21 @@ impl<'s> Stack<'s> {
                     self.on_error(&error);
                 }
             }
-            Arrived::Udp(datagram) => self.icmp.refuse(&datagram, Refusal::Port, &mut self.ip, now),
+            Arrived::Udp(datagram) => {
+                if let Some(unwanted) = self.udp.receive(datagram, &mut self.ip, &mut self.work) {
+                    self.icmp.refuse(&unwanted, Refusal::Port, &mut self.ip, now);
+                }
+            }
             Arrived::Refused(datagram, refusal) => self.icmp.refuse(&datagram, refusal, &mut self.ip, now),
         }
     }
 
     /// What ICMP says of a packet of ours goes to the transport that sent it.
     fn on_error(&mut self, error: &TransportError) {
-        if error.protocol == Protocol::TCP {
-            self.tcp.on_error(error);
+        match error.protocol {
+            Protocol::TCP => self.tcp.on_error(error),
+            Protocol::UDP => self.udp.on_error(error),
+            _ => {}
         }
     }
 
@@ -140,13 +144,15 @@ impl<'s> Stack<'s> {
         self.pass(now);
         if self.ip.take_resolved() {
             self.tcp.retry_waiting();
+            self.udp.retry_waiting();
         }
         let mut left = budget;
         let replies_left = self.ip.transmit(nics, now, &mut self.work);
+        let datagrams_left = self.udp.transmit(nics, &mut self.ip, now, &mut left, &mut self.work);
         self.tcp.transmit(nics, &mut self.ip, now, &mut left);
         // A packet may have begun to ask for a neighbour: the question goes out in the same round.
         let questions_left = self.ip.transmit(nics, now, &mut self.work);
-        replies_left || questions_left || self.tcp.has_output()
+        replies_left || questions_left || datagrams_left || self.tcp.has_output()
     }
 
     /// Question: when [`Stack::on_deadline`] has something to do, if ever.
@@ -158,193 +164,13 @@ impl<'s> Stack<'s> {
     /// Question: whether [`Stack::transmit`] has something to do.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.ip.has_output() || self.tcp.has_output()
+        self.ip.has_output() || self.udp.has_output() || self.tcp.has_output()
     }
 
     /// Time that goes backwards is the commonest fault of kernels that embed a stack.
     fn pass(&mut self, now: Instant) {
         debug_assert!(now >= self.now, "time went backwards: {now:?} comes after {:?}", self.now);
         self.now = self.now.max(now);
-    }
-}
-
-/// Interfaces, addresses and routes.
-impl Stack<'_> {
-    /// Command: takes a NIC into service. The NICs of every poll stand in the order of these calls.
-    ///
-    /// # Errors
-    /// See [`AddInterfaceError`].
-    pub fn add_interface(
-        &mut self,
-        info: &NicInfo,
-        config: InterfaceConfig,
-        now: Instant,
-    ) -> Result<InterfaceId, AddInterfaceError> {
-        self.ip.add_interface(info, config, now)
-    }
-
-    /// Command: gives `interface` an address, and a route to its network.
-    ///
-    /// # Errors
-    /// See [`AddAddressError`].
-    pub fn add_address(&mut self, interface: InterfaceId, cidr: Cidr, now: Instant) -> Result<(), AddAddressError> {
-        self.ip.add_address(interface, cidr, now)
-    }
-
-    /// Command: takes an address away; whether it was there.
-    pub fn remove_address(&mut self, interface: InterfaceId, address: IpAddr) -> bool {
-        self.ip.remove_address(interface, address)
-    }
-
-    /// Question: the addresses of `interface`.
-    pub fn addresses(&self, interface: InterfaceId) -> impl Iterator<Item = (Cidr, AddressState)> {
-        self.ip.addresses(interface)
-    }
-
-    /// Command: sends what goes to `destination` to `gateway`.
-    ///
-    /// # Errors
-    /// See [`AddRouteError`].
-    pub fn add_route(
-        &mut self,
-        destination: Cidr,
-        gateway: IpAddr,
-        interface: InterfaceId,
-    ) -> Result<(), AddRouteError> {
-        self.ip.add_route(destination, gateway, interface)
-    }
-}
-
-/// TCP.
-impl Stack<'_> {
-    /// Command: accepts connections to `local`, up to `backlog` of them waiting. An unspecified IPv6 address stands
-    /// for every address of both versions.
-    ///
-    /// # Errors
-    /// See [`ListenError`].
-    pub fn listen(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerHandle, ListenError> {
-        self.tcp.listen(local, backlog)
-    }
-
-    /// Command: stops listening; connections that nobody accepted are reset.
-    pub fn unlisten(&mut self, listener: ListenerHandle) {
-        self.tcp.unlisten(listener);
-    }
-
-    /// Command: takes the connection that has waited longest to be accepted. Data may have come before: read first,
-    /// then wait for events.
-    pub fn accept(&mut self, listener: ListenerHandle) -> Option<TcpHandle> {
-        self.tcp.accept(listener)
-    }
-
-    /// Command: begins to connect to `remote`, from `local_port` or an ephemeral one (RFC 6056). An event tells when
-    /// it is decided.
-    ///
-    /// # Errors
-    /// See [`ConnectError`].
-    pub fn connect(
-        &mut self,
-        remote: SocketAddr,
-        local_port: Option<u16>,
-        now: Instant,
-    ) -> Result<TcpHandle, ConnectError> {
-        self.pass(now);
-        self.tcp.connect(remote, local_port, &self.ip, now)
-    }
-
-    /// Command: copies `bytes` into the queue, summing in the same step. Returns how many were taken: fewer when the
-    /// send budget or memory is used up. An event tells when there is room again.
-    ///
-    /// # Errors
-    /// See [`WriteError`].
-    pub fn write(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
-        self.tcp.write(connection, bytes)
-    }
-
-    /// Command: lends `chunk` to the connection until its peer has acknowledged it and no device reads it any more.
-    ///
-    /// # Errors
-    /// [`PushError`] with the chunk.
-    pub fn push(&mut self, connection: TcpHandle, chunk: Chunk) -> Result<(), PushError> {
-        self.tcp.push(connection, chunk)
-    }
-
-    /// Command: copies what has arrived into `to`; returns how many bytes. Zero is the end of the peer's data.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn read(&mut self, connection: TcpHandle, to: &mut [u8]) -> Result<usize, ReadError> {
-        self.tcp.read(connection, to)
-    }
-
-    /// Command: takes the next chunk of what has arrived, as it lies where the device put it. Dropping it frees the
-    /// slot. `None` is the end of the peer's data.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn read_chunk(&mut self, connection: TcpHandle) -> Result<Option<Chunk>, ReadError> {
-        self.tcp.read_chunk(connection)
-    }
-
-    /// Command: sends a FIN behind what is queued; reading goes on.
-    ///
-    /// # Errors
-    /// See [`WriteError`].
-    pub fn shutdown(&mut self, connection: TcpHandle, now: Instant) -> Result<(), WriteError> {
-        self.pass(now);
-        self.tcp.shutdown(connection, now)
-    }
-
-    /// Command: gives the handle up. What is queued is still sent, then a FIN; unread data makes it a reset.
-    pub fn close(&mut self, connection: TcpHandle, now: Instant) {
-        self.pass(now);
-        self.tcp.close(connection, now);
-    }
-
-    /// Command: gives the handle up and resets the connection.
-    pub fn abort(&mut self, connection: TcpHandle) {
-        self.tcp.abort_connection(connection);
-    }
-
-    /// Command: turns Nagle's algorithm off (`true`) or on.
-    pub fn set_nodelay(&mut self, connection: TcpHandle, nodelay: bool) {
-        self.tcp.set_nodelay(connection, nodelay);
-    }
-
-    /// Question: the connection's state by its RFC name.
-    #[must_use]
-    pub fn state(&self, connection: TcpHandle) -> State {
-        self.tcp.state(connection)
-    }
-
-    /// Question: the local and the remote end.
-    #[must_use]
-    pub fn ends(&self, connection: TcpHandle) -> Option<(SocketAddr, SocketAddr)> {
-        self.tcp.ends(connection)
-    }
-
-    /// Question: how many bytes [`Stack::write`] would take.
-    #[must_use]
-    pub fn room(&self, connection: TcpHandle) -> usize {
-        self.tcp.room(connection)
-    }
-
-    /// Question: bytes that are queued or in flight.
-    #[must_use]
-    pub fn unacknowledged(&self, connection: TcpHandle) -> usize {
-        self.tcp.unacknowledged(connection)
-    }
-
-    /// Question: bytes that wait to be read.
-    #[must_use]
-    pub fn unread(&self, connection: TcpHandle) -> usize {
-        self.tcp.unread(connection)
-    }
-
-    /// Question, once each: a connection on which something happened. A new connection shows up at
-    /// [`Stack::accept`], not here.
-    pub fn next_event(&mut self) -> Option<TcpEvent> {
-        self.tcp.next_event()
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Invariant: after start-up nothing is taken from anywhere else.
 
-use crate::{ip, tcp};
+use crate::{ip, tcp, udp};
 
 /// All tables. Build it from `static`s, or with [`Storage::leaked`].
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Interfaces, neighbours, routes, replies.
     pub ip: ip::Storage<'s>,
+    /// UDP sockets and what they queue.
+    pub udp: udp::Storage<'s>,
     /// Listeners, connections and what they queue.
     pub tcp: tcp::Storage<'s>,
 }
@@ -25,6 +27,10 @@ pub struct Capacities {
     pub routes: usize,
     /// Replies of ARP, NDP and ICMP that wait for a ring.
     pub replies: usize,
+    /// UDP sockets.
+    pub sockets: usize,
+    /// Datagrams of all UDP sockets that wait to be read; as many may wait to be sent.
+    pub datagrams: usize,
     /// TCP listeners.
     pub listeners: usize,
     /// Handshakes under way, of all listeners together.
@@ -46,6 +52,8 @@ impl Default for Capacities {
             neighbours: 64,
             routes: 16,
             replies: 64,
+            sockets: 16,
+            datagrams: 128,
             listeners: 16,
             handshakes: 256,
             connections: 512,
@@ -61,6 +69,7 @@ impl Storage<'static> {
     #[must_use]
     pub fn leaked(capacities: &Capacities) -> Self {
         let Capacities { interfaces, neighbours, routes, replies, .. } = *capacities;
+        let Capacities { sockets, datagrams, .. } = *capacities;
         let Capacities { listeners, handshakes, connections, time_waits, cells, .. } = *capacities;
         let both = connections + handshakes;
         Self {
@@ -69,6 +78,13 @@ impl Storage<'static> {
                 neighbours: leaked(neighbours, || ip::NeighbourSlot::EMPTY),
                 routes: leaked(routes, || ip::RouteSlot::EMPTY),
                 replies: leaked(replies, || ip::ReplySlot::EMPTY),
+            },
+            udp: udp::Storage {
+                sockets: leaked(sockets, || crate::Slot::EMPTY),
+                arrivals: leaked(datagrams, || crate::Slot::EMPTY),
+                departures: leaked(datagrams, || crate::Slot::EMPTY),
+                ports: leaked(sockets.max(1), || udp::PortBucket::EMPTY),
+                links: leaked(2 * sockets, || 0),
             },
             tcp: tcp::Storage {
                 listeners: leaked(listeners, || crate::Slot::EMPTY),

@@ -62,7 +62,8 @@ pub use self::reassembly::Block;
 pub use self::reply::Reply;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
 pub use self::socket::{
-    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, WriteError,
+    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, TcpInfo,
+    TcpUsage, WriteError,
 };
 pub use self::time_wait::TimeWait;
 

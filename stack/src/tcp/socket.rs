@@ -16,7 +16,7 @@ use super::{Connection, Ended, Entry, State, Tcp};
 use crate::ip::Ip;
 use crate::list::List;
 use crate::slab::Key;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Names a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,48 @@ macro_rules! sentences {
         }
         impl core::error::Error for $name {}
     };
+}
+
+/// What the stack knows of a connection's path and peer, in bytes where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The state by its RFC name.
+    pub state: State,
+    /// The smoothed round-trip time, once there was a sample (RFC 6298).
+    pub rtt: Option<Span>,
+    /// The retransmission timeout as it stands, backed off or not.
+    pub rto: Span,
+    /// The largest segment that is sent.
+    pub mss: u16,
+    /// What congestion control lets be in flight.
+    pub congestion_window: u32,
+    /// Where slow start ends (RFC 5681).
+    pub slow_start_threshold: u32,
+    /// Sequence numbers that are sent and not acknowledged.
+    pub in_flight: u32,
+    /// What the peer lets be in flight.
+    pub send_window: u32,
+    /// What the peer was told that it may send.
+    pub receive_window: u32,
+}
+
+/// How much of each table of TCP is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpUsage {
+    /// Listeners.
+    pub listeners: usize,
+    /// Passive opens under way.
+    pub handshakes: usize,
+    /// Connections and active opens.
+    pub connections: usize,
+    /// TIME-WAITs.
+    pub time_waits: usize,
+    /// Connections whose data is being copied.
+    pub writers: usize,
+    /// Runs of data that came before their time.
+    pub blocks: usize,
+    /// Cells that hold no chunk.
+    pub free_cells: usize,
 }
 
 /// Why there is no listener.
@@ -195,7 +237,12 @@ impl Tcp<'_> {
         if self.connections.is_full() {
             return Err(ConnectError::Full);
         }
-        let path = ip.route(remote.ip(), None).map_err(|_| ConnectError::NoRoute)?;
+        // RFC 4007 §6: a scope says on which interface a link-local address is meant, from 1.
+        let named = match remote {
+            SocketAddr::V6(remote) if remote.scope_id() != 0 => ip.interface(remote.scope_id() as usize - 1),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+        };
+        let path = ip.route_out_of(remote.ip(), None, named).map_err(|_| ConnectError::NoRoute)?;
         let tuple = self.free_tuple(path.source, local_port, remote).ok_or(ConnectError::InUse)?;
         let iss = self.initial_sequence(&tuple, now);
         let scope = super::emit::scope(remote.ip(), path.interface);
@@ -372,6 +419,36 @@ impl Tcp<'_> {
             Entry::Failed(_) => return None,
         };
         Some((tuple.local_socket(), tuple.remote_socket()))
+    }
+
+    /// Question: what the stack knows of the path and the peer.
+    pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
+        let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
+        let send = &connection.send;
+        Some(TcpInfo {
+            state: connection.state(),
+            rtt: connection.rtt.smoothed(),
+            rto: connection.rtt.rto(),
+            mss: send.mss,
+            congestion_window: send.congestion.window(),
+            slow_start_threshold: send.congestion.threshold(),
+            in_flight: connection.in_flight(),
+            send_window: send.window,
+            receive_window: connection.receive.edge.since(connection.receive.nxt),
+        })
+    }
+
+    /// Question: how much of each table is in use.
+    pub(crate) fn usage(&self) -> TcpUsage {
+        TcpUsage {
+            listeners: self.listeners.len(),
+            handshakes: self.handshakes.len(),
+            connections: self.connections.len(),
+            time_waits: self.time_waits.len(),
+            writers: self.shared.writers.len(),
+            blocks: self.shared.blocks.len(),
+            free_cells: self.shared.cells.available(),
+        }
     }
 
     /// Question: how many bytes `write` would take.

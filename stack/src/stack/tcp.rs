@@ -1,0 +1,156 @@
+//! Listeners and connections.
+
+use core::net::SocketAddr;
+
+use lendwire_nic::Chunk;
+
+use super::Stack;
+use crate::tcp::{
+    ConnectError, ListenError, ListenerHandle, PushError, ReadError, State, TcpEvent, TcpHandle, TcpInfo, TcpUsage,
+    WriteError,
+};
+use crate::time::Instant;
+
+impl Stack<'_> {
+    /// Command: accepts connections to `local`, up to `backlog` of them waiting. An unspecified IPv6 address stands
+    /// for every address of both versions.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn listen(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerHandle, ListenError> {
+        self.tcp.listen(local, backlog)
+    }
+
+    /// Command: stops listening; connections that nobody accepted are reset.
+    pub fn unlisten(&mut self, listener: ListenerHandle) {
+        self.tcp.unlisten(listener);
+    }
+
+    /// Command: takes the connection that has waited longest to be accepted. Data may have come before: read first,
+    /// then wait for events.
+    pub fn accept(&mut self, listener: ListenerHandle) -> Option<TcpHandle> {
+        self.tcp.accept(listener)
+    }
+
+    /// Command: begins to connect to `remote`, from `local_port` or an ephemeral one (RFC 6056). An event tells when
+    /// it is decided.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(
+        &mut self,
+        remote: SocketAddr,
+        local_port: Option<u16>,
+        now: Instant,
+    ) -> Result<TcpHandle, ConnectError> {
+        self.pass(now);
+        self.tcp.connect(remote, local_port, &self.ip, now)
+    }
+
+    /// Command: copies `bytes` into the queue, summing in the same step. Returns how many were taken: fewer when the
+    /// send budget or memory is used up. An event tells when there is room again.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn write(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
+        self.tcp.write(connection, bytes)
+    }
+
+    /// Command: lends `chunk` to the connection until its peer has acknowledged it and no device reads it any more.
+    ///
+    /// # Errors
+    /// [`PushError`] with the chunk.
+    pub fn push(&mut self, connection: TcpHandle, chunk: Chunk) -> Result<(), PushError> {
+        self.tcp.push(connection, chunk)
+    }
+
+    /// Command: copies what has arrived into `to`; returns how many bytes. Zero is the end of the peer's data.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(&mut self, connection: TcpHandle, to: &mut [u8]) -> Result<usize, ReadError> {
+        self.tcp.read(connection, to)
+    }
+
+    /// Command: takes the next chunk of what has arrived, as it lies where the device put it. Dropping it frees the
+    /// slot. `None` is the end of the peer's data.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_chunk(&mut self, connection: TcpHandle) -> Result<Option<Chunk>, ReadError> {
+        self.tcp.read_chunk(connection)
+    }
+
+    /// Command: sends a FIN behind what is queued; reading goes on.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub fn shutdown(&mut self, connection: TcpHandle, now: Instant) -> Result<(), WriteError> {
+        self.pass(now);
+        self.tcp.shutdown(connection, now)
+    }
+
+    /// Command: gives the handle up. What is queued is still sent, then a FIN; unread data makes it a reset.
+    pub fn close(&mut self, connection: TcpHandle, now: Instant) {
+        self.pass(now);
+        self.tcp.close(connection, now);
+    }
+
+    /// Command: gives the handle up and resets the connection.
+    pub fn abort(&mut self, connection: TcpHandle) {
+        self.tcp.abort_connection(connection);
+    }
+
+    /// Command: turns Nagle's algorithm off (`true`) or on.
+    pub fn set_nodelay(&mut self, connection: TcpHandle, nodelay: bool) {
+        self.tcp.set_nodelay(connection, nodelay);
+    }
+
+    /// Question: the connection's state by its RFC name.
+    #[must_use]
+    pub fn state(&self, connection: TcpHandle) -> State {
+        self.tcp.state(connection)
+    }
+
+    /// Question: the local and the remote end.
+    #[must_use]
+    pub fn ends(&self, connection: TcpHandle) -> Option<(SocketAddr, SocketAddr)> {
+        self.tcp.ends(connection)
+    }
+
+    /// Question: what the stack knows of the connection's path and peer, once it is established.
+    #[must_use]
+    pub fn info(&self, connection: TcpHandle) -> Option<TcpInfo> {
+        self.tcp.info(connection)
+    }
+
+    /// Question: how much of each table of TCP is in use.
+    #[must_use]
+    pub fn tcp_usage(&self) -> TcpUsage {
+        self.tcp.usage()
+    }
+
+    /// Question: how many bytes [`Stack::write`] would take.
+    #[must_use]
+    pub fn room(&self, connection: TcpHandle) -> usize {
+        self.tcp.room(connection)
+    }
+
+    /// Question: bytes that are queued or in flight.
+    #[must_use]
+    pub fn unacknowledged(&self, connection: TcpHandle) -> usize {
+        self.tcp.unacknowledged(connection)
+    }
+
+    /// Question: bytes that wait to be read.
+    #[must_use]
+    pub fn unread(&self, connection: TcpHandle) -> usize {
+        self.tcp.unread(connection)
+    }
+
+    /// Question, once each: a connection on which something happened. A new connection shows up at
+    /// [`Stack::accept`], not here.
+    pub fn next_event(&mut self) -> Option<TcpEvent> {
+        self.tcp.next_event()
+    }
+}
