@@ -122,6 +122,12 @@ reasons! {
     UdpUnbound = "udp_unbound",
     /// The socket's queue is full.
     UdpQueueFull = "udp_queue_full",
+    /// Bytes for the DHCP client that are no DHCP message (RFC 2131 §2).
+    DhcpMalformed = "dhcp_malformed",
+    /// A DHCP message that answers nothing that was asked.
+    DhcpUnexpected = "dhcp_unexpected",
+    /// An offer or a lease that lacks what it must have, or gives an address that no host can have (RFC 2131 table 3).
+    DhcpLease = "dhcp_lease",
     /// A segment shorter than a TCP header.
     TcpShort = "tcp_short",
     /// A data offset below 5 words or beyond the segment (RFC 9293 §3.1).

@@ -351,7 +351,8 @@ impl Udp<'_> {
     }
 }
 
-fn check_header(datagram: &Datagram) -> Result<Header, Reason> {
+/// The header of a datagram that is as long as it says.
+pub(crate) fn check_header(datagram: &Datagram) -> Result<Header, Reason> {
     let len = datagram.transport_len();
     let header = *Header::parse(datagram.transport()).ok_or(if len < HEADER_LEN {
         Reason::UdpLength
