@@ -7,6 +7,7 @@
 //! | [`virtio`] | virtio-net over modern PCI |
 //! | [`pci`], [`registers`] | what drivers of PCI functions share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
+//! | `tap` (`host`, Linux) | a TAP interface |
 //! | `model` (`host`) | devices in software, honest and hostile |
 //!
 //! No driver here copies payload, parses a frame, or trusts a device.
@@ -22,4 +23,6 @@ pub mod pci;
 pub mod platform;
 pub mod registers;
 mod sendable;
+#[cfg(all(feature = "host", target_os = "linux"))]
+pub mod tap;
 pub mod virtio;

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The header of a modern device: always with `num_buffers`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(super) struct Header {
+pub(crate) struct Header {
     flags: u8,
     gso_type: u8,
     hdr_len: U16,
@@ -19,7 +19,7 @@ pub(super) struct Header {
 }
 
 /// Its length in bytes.
-pub(super) const HEADER_LEN: usize = size_of::<Header>();
+pub(crate) const HEADER_LEN: usize = size_of::<Header>();
 
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
@@ -27,11 +27,11 @@ const GSO_NONE: u8 = 0;
 
 /// A received header that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Senseless;
+pub(crate) struct Senseless;
 
 impl Header {
     /// What a transmitted packet needs from the device.
-    pub(super) fn of(checksum: Checksum) -> Self {
+    pub(crate) fn of(checksum: Checksum) -> Self {
         match checksum {
             Checksum::Done => Self::default(),
             Checksum::Fill { start, offset } => {
@@ -41,7 +41,7 @@ impl Header {
     }
 
     /// What the device says of a received frame of `len` bytes; `checked` is whether it may speak of checksums.
-    pub(super) fn received(&self, len: usize, checked: bool) -> Result<Received, Senseless> {
+    pub(crate) fn received(&self, len: usize, checked: bool) -> Result<Received, Senseless> {
         // No segmentation was negotiated, so no frame can be a merged one.
         if self.gso_type != GSO_NONE {
             return Err(Senseless);

@@ -20,4 +20,6 @@ mod receive;
 mod ring;
 mod transmit;
 
+#[cfg(all(feature = "host", target_os = "linux"))]
+pub(crate) use header::{HEADER_LEN, Header};
 pub use net::{ProbeError, Unstoppable, VIRTIO_NET_IDS, VirtioNet};
