@@ -168,8 +168,6 @@ fn a_name_that_no_interface_has_is_refused() {
     let pool = Pool::leaked(4, 2048).unwrap();
     for name in ["", "sixteen-bytes-ab"] {
         let error = Tap::open(name, &Options::default(), pool).unwrap_err();
-        assert!(
-            matches!(error.kind(), std::io::ErrorKind::InvalidInput) || !std::path::Path::new("/dev/net/tun").exists()
-        );
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     }
 }

@@ -88,10 +88,10 @@ impl Queue {
         if !self.event_index {
             return memory.read16(self.bus[1]) & 1 == 0 && index != old;
         }
-        // The device's own words: widened, so that it does not share the driver's arithmetic.
-        let event = memory.read16(self.bus[1] + 4 + 2 * u64::from(self.size));
-        let steps = u32::from(index.wrapping_sub(old));
-        (0..steps).any(|step| old.wrapping_add(step as u16) == event)
+        // Widened, so that the model does not share the driver's arithmetic.
+        let event = u32::from(memory.read16(self.bus[1] + 4 + 2 * u64::from(self.size)));
+        let ahead = (event + 65_536 - u32::from(old)) % 65_536;
+        ahead < u32::from(index.wrapping_sub(old))
     }
 
     /// Used entries written so far.
