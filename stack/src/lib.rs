@@ -25,7 +25,7 @@ pub use ip::{
     NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
 };
 pub use slab::Slot;
-pub use stack::{Config, Polled, Stack};
+pub use stack::{Config, DhcpError, Polled, Stack};
 #[cfg(feature = "alloc")]
 pub use storage::Capacities;
 pub use storage::Storage;

@@ -14,11 +14,15 @@ mod interfaces;
 mod tcp;
 mod udp;
 
+pub use self::interfaces::DhcpError;
+
 use lendwire_nic::{Nic, Pool, RxPacket, Work};
 
+use crate::dhcp::Dhcp;
 use crate::drops::Drops;
 use crate::icmp::Icmp;
-use crate::ip::{Arrived, InterfaceId, Ip, Refusal, TransportError};
+use crate::ip::{Arrived, Datagram, InterfaceId, Ip, Refusal, TransportError};
+use crate::slab::Slab;
 use crate::storage::Storage;
 use crate::tcp::{Tcp, TcpConfig, TcpStatistics};
 use crate::time::Instant;
@@ -56,8 +60,11 @@ pub struct Polled {
 pub struct Stack<'s> {
     ip: Ip<'s>,
     icmp: Icmp,
+    dhcp: Slab<'s, Dhcp>,
     udp: Udp<'s>,
     tcp: Tcp<'s>,
+    secret: [u8; 16],
+    pool: &'static Pool,
     work: Work,
     now: Instant,
 }
@@ -72,8 +79,11 @@ impl<'s> Stack<'s> {
         Self {
             ip: Ip::new(storage.ip, config.secret),
             icmp: Icmp::new(now),
+            dhcp: Slab::new(storage.dhcp),
             udp: Udp::new(storage.udp, config.secret, pool),
             tcp: Tcp::new(storage.tcp, config.tcp, pool, config.secret, now),
+            secret: config.secret,
+            pool,
             work: Work::default(),
             now,
         }
@@ -113,6 +123,12 @@ impl<'s> Stack<'s> {
                     self.on_error(&error);
                 }
             }
+            Arrived::Udp(datagram) if self.dhcp_client_for(&datagram).is_some() => {
+                let client = self.dhcp_client_for(&datagram).and_then(|index| self.dhcp.by_index_mut(index));
+                if let Some(client) = client {
+                    client.receive(datagram, &mut self.ip, now, &mut self.work);
+                }
+            }
             Arrived::Udp(datagram) => {
                 if let Some(unwanted) = self.udp.receive(datagram, &mut self.ip, &mut self.work) {
                     self.icmp.refuse(&unwanted, Refusal::Port, &mut self.ip, now);
@@ -135,6 +151,11 @@ impl<'s> Stack<'s> {
     pub fn on_deadline(&mut self, now: Instant) {
         self.pass(now);
         self.ip.on_deadline(now);
+        for index in self.dhcp_clients() {
+            if let Some(client) = self.dhcp.by_index_mut(index) {
+                client.on_deadline(&mut self.ip, now);
+            }
+        }
         self.tcp.on_deadline(now);
     }
 
@@ -147,24 +168,41 @@ impl<'s> Stack<'s> {
             self.udp.retry_waiting();
         }
         let mut left = budget;
+        let mut messages_left = false;
+        for index in self.dhcp_clients() {
+            if let Some(client) = self.dhcp.by_index_mut(index) {
+                messages_left |= client.transmit(nics, &mut self.ip, now, &mut self.work);
+            }
+        }
         let replies_left = self.ip.transmit(nics, now, &mut self.work);
         let datagrams_left = self.udp.transmit(nics, &mut self.ip, now, &mut left, &mut self.work);
         self.tcp.transmit(nics, &mut self.ip, now, &mut left);
         // A packet may have begun to ask for a neighbour: the question goes out in the same round.
         let questions_left = self.ip.transmit(nics, now, &mut self.work);
-        replies_left || questions_left || datagrams_left || self.tcp.has_output()
+        messages_left || replies_left || questions_left || datagrams_left || self.tcp.has_output()
     }
 
     /// Question: when [`Stack::on_deadline`] has something to do, if ever.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.ip.next_deadline().into_iter().chain(self.tcp.next_deadline()).min()
+        let leases = self.dhcp_clients().filter_map(|index| self.dhcp.by_index(index)?.next_deadline());
+        leases.chain(self.ip.next_deadline()).chain(self.tcp.next_deadline()).min()
     }
 
     /// Question: whether [`Stack::transmit`] has something to do.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.ip.has_output() || self.udp.has_output() || self.tcp.has_output()
+        let asks = self.dhcp_clients().any(|index| self.dhcp.by_index(index).is_some_and(Dhcp::has_output));
+        asks || self.ip.has_output() || self.udp.has_output() || self.tcp.has_output()
+    }
+
+    /// The places of DHCP clients: as many as interfaces, at most.
+    fn dhcp_clients(&self) -> core::ops::Range<u32> {
+        0..if self.dhcp.len() == 0 { 0 } else { self.dhcp.capacity() as u32 }
+    }
+
+    fn dhcp_client_for(&self, datagram: &Datagram) -> Option<u32> {
+        self.dhcp_clients().find(|&index| self.dhcp.by_index(index).is_some_and(|client| client.wants(datagram)))
     }
 
     /// Time that goes backwards is the commonest fault of kernels that embed a stack.

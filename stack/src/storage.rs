@@ -2,13 +2,15 @@
 //!
 //! Invariant: after start-up nothing is taken from anywhere else.
 
-use crate::{ip, tcp, udp};
+use crate::{dhcp, ip, tcp, udp};
 
 /// All tables. Build it from `static`s, or with [`Storage::leaked`].
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Interfaces, neighbours, routes, replies.
     pub ip: ip::Storage<'s>,
+    /// DHCP clients: one for each interface that leases its address.
+    pub dhcp: &'s mut [crate::Slot<dhcp::Dhcp>],
     /// UDP sockets and what they queue.
     pub udp: udp::Storage<'s>,
     /// Listeners, connections and what they queue.
@@ -79,6 +81,7 @@ impl Storage<'static> {
                 routes: leaked(routes, || ip::RouteSlot::EMPTY),
                 replies: leaked(replies, || ip::ReplySlot::EMPTY),
             },
+            dhcp: leaked(interfaces, || crate::Slot::EMPTY),
             udp: udp::Storage {
                 sockets: leaked(sockets, || crate::Slot::EMPTY),
                 arrivals: leaked(datagrams, || crate::Slot::EMPTY),

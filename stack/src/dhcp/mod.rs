@@ -32,6 +32,8 @@ use crate::wire::udp::{CHECKSUM_OFFSET, HEADER_LEN, Header};
 const FIRST_WAIT: Span = Span::from_secs(4);
 const MAX_DOUBLINGS: u8 = 4;
 const JITTER: Span = Span::from_secs(1);
+/// How long a server's hardware address may take to find before it is tried again.
+const NEIGHBOUR_WAIT: Span = Span::from_secs(1);
 /// Requests for an offer before another one is looked for (RFC 2131 §3.1.5).
 const MAX_REQUESTS: u8 = 4;
 /// RFC 2131 §4.4.5: between two requests to renew, unless the lease ends before.
@@ -54,7 +56,7 @@ enum State {
 
 /// The client of one interface.
 #[derive(Debug)]
-pub(crate) struct Dhcp {
+pub struct Dhcp {
     interface: InterfaceId,
     mac: MacAddress,
     secret: [u8; 16],
@@ -103,6 +105,10 @@ impl Dhcp {
         };
         client.enter(State::Selecting, now);
         client
+    }
+
+    pub(crate) const fn interface(&self) -> InterfaceId {
+        self.interface
     }
 
     /// Question: the lease that the interface has.
@@ -190,7 +196,11 @@ impl Dhcp {
         };
         match ip.send(nics, &envelope, &mut packet, now, work) {
             Err(NotSent::Full(_)) => return true,
-            Err(NotSent::Unresolved) => return false,
+            Err(NotSent::Unresolved) => {
+                self.is_due = false;
+                self.deadline = Some(now + NEIGHBOUR_WAIT);
+                return false;
+            }
             // Lost on the way or lost here: the next one is due when its time comes.
             Ok(()) | Err(NotSent::NoRoute | NotSent::Silent) => {}
         }

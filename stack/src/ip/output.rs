@@ -56,9 +56,9 @@ impl Ip<'_> {
         self.neighbours.confirm(hop.interface, hop.next_hop, timing, now);
     }
 
-    /// Question: what the device of `interface` does for the stack.
-    pub(crate) fn offloads(&self, interface: InterfaceId) -> Offloads {
-        self.interfaces.at(interface).map_or(Offloads::empty(), |state| state.offloads)
+    /// Question: the hardware address of `interface`.
+    pub(crate) fn mac(&self, interface: InterfaceId) -> Option<MacAddress> {
+        self.interfaces.at(interface).map(|state| state.mac)
     }
 
     /// Whose hardware address the frame gets.

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use lendwire_nic::NicInfo;
 
 use super::Stack;
+use crate::dhcp::{Dhcp, Lease};
 use crate::ip::{AddAddressError, AddInterfaceError, AddRouteError, AddressState, InterfaceConfig, InterfaceId};
 use crate::time::Instant;
 use crate::wire::address::Cidr;
@@ -53,4 +54,40 @@ impl Stack<'_> {
     ) -> Result<(), AddRouteError> {
         self.ip.add_route(destination, gateway, interface)
     }
+
+    /// Command: leases an IPv4 address for `interface` by DHCP, from now on. It shows up among
+    /// [`Stack::addresses`], with its network's route and the default one, and goes when the lease ends.
+    ///
+    /// # Errors
+    /// See [`DhcpError`].
+    pub fn start_dhcp(&mut self, interface: InterfaceId, now: Instant) -> Result<(), DhcpError> {
+        self.pass(now);
+        if self.lease_client(interface).is_some() {
+            return Err(DhcpError::Started);
+        }
+        let mac = self.ip.mac(interface).ok_or(DhcpError::NoInterface)?;
+        let client = Dhcp::new(interface, mac, self.secret, self.pool, now);
+        self.dhcp.insert(client).map(drop).map_err(|_| DhcpError::Full)
+    }
+
+    /// Question: the lease of `interface`, once it has one.
+    #[must_use]
+    pub fn lease(&self, interface: InterfaceId) -> Option<&Lease> {
+        self.lease_client(interface)?.lease()
+    }
+
+    fn lease_client(&self, interface: InterfaceId) -> Option<&Dhcp> {
+        self.dhcp_clients().filter_map(|index| self.dhcp.by_index(index)).find(|client| client.interface() == interface)
+    }
+}
+
+/// Why there is no DHCP client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DhcpError {
+    /// There is no such interface.
+    NoInterface,
+    /// The interface has one already.
+    Started,
+    /// The storage has no room for another one.
+    Full,
 }
