@@ -8,14 +8,17 @@
 //! | `memory` | [`Memory`]: what the device can reach; the only `unsafe` |
 //! | `config_space` | [`ConfigModel`]: a function's configuration space |
 //! | `queue` | the split virtqueue from the device's side |
-//! | `virtio_net` | [`VirtioNetModel`]: registers, features, frames |
+//! | `virtio_net` | [`VirtioNetModel`]: what a test makes the device do |
+//! | `registers` | what the driver's accesses do |
 
 mod config_space;
 mod memory;
 mod queue;
+mod registers;
 mod virtio_net;
 
 pub use config_space::ConfigModel;
 pub use memory::Memory;
 pub use queue::Chain;
-pub use virtio_net::{ModelRegisters, Offer, RECEIVE, Sent, TRANSMIT, VirtioNetModel, feature};
+pub use registers::ModelRegisters;
+pub use virtio_net::{Offer, RECEIVE, Sent, TRANSMIT, VirtioNetModel, feature};

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::config_space::ConfigModel;
 use super::memory::Memory;
-use super::queue::{Chain, Queue};
+use super::queue::Chain;
+use super::registers::{ModelRegisters, State};
 use crate::pci::Region;
 use crate::platform::Message;
-use crate::registers::Registers;
 
 /// The queue that the driver receives from.
 pub const RECEIVE: usize = 0;
@@ -96,48 +96,13 @@ pub struct Sent {
     pub parts: Vec<(u64, u32)>,
 }
 
-struct State {
-    offer: Offer,
-    driver_features: u64,
-    feature_select: [u32; 2],
-    queue_select: u16,
-    status: u8,
-    generation: u8,
-    config_vector: u16,
-    is_link_up: bool,
-    is_gone: bool,
-    queues: [Queue; 2],
-    notifications: [u64; 2],
-    /// Four words a vector.
-    msix: Vec<u32>,
-    raised: Vec<Message>,
-}
-
-const NO_VECTOR: u16 = 0xffff;
 const HEADER: usize = 12;
-const FEATURES_OK: u8 = 8;
-const NEEDS_RESET: u8 = 64;
 
 impl VirtioNetModel {
     /// A device that has just been powered on and reaches `memory`.
     #[must_use]
     pub fn new(memory: &Memory, offer: Offer) -> Self {
-        let state = State {
-            driver_features: 0,
-            feature_select: [0; 2],
-            queue_select: 0,
-            status: 0,
-            generation: 0,
-            config_vector: NO_VECTOR,
-            is_link_up: true,
-            is_gone: false,
-            queues: State::idle_queues(&offer),
-            notifications: [0; 2],
-            msix: vec![0; 4 * usize::from(offer.vectors)],
-            raised: Vec::new(),
-            offer,
-        };
-        Self { memory: memory.clone(), state: Rc::new(RefCell::new(state)) }
+        Self { memory: memory.clone(), state: Rc::new(RefCell::new(State::new(offer))) }
     }
 
     /// Its configuration space.
@@ -149,7 +114,7 @@ impl VirtioNetModel {
     /// The registers at `region`: what a driver maps.
     #[must_use]
     pub fn registers(&self, region: Region) -> Option<ModelRegisters> {
-        Some(ModelRegisters { device: self.clone(), physical: region.physical, len: region.len })
+        Some(ModelRegisters::new(Rc::clone(&self.state), region))
     }
 
     /// Doorbells that the driver rang for `queue`.
@@ -293,9 +258,7 @@ impl VirtioNetModel {
 
     /// Says that it cannot go on.
     pub fn need_reset(&self) {
-        let mut state = self.state_mut();
-        state.status |= NEEDS_RESET;
-        state.change_config();
+        self.state_mut().need_reset();
     }
 
     /// Stops ignoring resets.
@@ -314,184 +277,5 @@ impl VirtioNetModel {
 
     fn state_mut(&self) -> RefMut<'_, State> {
         self.state.borrow_mut()
-    }
-}
-
-impl State {
-    fn idle_queues(offer: &Offer) -> [Queue; 2] {
-        std::array::from_fn(|_| Queue::idle(offer.queue_size))
-    }
-
-    fn reset(&mut self) {
-        self.status = 0;
-        self.driver_features = 0;
-        self.config_vector = NO_VECTOR;
-        self.queues = Self::idle_queues(&self.offer);
-    }
-
-    fn change_config(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
-        self.raise(self.config_vector);
-    }
-
-    fn raise(&mut self, vector: u16) {
-        let Some(entry) = self.msix.get(4 * usize::from(vector)..4 * usize::from(vector) + 4) else { return };
-        if entry[3] & 1 == 0 {
-            let address = u64::from(entry[1]) << 32 | u64::from(entry[0]);
-            self.raised.push(Message { address, data: entry[2] });
-        }
-    }
-
-    /// Byte `at` of virtio_net_config.
-    fn config_byte(&self, at: u64) -> u8 {
-        let mut config = [0; 12];
-        config[..6].copy_from_slice(&self.offer.address);
-        config[6] = u8::from(self.is_link_up);
-        config[8] = 1;
-        config[10..].copy_from_slice(&self.offer.mtu.to_le_bytes());
-        config.get(at as usize).copied().unwrap_or(0)
-    }
-
-    fn queue(&mut self) -> Option<&mut Queue> {
-        self.queues.get_mut(usize::from(self.queue_select))
-    }
-
-    fn read_common(&mut self, at: u64) -> u32 {
-        let shift = 32 * self.feature_select[0].min(1);
-        match at {
-            4 => (self.offer.features >> shift) as u32,
-            16 => u32::from(self.config_vector),
-            18 => 2,
-            20 => u32::from(self.status),
-            21 => {
-                if self.offer.never_settles {
-                    self.generation = self.generation.wrapping_add(1);
-                }
-                u32::from(self.generation)
-            }
-            22 => u32::from(self.queue_select),
-            24 => u32::from(self.queue().map_or(0, |queue| queue.size)),
-            26 => u32::from(self.queue().map_or(NO_VECTOR, |queue| queue.vector)),
-            28 => u32::from(self.queue().is_some_and(|queue| queue.is_enabled)),
-            30 => u32::from(self.offer.notify_offset.unwrap_or(self.queue_select)),
-            _ => panic!("the driver reads byte {at} of the common configuration"),
-        }
-    }
-
-    fn write_common(&mut self, at: u64, value: u32) {
-        let vectors = self.offer.vectors;
-        let granted = |vector: u32| if vector < u32::from(vectors) { vector as u16 } else { NO_VECTOR };
-        match at {
-            0 => self.feature_select[0] = value,
-            8 => self.feature_select[1] = value,
-            12 => {
-                let shift = 32 * self.feature_select[1].min(1);
-                self.driver_features = self.driver_features & !(0xffff_ffff << shift) | u64::from(value) << shift;
-            }
-            16 => self.config_vector = granted(value),
-            20 => self.write_status(value as u8),
-            22 => self.queue_select = value as u16,
-            24..56 => self.write_queue(at, value),
-            _ => panic!("the driver writes byte {at} of the common configuration"),
-        }
-    }
-
-    fn write_queue(&mut self, at: u64, value: u32) {
-        let event_index = self.driver_features & feature::EVENT_IDX != 0;
-        let granted = if value < u32::from(self.offer.vectors) { value as u16 } else { NO_VECTOR };
-        let Some(queue) = self.queue() else { return };
-        assert!(!queue.is_enabled, "a running queue is not changed");
-        match at {
-            24 => queue.size = value as u16,
-            26 => queue.vector = granted,
-            28 => (queue.is_enabled, queue.event_index) = (value == 1, event_index),
-            32..56 => {
-                let address = &mut queue.bus[(at as usize - 32) / 8];
-                let shift = if at.is_multiple_of(8) { 0 } else { 32 };
-                *address = *address & !(0xffff_ffff << shift) | u64::from(value) << shift;
-            }
-            _ => panic!("the driver writes byte {at} of the common configuration"),
-        }
-    }
-
-    fn write_status(&mut self, status: u8) {
-        if status == 0 {
-            if !self.offer.ignores_reset {
-                self.reset();
-            }
-            return;
-        }
-        self.status = status;
-        if self.offer.refuses_features || self.driver_features & !self.offer.features != 0 {
-            self.status &= !FEATURES_OK;
-        }
-    }
-}
-
-/// A window of the device's registers.
-pub struct ModelRegisters {
-    device: VirtioNetModel,
-    physical: u64,
-    len: usize,
-}
-
-impl ModelRegisters {
-    fn read(&self, offset: usize, width: usize) -> u32 {
-        assert!(offset + width <= self.len && offset.is_multiple_of(width), "a register lies in its window");
-        let mut state = self.device.state_mut();
-        if state.is_gone {
-            return u32::MAX >> (32 - 8 * width);
-        }
-        let at = self.physical + offset as u64;
-        match at.checked_sub(ConfigModel::REGISTERS) {
-            Some(at @ 0..0x1000) => state.read_common(at),
-            Some(at @ 0x2000..0x3000) => (0..width as u64)
-                .fold(0, |value, byte| value | u32::from(state.config_byte(at - 0x2000 + byte)) << (8 * byte)),
-            _ => panic!("the driver reads a register at {at:#x}"),
-        }
-    }
-
-    fn write(&self, offset: usize, width: usize, value: u32) {
-        assert!(offset + width <= self.len && offset.is_multiple_of(width), "a register lies in its window");
-        let mut state = self.device.state_mut();
-        if state.is_gone {
-            return;
-        }
-        let at = self.physical + offset as u64;
-        if let Some(at) = at.checked_sub(ConfigModel::MSIX_TABLE).filter(|at| *at < 0x1000) {
-            state.msix[at as usize / 4] = value;
-            return;
-        }
-        match at.checked_sub(ConfigModel::REGISTERS) {
-            Some(at @ 0..0x1000) => state.write_common(at, value),
-            Some(0x3000..0x4000) => state.notifications[value as usize] += 1,
-            _ => panic!("the driver writes a register at {at:#x}"),
-        }
-    }
-}
-
-impl Registers for ModelRegisters {
-    fn read8(&self, offset: usize) -> u8 {
-        self.read(offset, 1) as u8
-    }
-
-    fn read16(&self, offset: usize) -> u16 {
-        self.read(offset, 2) as u16
-    }
-
-    fn read32(&self, offset: usize) -> u32 {
-        self.read(offset, 4)
-    }
-
-    fn write8(&self, offset: usize, value: u8) {
-        self.write(offset, 1, u32::from(value));
-    }
-
-    fn write16(&self, offset: usize, value: u16) {
-        self.write(offset, 2, u32::from(value));
-    }
-
-    fn write32(&self, offset: usize, value: u32) {
-        self.write(offset, 4, value);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `net` | [`VirtioNet`]: probe, poll, quiesce |
+//! | `net` | [`VirtioNet`]: start, poll, quiesce |
+//! | `probe` | what is looked at, agreed on and set aside before |
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
 //! | `ring` | the split virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
@@ -16,10 +17,12 @@ mod features;
 mod header;
 mod net;
 mod pci;
+mod probe;
 mod receive;
 mod ring;
 mod transmit;
 
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use header::{HEADER_LEN, Header};
-pub use net::{ProbeError, Unstoppable, VIRTIO_NET_IDS, VirtioNet};
+pub use net::{Unstoppable, VirtioNet};
+pub use probe::{ProbeError, VIRTIO_NET_IDS};

@@ -1,66 +1,17 @@
 //! [`VirtioNet`]: the driver as the kernel and the stack see it.
 
-use lendwire_nic::{
-    Fault, Full, Interrupts, Link, MAX_CHUNKS, MacAddress, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool,
-    RxPacket, TxPacket,
-};
+use lendwire_nic::{Fault, Full, Interrupts, Link, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, TxPacket};
 
 use super::features::Features;
-use super::header::HEADER_LEN;
-use super::pci::{Doorbell, NO_VECTOR, Transport, program_interrupts, status};
+use super::pci::{Doorbell, NO_VECTOR, Transport, status};
+use super::probe::{CONFIG_STATUS, Mappings, Memory, ProbeError, STATUS_LINK_UP, negotiate, queue_size};
 use super::receive::{Receiver, Refill, Trouble};
-use super::ring::{RING_SIZE, SplitRing, ring_len};
-use super::transmit::{HEADER_SLOT, MAX_PARTS, Refusal, Transmitter};
-use crate::dma::Area;
-use crate::pci::{self, PciError, PciId, Region};
+use super::ring::{RING_SIZE, SplitRing};
+use super::transmit::{Refusal, Transmitter};
+use crate::pci::Region;
 use crate::platform::{ConfigSpace, Dma, Message, Platform};
 use crate::registers::{Mapped, Registers};
 use crate::sendable::is_sendable;
-
-/// The functions this driver is for: virtio network devices, modern and transitional (virtio 1.2 §4.1.2, §5.1.1).
-pub const VIRTIO_NET_IDS: &[PciId] =
-    &[PciId { vendor: 0x1af4, device: 0x1041 }, PciId { vendor: 0x1af4, device: 0x1000 }];
-
-/// Why a device was not started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeError {
-    /// The function is not in [`VIRTIO_NET_IDS`].
-    NotMine,
-    /// The device has only the legacy interface: start it with `disable-legacy=on` or as a modern device.
-    Legacy,
-    /// Configuration space makes no sense.
-    Pci(PciError),
-    /// The kernel did not map the registers.
-    NotMapped,
-    /// A register window is too short, or a doorbell lies outside it.
-    ShortRegisters,
-    /// The device does not stop, or is gone.
-    NoReset,
-    /// The device does not accept a subset of the features it offers.
-    FeaturesRefused,
-    /// The device has no MAC address of its own.
-    NoAddress,
-    /// A queue is missing, or its size is not a power of two of at least 2.
-    BadQueue,
-    /// The device has no vectors for the messages that were handed in.
-    NoVector,
-    /// The device's configuration never settles.
-    Unsettled,
-    /// The device's MTU is below 68 or beyond what [`MAX_CHUNKS`] slots hold.
-    BadMtu,
-    /// A slot of the receive pool cannot take a whole frame, and the device cannot spread it.
-    SmallSlots,
-    /// There is no memory for the rings.
-    NoMemory,
-    /// The device cannot reach the receive pool.
-    PoolUnreachable,
-}
-
-impl From<PciError> for ProbeError {
-    fn from(error: PciError) -> Self {
-        Self::Pci(error)
-    }
-}
 
 /// The device did not confirm that it stopped. The memory it may still use is never given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,108 +322,5 @@ impl<P: Platform, R: Registers> Drop for VirtioNet<P, R> {
     fn drop(&mut self) {
         // A device that does not stop keeps its memory; there is nothing else left to do about it here.
         let _ = self.stop();
-    }
-}
-
-/// virtio_net_config (virtio 1.2 §5.1.4).
-const CONFIG_STATUS: usize = 6;
-const CONFIG_MTU: usize = 10;
-const STATUS_LINK_UP: u16 = 1;
-
-/// What the kernel's part of a probe gives.
-struct Mappings<R> {
-    transport: Transport<R>,
-    vectors: u16,
-}
-
-impl<R: Registers> Mappings<R> {
-    fn of(
-        config: &dyn ConfigSpace,
-        map: &mut dyn FnMut(Region) -> Option<R>,
-        messages: &[Message],
-    ) -> Result<Self, ProbeError> {
-        if !PciId::of(config).is_some_and(|id| id.is_in(VIRTIO_NET_IDS)) {
-            return Err(ProbeError::NotMine);
-        }
-        let transport = Transport::find(config, map)?;
-        pci::enable(config);
-        let vectors = program_interrupts(config, map, messages)?;
-        Ok(Self { transport, vectors })
-    }
-}
-
-/// What driver and device agreed on.
-struct Terms {
-    features: Features,
-    info: NicInfo,
-}
-
-fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) -> Result<Terms, ProbeError> {
-    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
-    // Every feature that `Features` names is used where it is offered.
-    let features = Features::from_bits_truncate(transport.offered_features());
-    if !features.contains(Features::VERSION_1) {
-        return Err(ProbeError::Legacy);
-    }
-    if !features.contains(Features::MAC) {
-        return Err(ProbeError::NoAddress);
-    }
-    transport.accept_features(features.bits());
-    transport.add_status(status::FEATURES_OK);
-    if transport.status() & status::FEATURES_OK == 0 {
-        return Err(ProbeError::FeaturesRefused);
-    }
-    let address = transport.read_config(6, |device| core::array::from_fn(|index| device.read8(index)))?;
-    let mtu = if features.contains(Features::MTU) {
-        transport.read_config(CONFIG_MTU + 2, |device| device.read16(CONFIG_MTU))?
-    } else {
-        1500
-    };
-    let frame = HEADER_LEN + 18 + usize::from(mtu);
-    if mtu < 68 || frame > receive.slot_size() * MAX_CHUNKS {
-        return Err(ProbeError::BadMtu);
-    }
-    if !features.contains(Features::MRG_RXBUF) && frame > receive.slot_size() {
-        return Err(ProbeError::SmallSlots);
-    }
-    let mut offloads = Offloads::empty();
-    offloads.set(Offloads::TX_CHECKSUM, features.contains(Features::CSUM));
-    offloads.set(Offloads::RX_CHECKSUM, features.contains(Features::GUEST_CSUM));
-    let address = MacAddress(address);
-    Ok(Terms {
-        features,
-        info: NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: MAX_PARTS, queues: 1 },
-    })
-}
-
-/// How many descriptors queue `queue` gets: what the device allows, or what the driver has room for.
-fn queue_size<R: Registers>(transport: &Transport<R>, queue: u16) -> Result<u16, ProbeError> {
-    let size = transport.queue_size(queue);
-    if size < 2 || !size.is_power_of_two() {
-        return Err(ProbeError::BadQueue);
-    }
-    Ok(size.min(RING_SIZE as u16))
-}
-
-/// Both rings and the header slots, in one run.
-struct Memory {
-    run: Dma,
-    receive: Area,
-    transmit: Area,
-    headers: Area,
-}
-
-impl Memory {
-    fn take(platform: &impl Platform, sizes: [u16; 2]) -> Option<Self> {
-        let [receive_len, transmit_len] = sizes.map(ring_len);
-        let headers_len = usize::from(sizes[1]) * HEADER_SLOT;
-        let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
-        // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
-        let receive = unsafe { Area::of(&run, 0, receive_len) };
-        // SAFETY: as above; it begins where the last one ends.
-        let transmit = unsafe { Area::of(&run, receive_len, transmit_len) };
-        // SAFETY: as above.
-        let headers = unsafe { Area::of(&run, receive_len + transmit_len, headers_len) };
-        Some(Self { run, receive, transmit, headers })
     }
 }

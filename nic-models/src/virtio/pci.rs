@@ -2,7 +2,7 @@
 //!
 //! Left out: the legacy interface, the interrupt line and its status register (MSI-X or polling only).
 
-use super::net::ProbeError;
+use super::probe::ProbeError;
 use crate::pci::{self, Capability, Msix, Region};
 use crate::platform::{ConfigSpace, Message};
 use crate::registers::Registers;
