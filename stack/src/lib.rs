@@ -27,6 +27,6 @@ pub use ip::{
 pub use slab::Slot;
 pub use stack::{Config, DhcpError, Polled, Stack};
 #[cfg(feature = "alloc")]
-pub use storage::Capacities;
+pub use storage::{Capacities, Tables};
 pub use storage::Storage;
 pub use wheel::Timer;

@@ -4,7 +4,7 @@
 
 use crate::{dhcp, ip, tcp, udp};
 
-/// All tables. Build it from `static`s, or with [`Storage::leaked`].
+/// All tables. Build it from `static`s, or borrow it from [`Tables`].
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Interfaces, neighbours, routes, replies.
@@ -17,97 +17,168 @@ pub struct Storage<'s> {
     pub tcp: tcp::Storage<'s>,
 }
 
-/// How many of each.
 #[cfg(feature = "alloc")]
-#[derive(Clone, Copy, Debug)]
-pub struct Capacities {
-    /// Network interfaces.
-    pub interfaces: usize,
-    /// Known hardware addresses.
-    pub neighbours: usize,
-    /// Routes.
-    pub routes: usize,
-    /// Replies of ARP, NDP and ICMP that wait for a ring.
-    pub replies: usize,
-    /// UDP sockets.
-    pub sockets: usize,
-    /// Datagrams of all UDP sockets that wait to be read; as many may wait to be sent.
-    pub datagrams: usize,
-    /// TCP listeners.
-    pub listeners: usize,
-    /// Handshakes under way, of all listeners together.
-    pub handshakes: usize,
-    /// TCP connections.
-    pub connections: usize,
-    /// Connections in TIME-WAIT.
-    pub time_waits: usize,
-    /// Chunks queued anywhere.
-    pub cells: usize,
-}
+pub use owned::{Capacities, Tables};
 
+/// Tables on the heap.
 #[cfg(feature = "alloc")]
-impl Default for Capacities {
-    /// A small server's.
-    fn default() -> Self {
-        Self {
-            interfaces: 4,
-            neighbours: 64,
-            routes: 16,
-            replies: 64,
-            sockets: 16,
-            datagrams: 128,
-            listeners: 16,
-            handshakes: 256,
-            connections: 512,
-            time_waits: 1024,
-            cells: 8192,
+mod owned {
+    use alloc::boxed::Box;
+
+    use lendwire_nic::Cell;
+
+    use super::Storage;
+    use crate::{Slot, Timer, dhcp, ip, tcp, udp};
+
+    /// How many of each.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Capacities {
+        /// Network interfaces.
+        pub interfaces: usize,
+        /// Known hardware addresses.
+        pub neighbours: usize,
+        /// Routes.
+        pub routes: usize,
+        /// Replies that wait for a ring: of ARP, NDP and ICMP together, and as many of TCP.
+        pub replies: usize,
+        /// UDP sockets.
+        pub sockets: usize,
+        /// Datagrams of all UDP sockets that wait to be read; as many may wait to be sent.
+        pub datagrams: usize,
+        /// TCP listeners.
+        pub listeners: usize,
+        /// Handshakes under way, of all listeners together.
+        pub handshakes: usize,
+        /// TCP connections.
+        pub connections: usize,
+        /// Connections in TIME-WAIT.
+        pub time_waits: usize,
+        /// Chunks queued anywhere.
+        pub cells: usize,
+    }
+
+    impl Default for Capacities {
+        /// A small server's.
+        fn default() -> Self {
+            Self {
+                interfaces: 4,
+                neighbours: 64,
+                routes: 16,
+                replies: 64,
+                sockets: 16,
+                datagrams: 128,
+                listeners: 16,
+                handshakes: 256,
+                connections: 512,
+                time_waits: 1024,
+                cells: 8192,
+            }
         }
     }
-}
 
-#[cfg(feature = "alloc")]
-impl Storage<'static> {
-    /// Tables on the heap that are never given back.
-    #[must_use]
-    pub fn leaked(capacities: &Capacities) -> Self {
-        let Capacities { interfaces, neighbours, routes, replies, .. } = *capacities;
-        let Capacities { sockets, datagrams, .. } = *capacities;
-        let Capacities { listeners, handshakes, connections, time_waits, cells, .. } = *capacities;
-        let both = connections + handshakes;
-        Self {
-            ip: ip::Storage {
-                interfaces: leaked(interfaces, || ip::InterfaceSlot::EMPTY),
-                neighbours: leaked(neighbours, || ip::NeighbourSlot::EMPTY),
-                routes: leaked(routes, || ip::RouteSlot::EMPTY),
-                replies: leaked(replies, || ip::ReplySlot::EMPTY),
-            },
-            dhcp: leaked(interfaces, || crate::Slot::EMPTY),
-            udp: udp::Storage {
-                sockets: leaked(sockets, || crate::Slot::EMPTY),
-                arrivals: leaked(datagrams, || crate::Slot::EMPTY),
-                departures: leaked(datagrams, || crate::Slot::EMPTY),
-                ports: leaked(sockets.max(1), || udp::PortBucket::EMPTY),
-                links: leaked(2 * sockets, || 0),
-            },
-            tcp: tcp::Storage {
-                listeners: leaked(listeners, || crate::Slot::EMPTY),
-                handshakes: leaked(handshakes, || crate::Slot::EMPTY),
-                connections: leaked(connections, || crate::Slot::EMPTY),
-                time_waits: leaked(time_waits, || crate::Slot::EMPTY),
-                buckets: leaked((2 * (both + time_waits + listeners)).next_power_of_two(), || tcp::Bucket::EMPTY),
-                timers: leaked(both, || crate::Timer::IDLE),
-                links: leaked(2 * both + 2 * connections, || 0),
-                cells: leaked(cells, || lendwire_nic::Cell::NEW),
-                blocks: leaked((cells / 4).max(16), || crate::Slot::EMPTY),
-                writers: leaked(connections, || crate::Slot::EMPTY),
-                replies: leaked(replies, || None),
-            },
+    /// Tables that are allocated once, at start-up.
+    #[derive(Debug)]
+    pub struct Tables {
+        interfaces: Box<[ip::InterfaceSlot]>,
+        neighbours: Box<[ip::NeighbourSlot]>,
+        routes: Box<[ip::RouteSlot]>,
+        ip_replies: Box<[ip::ReplySlot]>,
+        dhcp: Box<[Slot<dhcp::Dhcp>]>,
+        sockets: Box<[Slot<udp::Socket>]>,
+        arrivals: Box<[Slot<udp::Arrival>]>,
+        departures: Box<[Slot<udp::Departure>]>,
+        ports: Box<[udp::PortBucket]>,
+        udp_links: Box<[u32]>,
+        listeners: Box<[Slot<tcp::Listener>]>,
+        handshakes: Box<[Slot<tcp::Handshake>]>,
+        connections: Box<[Slot<tcp::Entry>]>,
+        time_waits: Box<[Slot<tcp::TimeWait>]>,
+        buckets: Box<[tcp::Bucket]>,
+        timers: Box<[Timer]>,
+        tcp_links: Box<[u32]>,
+        cells: Box<[Cell]>,
+        blocks: Box<[Slot<tcp::Block>]>,
+        writers: Box<[Slot<tcp::Writers>]>,
+        tcp_replies: Box<[Option<tcp::Reply>]>,
+    }
+
+    impl Tables {
+        /// Empty tables.
+        #[must_use]
+        pub fn new(capacities: &Capacities) -> Self {
+            let Capacities { interfaces, neighbours, routes, replies, sockets, datagrams, .. } = *capacities;
+            let Capacities { listeners, handshakes, connections, time_waits, cells, .. } = *capacities;
+            let both = connections + handshakes;
+            Self {
+                interfaces: filled(interfaces, || ip::InterfaceSlot::EMPTY),
+                neighbours: filled(neighbours, || ip::NeighbourSlot::EMPTY),
+                routes: filled(routes, || ip::RouteSlot::EMPTY),
+                ip_replies: filled(replies, || ip::ReplySlot::EMPTY),
+                dhcp: filled(interfaces, || Slot::EMPTY),
+                sockets: filled(sockets, || Slot::EMPTY),
+                arrivals: filled(datagrams, || Slot::EMPTY),
+                departures: filled(datagrams, || Slot::EMPTY),
+                ports: filled(sockets.max(1), || udp::PortBucket::EMPTY),
+                udp_links: filled(2 * sockets, || 0),
+                listeners: filled(listeners, || Slot::EMPTY),
+                handshakes: filled(handshakes, || Slot::EMPTY),
+                connections: filled(connections, || Slot::EMPTY),
+                time_waits: filled(time_waits, || Slot::EMPTY),
+                // Half full at most, so that a probe is short.
+                buckets: filled((2 * (both + time_waits + listeners) + 1).next_power_of_two(), || tcp::Bucket::EMPTY),
+                timers: filled(both, || Timer::IDLE),
+                tcp_links: filled(2 * both + 2 * connections, || 0),
+                cells: filled(cells, || Cell::NEW),
+                blocks: filled((cells / 4).max(16), || Slot::EMPTY),
+                writers: filled(connections, || Slot::EMPTY),
+                tcp_replies: filled(replies, || None),
+            }
+        }
+
+        /// The tables as a stack takes them.
+        pub fn lend(&mut self) -> Storage<'_> {
+            Storage {
+                ip: ip::Storage {
+                    interfaces: &mut self.interfaces,
+                    neighbours: &mut self.neighbours,
+                    routes: &mut self.routes,
+                    replies: &mut self.ip_replies,
+                },
+                dhcp: &mut self.dhcp,
+                udp: udp::Storage {
+                    sockets: &mut self.sockets,
+                    arrivals: &mut self.arrivals,
+                    departures: &mut self.departures,
+                    ports: &mut self.ports,
+                    links: &mut self.udp_links,
+                },
+                tcp: tcp::Storage {
+                    listeners: &mut self.listeners,
+                    handshakes: &mut self.handshakes,
+                    connections: &mut self.connections,
+                    time_waits: &mut self.time_waits,
+                    buckets: &mut self.buckets,
+                    timers: &mut self.timers,
+                    links: &mut self.tcp_links,
+                    cells: &mut self.cells,
+                    blocks: &mut self.blocks,
+                    writers: &mut self.writers,
+                    replies: &mut self.tcp_replies,
+                },
+            }
         }
     }
-}
 
-/// `count` values that live for ever.
-#[cfg(feature = "alloc")]
-fn leaked<T>(count: usize, value: impl Fn() -> T) -> &'static mut [T] {
-    alloc::boxed::Box::leak((0..count).map(|_| value()).collect())
+    impl Storage<'static> {
+        /// Tables on the heap that are never given back.
+        #[must_use]
+        pub fn leaked(capacities: &Capacities) -> Self {
+            Box::leak(Box::new(Tables::new(capacities))).lend()
+        }
+    }
+
+    /// `count` places.
+    fn filled<T>(count: usize, place: impl Fn() -> T) -> Box<[T]> {
+        (0..count).map(|_| place()).collect()
+    }
 }
