@@ -169,3 +169,160 @@ fn front(packet: &RxPacket, len: usize) -> RxPacket {
     front.truncate(len);
     front
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use core::net::{Ipv4Addr, Ipv6Addr};
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::icmp::Icmp;
+    use crate::ip::Arrived;
+    use crate::ip::harness::{
+        self, Host, OWN, OWN6, PEER, PEER6, assert_sound, bytes, icmpv4, icmpv6, ipv4 as frame_v4, ipv6 as frame_v6,
+    };
+    use crate::time::Span;
+
+    fn refuse(host: &mut Host, icmp: &mut Icmp, frame: &[u8]) {
+        let arrived = host.receive(frame);
+        match arrived {
+            Arrived::Udp(datagram) => icmp.refuse(&datagram, Refusal::Port, &mut host.ip, host.now),
+            Arrived::Refused(datagram, refusal) => icmp.refuse(&datagram, refusal, &mut host.ip, host.now),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut host = Host::with_peer();
+        let mut icmp = Icmp::new(host.now);
+        refuse(&mut host, &mut icmp, frame);
+        host.transmit()
+    }
+
+    fn udp_v4(destination: Ipv4Addr, len: usize) -> Vec<u8> {
+        let udp = harness::udp((PEER.into(), 5), (destination.into(), 6), &bytes(len));
+        frame_v4(PEER, destination, Protocol::UDP, &udp)
+    }
+
+    fn udp_v6(destination: Ipv6Addr, len: usize) -> Vec<u8> {
+        let udp = harness::udp((PEER6.into(), 5), (destination.into(), 6), &bytes(len));
+        frame_v6(PEER6, destination, Protocol::UDP, 64, &udp)
+    }
+
+    #[test]
+    fn rfc1122_and_rfc4443_a_closed_port_is_reported_with_the_front_of_the_packet() {
+        let frame = udp_v4(OWN, 1000);
+        let [error] = &refused(&frame)[..] else { panic!("one error") };
+        assert_sound(error);
+        assert_eq!((error.len(), &error[34..36]), (14 + 576, &[3, 3][..]));
+        assert_eq!(error[42..], frame[14..14 + 548]);
+
+        let frame = udp_v6(OWN6, 1400);
+        let [error] = &refused(&frame)[..] else { panic!("one error") };
+        assert_sound(error);
+        assert_eq!((error.len(), &error[54..56]), (14 + 1280, &[1, 4][..]));
+        assert_eq!(error[62..], frame[14..14 + 1232]);
+    }
+
+    #[test]
+    fn rfc1122_an_unknown_protocol_is_reported() {
+        let [error] = &refused(&frame_v4(PEER, OWN, Protocol(132), b"who speaks SCTP?"))[..] else {
+            panic!("one error")
+        };
+        assert_eq!(error[34..36], [3, 2]);
+        let [error] = &refused(&frame_v6(PEER6, OWN6, Protocol(132), 64, b"nobody"))[..] else { panic!("one error") };
+        assert_sound(error);
+        assert_eq!((&error[54..56], &error[58..62]), (&[4, 1][..], &[0, 0, 0, 6][..]));
+    }
+
+    #[test]
+    fn rfc1122_and_rfc4443_no_error_answers_a_group() {
+        assert_eq!(refused(&udp_v4([192, 0, 2, 255].into(), 9)).len(), 0);
+        assert_eq!(refused(&udp_v4(Ipv4Addr::BROADCAST, 9)).len(), 0);
+        assert_eq!(refused(&udp_v6("ff02::1".parse().unwrap(), 9)).len(), 0);
+    }
+
+    #[test]
+    fn rfc4443_errors_are_held_back_after_a_burst() {
+        let mut host = Host::with_peer();
+        let mut icmp = Icmp::new(host.now);
+        let mut sent = 0;
+        for _ in 0..30 {
+            refuse(&mut host, &mut icmp, &udp_v4(OWN, 9));
+            sent += host.transmit().len();
+        }
+        assert_eq!((sent, host.ip.drops.of(Reason::IcmpRateLimited)), (10, 20));
+        host.pass(Span::from_millis(10));
+        refuse(&mut host, &mut icmp, &udp_v4(OWN, 9));
+        assert_eq!(host.transmit().len(), 1);
+    }
+
+    /// An error of the peer's that quotes a packet from `source`.
+    fn report_v4(kind: u8, code: u8, rest: [u8; 4], source: Ipv4Addr) -> Vec<u8> {
+        let quoted = frame_v4(source, PEER, Protocol::TCP, &[0x30, 0x39, 0, 80, 0xde, 0xad, 0xbe, 0xef]);
+        icmpv4(PEER, OWN, &[&[kind, code, 0, 0], &rest[..], &quoted[14..]].concat())
+    }
+
+    fn report_v6(kind: u8, code: u8, rest: [u8; 4]) -> Vec<u8> {
+        let quoted = frame_v6(OWN6, PEER6, Protocol::UDP, 64, &[0x30, 0x39, 0, 53, 0, 8, 0, 0]);
+        icmpv6(PEER6, OWN6, 64, &[&[kind, code, 0, 0], &rest[..], &quoted[14..]].concat())
+    }
+
+    #[track_caller]
+    fn read(frame: &[u8]) -> Result<TransportError, Reason> {
+        let mut host = Host::with_peer();
+        let before = host.ip.drops.clone();
+        let Arrived::Icmp(datagram) = host.receive(frame) else { panic!("not ICMP") };
+        let error = Icmp::new(host.now).receive(datagram, &mut host.ip, &mut host.work);
+        error.ok_or_else(|| host.reason_since(&before))
+    }
+
+    #[test]
+    fn rfc792_an_error_names_the_connection_and_the_sequence_number() {
+        let error = read(&report_v4(3, 1, [0; 4], OWN)).unwrap();
+        assert_eq!(error.local, SocketAddr::new(OWN.into(), 12345));
+        assert_eq!(error.remote, SocketAddr::new(PEER.into(), 80));
+        assert_eq!((error.protocol, error.sequence), (Protocol::TCP, 0xdead_beef));
+        assert_eq!(error.kind, ErrorKind::Unreachable(Unreachable::Host));
+    }
+
+    #[test]
+    fn rfc792_and_rfc4443_every_code_has_its_meaning() {
+        use ErrorKind::{ParameterProblem, TimeExceeded, TooBig};
+        let unreachable = ErrorKind::Unreachable;
+        let v4 = [
+            ((3, 0), unreachable(Unreachable::Network)),
+            ((3, 2), unreachable(Unreachable::Protocol)),
+            ((3, 3), unreachable(Unreachable::Port)),
+            ((3, 4), TooBig { mtu: 1400 }),
+            ((3, 13), unreachable(Unreachable::Prohibited)),
+            ((3, 5), unreachable(Unreachable::Other)),
+            ((11, 0), TimeExceeded),
+            ((12, 0), ParameterProblem),
+        ];
+        for ((kind, code), meaning) in v4 {
+            assert_eq!(read(&report_v4(kind, code, [0, 0, 5, 120], OWN)).unwrap().kind, meaning);
+        }
+        let v6 = [
+            ((1, 0), unreachable(Unreachable::Network)),
+            ((1, 1), unreachable(Unreachable::Prohibited)),
+            ((1, 3), unreachable(Unreachable::Host)),
+            ((1, 4), unreachable(Unreachable::Port)),
+            ((2, 0), TooBig { mtu: 1400 }),
+            ((3, 1), TimeExceeded),
+            ((4, 0), ParameterProblem),
+            ((4, 1), unreachable(Unreachable::Protocol)),
+        ];
+        for ((kind, code), meaning) in v6 {
+            assert_eq!(read(&report_v6(kind, code, [0, 0, 5, 120])).unwrap().kind, meaning);
+        }
+    }
+
+    #[test]
+    fn rfc5927_an_error_about_somebody_elses_packet_is_dropped() {
+        assert_eq!(read(&report_v4(3, 1, [0; 4], PEER)), Err(Reason::IcmpQuote));
+        let short = icmpv4(PEER, OWN, &report_v4(3, 1, [0; 4], OWN)[34..34 + 8 + 27]);
+        assert_eq!(read(&short), Err(Reason::IcmpQuote));
+    }
+}

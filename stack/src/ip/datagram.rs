@@ -117,3 +117,95 @@ fn keep_implied_sum(payload: &mut RxPacket, head: Sum) {
         chunk.set_sum(if odd { even.then(Sum::of(&[0])) } else { even });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::ip::harness::{Host, OWN, PEER, bytes, udp};
+
+    /// A datagram from the peer with `payload`, cut into chunks at `cuts`, that the device said `checksum` of.
+    fn datagram(payload: &[u8], cuts: &[usize], checksum: Received) -> Datagram {
+        let transport = udp((PEER.into(), 5), (OWN.into(), 6), payload);
+        let whole = [&[0; 20][..], &transport].concat();
+        let host = Host::new();
+        let mut at = 0;
+        let mut parts: Vec<Chunk> = Vec::new();
+        for &cut in cuts.iter().chain([&whole.len()]) {
+            parts.extend(host.packet(&whole[at..cut]).pop());
+            at = cut;
+        }
+        let mut parts = parts.into_iter();
+        let mut packet = RxPacket::new(parts.next().unwrap());
+        parts.for_each(|part| packet.push(part).unwrap());
+        packet.checksum = checksum;
+        Datagram {
+            interface: host.id(),
+            source: PEER.into(),
+            destination: OWN.into(),
+            protocol: Protocol::UDP,
+            transport_offset: 20,
+            traffic_class: 0,
+            hop_limit: 64,
+            delivery: Delivery::Unicast,
+            packet,
+        }
+    }
+
+    #[test]
+    fn a_verified_payload_keeps_the_sums_of_all_its_chunks() {
+        for cuts in [&[][..], &[28], &[31, 60], &[40, 41, 42, 43, 44, 45, 46]] {
+            let mut work = Work::default();
+            let payload = datagram(&bytes(50), cuts, Received::Unchecked).into_payload(8, &mut work).unwrap();
+            assert_eq!(work.verified, 50);
+            let together: Vec<u8> = payload.chunks().iter().flat_map(|chunk| chunk.to_vec()).collect();
+            assert_eq!(together, bytes(50));
+            for chunk in payload.chunks().iter().filter(|chunk| !chunk.is_empty()) {
+                assert_eq!(chunk.known_sum(), Some(Sum::of(chunk)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_found_wherever_the_damage_is() {
+        for at in [0, 1, 25, 49] {
+            for cuts in [&[][..], &[40]] {
+                let mut damaged = datagram(&bytes(50), &[], Received::Unchecked);
+                let mut all: Vec<u8> = damaged.packet.front().to_vec();
+                all[28 + at] ^= 0x10;
+                let host = Host::new();
+                damaged.packet = host.packet(&all[..cuts.first().copied().unwrap_or(all.len())]);
+                if let Some(&cut) = cuts.first() {
+                    damaged.packet.push(host.packet(&all[cut..]).pop().unwrap()).unwrap();
+                }
+                assert_eq!(damaged.into_payload(8, &mut Work::default()).unwrap_err(), BadChecksum);
+            }
+        }
+    }
+
+    #[test]
+    fn a_checksum_that_the_device_checked_gives_the_payloads_sum_away() {
+        for len in [1, 2, 49, 50] {
+            let mut work = Work::default();
+            let payload = datagram(&bytes(len), &[], Received::Checked).into_payload(8, &mut work).unwrap();
+            assert_eq!(work, Work::default());
+            assert_eq!(payload.chunks()[0].known_sum(), Some(Sum::of(&bytes(len))));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_never_left_the_machine_says_nothing_of_its_sum() {
+        let local = Received::Local { start: 34, offset: 6 };
+        let payload = datagram(&bytes(50), &[], local).into_payload(8, &mut Work::default()).unwrap();
+        assert_eq!(payload.chunks()[0].known_sum(), None);
+    }
+
+    #[test]
+    fn an_empty_payload_is_verified_by_its_header_alone() {
+        let mut work = Work::default();
+        let payload = datagram(&[], &[], Received::Unchecked).into_payload(8, &mut work).unwrap();
+        assert_eq!((payload.len(), work.verified), (0, 0));
+    }
+}

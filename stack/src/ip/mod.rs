@@ -10,6 +10,8 @@ mod arp;
 mod datagram;
 mod envelope;
 mod error;
+#[cfg(test)]
+pub(crate) mod harness;
 mod input_v4;
 mod input_v6;
 mod interface;

@@ -176,3 +176,159 @@ fn push_header(envelope: &Envelope, packet: &mut TxPacket<'_>) -> Option<(usize,
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use lendwire_nic::{Chunk, Offload};
+
+    use super::*;
+    use crate::ip::harness::{Host, MAC, OWN, OWN6, PEER, PEER_MAC, PEER6, assert_sound};
+    use crate::time::Span;
+    use crate::wire::address::Cidr;
+
+    fn payload() -> [Chunk; 2] {
+        [Chunk::from_static(b"odd"), Chunk::from_static(b"even")]
+    }
+
+    #[test]
+    fn rfc791_and_rfc8200_a_packet_gets_its_headers_and_checksums() {
+        let mut host = Host::with_peer();
+        for (destination, len) in [(IpAddr::V4(PEER), 14 + 20 + 8 + 7), (IpAddr::V6(PEER6), 14 + 40 + 8 + 7)] {
+            assert_eq!(host.send(destination, &payload()), Ok(()));
+            let frame = host.take_sent().remove(0);
+            assert_eq!(frame.len(), len);
+            assert_eq!((&frame[..6], &frame[6..12]), (&PEER_MAC.0[..], &MAC.0[..]));
+            assert_sound(&frame);
+        }
+    }
+
+    #[test]
+    fn a_payload_whose_sum_is_known_is_not_read() {
+        let mut host = Host::with_peer();
+        let mut chunks = payload();
+        let mut elsewhere = Work::default();
+        chunks.iter_mut().for_each(|chunk| {
+            chunk.sum(&mut elsewhere);
+        });
+        assert_eq!(host.send(PEER.into(), &chunks), Ok(()));
+        assert_eq!(host.work, Work::default());
+        assert_sound(&host.take_sent()[0]);
+    }
+
+    #[test]
+    fn an_offloaded_checksum_is_seeded_and_reads_nothing() {
+        for destination in [IpAddr::V4(PEER), IpAddr::V6(PEER6)] {
+            let mut host = Host::with_peer_and(Offloads::TX_CHECKSUM);
+            assert_eq!(host.send(destination, &payload()), Ok(()));
+            assert_eq!(host.work, Work::default());
+            let mut frame = host.take_sent().remove(0);
+            let Offload { checksum: Checksum::Fill { start, offset }, .. } = host.wire.offloads.pop().unwrap() else {
+                panic!("no offload")
+            };
+            assert_eq!((usize::from(start), offset), (frame.len() - 15, 6));
+            // What the device does (virtio 1.2 §5.1.6.2).
+            let checksum = Sum::of(&frame[start.into()..]).checksum();
+            frame[usize::from(start) + 6..][..2].copy_from_slice(&checksum.to_be_bytes());
+            assert_sound(&frame);
+        }
+    }
+
+    #[test]
+    fn a_full_ring_changes_nothing() {
+        for offloads in [Offloads::empty(), Offloads::TX_CHECKSUM] {
+            let mut host = Host::with_peer_and(offloads);
+            host.wire.room = 0;
+            // `Host::send` checks that the packet came back as it was.
+            assert_eq!(host.send(PEER.into(), &payload()), Err(NotSent::Full(host.id())));
+            host.wire.room = 1;
+            assert_eq!(host.send(PEER.into(), &payload()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn rfc768_a_checksum_that_comes_to_zero_is_sent_as_ones() {
+        let mut host = Host::with_peer();
+        // The two bytes that bring the sum of everything else to minus zero.
+        let rest = pseudo_header(OWN.into(), PEER.into(), Protocol::UDP, 10).then(Sum::of(&[0, 1, 0, 2, 0, 3, 0, 0]));
+        let bytes = std::boxed::Box::leak(std::boxed::Box::new(rest.checksum().to_be_bytes()));
+        assert_eq!(host.send(PEER.into(), &[Chunk::from_static(bytes)]), Ok(()));
+        assert_eq!(host.take_sent()[0][40..42], [0xff, 0xff]);
+    }
+
+    #[test]
+    fn rfc1112_and_rfc2464_groups_and_broadcasts_need_no_question() {
+        let mut host = Host::new();
+        let cases: [(IpAddr, [u8; 6]); 4] = [
+            ([255; 4].into(), [0xff; 6]),
+            ([192, 0, 2, 255].into(), [0xff; 6]),
+            ([224, 129, 2, 3].into(), [1, 0, 0x5e, 1, 2, 3]),
+            ("ff02::1:ff00:1234".parse().unwrap(), [0x33, 0x33, 0xff, 0, 0x12, 0x34]),
+        ];
+        for (destination, mac) in cases {
+            assert_eq!(host.send(destination, &[]), Ok(()));
+            assert_eq!(host.take_sent()[0][..6], mac);
+        }
+    }
+
+    #[test]
+    fn a_packet_to_ourselves_is_addressed_to_ourselves() {
+        let mut host = Host::new();
+        assert_eq!(host.send(OWN.into(), &[]), Ok(()));
+        assert_eq!(host.take_sent()[0][..6], MAC.0);
+    }
+
+    #[test]
+    fn rfc1122_the_longest_prefix_decides() {
+        let mut host = Host::new();
+        let (far, near, exact): (IpAddr, IpAddr, IpAddr) =
+            ([192, 0, 2, 10].into(), [192, 0, 2, 11].into(), [192, 0, 2, 12].into());
+        let cidr = |address: [u8; 4], prefix| Cidr::new(address.into(), prefix).unwrap();
+        let routes = [(cidr([0; 4], 0), far), (cidr([10, 1, 2, 3], 32), exact), (cidr([10, 0, 0, 0], 8), near)];
+        for (destination, gateway) in routes {
+            host.ip.add_route(destination, gateway, host.id()).unwrap();
+        }
+        let hop = |destination: [u8; 4]| host.ip.route(destination.into(), None).unwrap().next_hop;
+        assert_eq!(hop([203, 0, 113, 1]), far);
+        assert_eq!(hop([10, 1, 2, 4]), near);
+        assert_eq!(hop([10, 1, 2, 3]), exact);
+        assert_eq!(hop([192, 0, 2, 77]), IpAddr::from([192, 0, 2, 77]));
+        assert!(host.ip.remove_route(routes[0].0, far, host.id()));
+        assert!(host.ip.route([203, 0, 113, 1].into(), None).is_err());
+    }
+
+    #[test]
+    fn rfc4861_a_silent_gateway_gives_way_to_another() {
+        let mut host = Host::new();
+        let gateways: [IpAddr; 2] = [[192, 0, 2, 10].into(), [192, 0, 2, 11].into()];
+        for gateway in gateways {
+            host.ip.add_route(Cidr::EVERY_IPV4, gateway, host.id()).unwrap();
+        }
+        let far = IpAddr::from([203, 0, 113, 1]);
+        assert_eq!(host.ip.route(far, None).unwrap().next_hop, gateways[0]);
+        assert_eq!(host.send(far, &[]), Err(NotSent::Unresolved));
+        host.pass(Span::from_secs(3));
+        assert_eq!(host.ip.route(far, None).unwrap().next_hop, gateways[1]);
+    }
+
+    #[test]
+    fn rfc6724_the_source_has_the_destinations_scope() {
+        let mut host = Host::new();
+        let local: IpAddr = "fe80::1".parse().unwrap();
+        host.ip.add_address(host.id(), Cidr::new(local, 64).unwrap(), host.now).unwrap();
+        host.pass(Span::from_secs(1));
+        let source = |destination: &str| host.ip.route(destination.parse().unwrap(), None).unwrap().source;
+        assert_eq!(source("fe80::9"), local);
+        assert_eq!(source("ff02::1"), local);
+        assert_eq!(source("2001:db8::9"), IpAddr::V6(OWN6));
+        assert_eq!(source("192.0.2.9"), IpAddr::V4(OWN));
+    }
+
+    #[test]
+    fn nobody_sends_from_an_address_that_is_not_here() {
+        let host = Host::new();
+        assert!(host.ip.route(PEER.into(), Some([192, 0, 2, 99].into())).is_err());
+        assert!(host.ip.route(PEER6.into(), Some(OWN.into())).is_err());
+        assert_eq!(host.ip.route(PEER.into(), Some(OWN.into())).unwrap().source, IpAddr::V4(OWN));
+    }
+}
