@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod apps;
 pub mod command_line;
 pub mod counters;
 mod fixed_text;

@@ -34,6 +34,11 @@ pub fn respond<'b>(request: &Request<'_>, counters: &Counters<'_>, scratch: &'b 
     Response { head, body, then: request.then }
 }
 
+/// Whether the answer to a request shows counters: gathering them is not for nothing.
+pub fn shows_counters(request: &Request<'_>) -> bool {
+    matches!(request.path, b"/" | b"/stats")
+}
+
 /// The answer to what was not a request: say why and close.
 pub fn refuse(status: Status, scratch: &mut Scratch) -> Response<'_> {
     let body = Body::Static(status.advice().as_bytes());

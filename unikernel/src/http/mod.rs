@@ -27,6 +27,6 @@ mod request_head;
 mod response;
 mod stats;
 
-pub use content::{ONE_KIBIBYTE, ONE_MEBIBYTE, refuse, respond};
+pub use content::{ONE_KIBIBYTE, ONE_MEBIBYTE, refuse, respond, shows_counters};
 pub use request::{HEAD_BYTES, Method, Outcome, PATIENCE, Request, RequestParser, TARGET_BYTES};
 pub use response::{Body, Response, Scratch, Status, Then};

@@ -28,6 +28,8 @@ pub struct RequestParser {
     is_after_return: bool,
     head_len: usize,
     head: RequestHead,
+    /// What the last whole head amounts to, while `head` is still its.
+    decided: Option<Decided>,
 }
 
 /// What came of the bytes.
@@ -92,12 +94,19 @@ impl RequestParser {
             is_after_return: false,
             head_len: 0,
             head: RequestHead::EMPTY,
+            decided: None,
         }
     }
 
     /// Whether a request is under way: some of it came and some is missing.
     pub fn is_mid_request(&self) -> bool {
         !matches!(self.phase, Phase::Between { body_left: 0 } | Phase::Refused(_))
+    }
+
+    /// The request that was last yielded, until bytes are fed again.
+    pub fn request(&self) -> Option<Request<'_>> {
+        let Decided { method, then, .. } = self.decided?;
+        Some(Request { method, path: self.head.path(), then })
     }
 
     /// Takes bytes until a request is whole or they run out; how many it took, and what came of it.
@@ -117,10 +126,11 @@ impl RequestParser {
                     consumed += 1;
                     match self.on_head_byte(byte) {
                         Ok(Progress::More) => {}
-                        Ok(Progress::HeadComplete(Decided { method, then, body_len })) => {
-                            self.phase = Phase::Between { body_left: body_len };
-                            let path = self.head.path();
-                            return (consumed, Outcome::Request(Request { method, path, then }));
+                        Ok(Progress::HeadComplete(decided)) => {
+                            self.phase = Phase::Between { body_left: decided.body_len };
+                            self.decided = Some(decided);
+                            let request = self.request().expect("it is decided");
+                            return (consumed, Outcome::Request(request));
                         }
                         Err(status) => self.phase = Phase::Refused(status),
                     }
@@ -140,6 +150,7 @@ impl RequestParser {
         self.is_after_return = false;
         self.head_len = 0;
         self.head = RequestHead::EMPTY;
+        self.decided = None;
     }
 
     fn on_head_byte(&mut self, byte: u8) -> Result<Progress, Status> {

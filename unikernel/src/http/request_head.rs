@@ -31,6 +31,7 @@ enum Version {
 }
 
 /// What the whole head amounts to.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Decided {
     pub(super) method: Method,
     pub(super) then: Then,

@@ -1,0 +1,65 @@
+//! Sends back what it gets (RFC 862), in the memory that it came in.
+//!
+//! Invariant: at most one chunk is between reading and sending, so a client that does not read its echo soon finds its
+//! own window closed. When slots to receive in get scarce, the bytes are copied instead of lent: a machine whose every
+//! slot waits for an acknowledgment could not receive one.
+
+use lendwire::Stack;
+use lendwire::tcp::{COPY_BREAK, PushRefused, ReadError, TcpHandle};
+use lendwire_nic::{Chunk, Pool};
+
+use super::{Step, Verdict, refused};
+use core::ops::ControlFlow;
+
+/// An echo under way.
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    /// What the stack had no room for.
+    held: Chunk,
+}
+
+impl Conversation {
+    pub(super) fn serve(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, receive_pool: &'static Pool) -> Verdict {
+        loop {
+            if let ControlFlow::Break(verdict) = self.send(handle, stack, receive_pool) {
+                return verdict;
+            }
+            match stack.read_chunk(handle) {
+                Ok(Some(chunk)) => self.held = chunk,
+                Err(ReadError::Empty) => return Verdict::Wait,
+                // The client has closed its side and has its whole echo before it: closing ends ours behind that.
+                Ok(None) | Err(ReadError::Ended(_) | ReadError::NoSuchConnection) => return Verdict::Close,
+            }
+        }
+    }
+
+    /// Sends what is held.
+    fn send(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, receive_pool: &'static Pool) -> Step {
+        if self.held.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        // A small chunk would pin a whole slot until it is acknowledged.
+        if self.held.len() <= COPY_BREAK || is_scarce(receive_pool) {
+            return self.copy(handle, stack);
+        }
+        let Err(error) = stack.push(handle, core::mem::take(&mut self.held)) else {
+            return ControlFlow::Continue(());
+        };
+        self.held = error.chunk;
+        ControlFlow::Break(match error.reason {
+            PushRefused::Full => refused(handle, stack),
+            PushRefused::Cannot(_) => Verdict::Close,
+        })
+    }
+
+    fn copy(&mut self, handle: TcpHandle, stack: &mut Stack<'_>) -> Step {
+        let Ok(count) = stack.write(handle, &self.held) else { return ControlFlow::Break(Verdict::Close) };
+        self.held.advance(count);
+        if self.held.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(refused(handle, stack)) }
+    }
+}
+
+/// Whether fewer than a quarter of the slots are free.
+fn is_scarce(pool: &Pool) -> bool {
+    pool.available() < pool.slots() / 4
+}

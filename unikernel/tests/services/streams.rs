@@ -1,0 +1,104 @@
+//! Sink, source and echo.
+
+use lendwire::tcp::State;
+use lendwire::time::Span;
+use lendwire_nic::{Chunk, Offloads};
+use lendwire_unikernel::apps::{ECHO_PORTS, SINK_PORT, SOURCE_PORT};
+use lendwire_unikernel::http::ONE_MEBIBYTE;
+
+use crate::world::{End, OFFLOADS, World};
+
+#[test]
+fn megabytes_come_back_from_echo_as_they_went() {
+    for (offloads, port) in OFFLOADS.into_iter().zip(ECHO_PORTS) {
+        let mut world = World::new(offloads);
+        let mut client = world.connect(port);
+        let mut sent = crc32fast::Hasher::new();
+        for _ in 0..5 {
+            sent.update(&ONE_MEBIBYTE);
+            world.say(&mut client, &ONE_MEBIBYTE);
+        }
+        world.shut(&client);
+        world.hear(&mut client);
+        assert_eq!(client.got.len(), 5 << 20);
+        assert_eq!(crc32fast::hash(&client.got), sent.finalize());
+        assert_eq!(client.ended, Some(End::Closed));
+    }
+}
+
+#[test]
+fn an_echo_of_whole_segments_copies_nothing() {
+    let mut world = World::new(Offloads::empty());
+    let mut client = world.connect(ECHO_PORTS[0]);
+    world.lend(&client, Chunk::from_static(&ONE_MEBIBYTE[..1460 * 100]));
+    world.hear(&mut client);
+    assert!(client.got == ONE_MEBIBYTE[..1460 * 100]);
+    assert_eq!(world.server.stack.work().copied, 0);
+}
+
+#[test]
+fn small_pieces_come_back_too() {
+    let mut world = World::new(Offloads::empty());
+    let mut client = world.connect(ECHO_PORTS[0]);
+    for len in [1, 2, 255, 256, 257, 3] {
+        world.say(&mut client, &ONE_MEBIBYTE[..len]);
+        assert!(client.got == ONE_MEBIBYTE[..len], "{len} bytes");
+        client.got.clear();
+    }
+}
+
+#[test]
+fn who_does_not_read_its_echo_finds_its_window_closed() {
+    let mut world = World::new(Offloads::empty());
+    let mut client = world.connect(ECHO_PORTS[0]);
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        let piece = &ONE_MEBIBYTE[sent.len() % 4096..][..64 << 10];
+        let written = world.client.stack.write(client.handle, piece).expect("the connection stands");
+        sent.extend_from_slice(&piece[..written]);
+        world.pass(Span::from_millis(10));
+    }
+    assert!(sent.len() < 2 << 20, "{} bytes are somewhere", sent.len());
+    // Another client is not concerned.
+    let mut another = world.connect(ECHO_PORTS[0]);
+    world.say(&mut another, b"here");
+    assert_eq!(another.got, b"here");
+    // And nothing is lost.
+    world.hear(&mut client);
+    assert!(client.got == sent);
+}
+
+#[test]
+fn the_sink_takes_all_and_closes_when_the_client_does() {
+    let mut world = World::new(Offloads::empty());
+    let free = world.pools[0].available();
+    let mut client = world.connect(SINK_PORT);
+    for _ in 0..3 {
+        world.say(&mut client, &ONE_MEBIBYTE);
+    }
+    assert_eq!(world.pools[0].available(), free);
+    world.shut(&client);
+    world.hear(&mut client);
+    assert_eq!((client.got.len(), client.ended), (0, Some(End::Closed)));
+    assert_eq!(world.server.stack.work().copied, 0);
+}
+
+#[test]
+fn the_source_gives_for_as_long_as_somebody_reads() {
+    let mut world = World::new(Offloads::empty());
+    let mut client = world.connect(SOURCE_PORT);
+    // Its own side closed, a client may still read.
+    world.shut(&client);
+    while client.got.len() < 4 << 20 {
+        world.pass(Span::from_millis(1));
+        world.listen(&mut client);
+    }
+    for piece in client.got[..4 << 20].chunks(1 << 20) {
+        assert!(piece == ONE_MEBIBYTE);
+    }
+    assert_eq!(world.server.stack.work().copied, 0);
+    assert_eq!(world.state(&client), State::FinWait2);
+    world.client.stack.abort(client.handle);
+    world.pass(Span::from_secs(1));
+    assert_eq!(world.services.next_deadline(), None);
+}
