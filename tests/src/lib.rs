@@ -1,1 +1,40 @@
-//! Skeleton.
+//! The testkit: what the tests of this workspace share. Nothing here reads a clock or a random source, so every run of
+//! a test is the same run.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`clock`] | virtual time that jumps from deadline to deadline |
+//! | [`setup`] | a stack with memory, an address and a device |
+//! | [`pair`] | two stacks on a wire |
+//! | [`peer`] | a stack with the test's own hand on the other end of the wire |
+//! | [`segment`] | builders for the segments that a peer sends and expects |
+//! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
+//! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
+//! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
+//! | [`seeds`] | many seeds, and the one command that repeats a failed one |
+//! | [`allocator`] | an allocator that counts |
+//!
+//! ```
+//! use lendwire_tests::peer::Peer;
+//! use lendwire_tests::segment::{ack, data, syn, syn_ack};
+//!
+//! let mut peer = Peer::new();
+//! let listener = peer.listen();
+//! peer.sends(syn().mss(1460));
+//! peer.expects(syn_ack().ack(1));
+//! peer.sends(ack());
+//! let connection = peer.stack.accept(listener).expect("the handshake is complete");
+//! peer.sends(data(b"hello"));
+//! assert_eq!(peer.stack.unread(connection), 5);
+//! ```
+
+pub mod allocator;
+pub mod cable;
+pub mod clock;
+pub mod frame;
+pub mod pair;
+pub mod peer;
+pub mod seeds;
+pub mod segment;
+pub mod setup;
+pub mod stream;

@@ -1,0 +1,290 @@
+//! TCP segments as a script writes them. Sequence numbers are relative: a side's SYN is number 0, its first byte 1.
+//!
+//! A field that is not set means "the next one" in a segment that is sent, and "any" in one that is expected.
+
+use std::fmt;
+
+use lendwire::time::Instant;
+
+/// The control bits (RFC 9293 §3.1).
+pub mod flag {
+    /// No more data.
+    pub const FIN: u8 = 1;
+    /// Synchronize.
+    pub const SYN: u8 = 1 << 1;
+    /// Reset.
+    pub const RST: u8 = 1 << 2;
+    /// Push.
+    pub const PSH: u8 = 1 << 3;
+    /// The acknowledgment counts.
+    pub const ACK: u8 = 1 << 4;
+    /// The urgent pointer counts.
+    pub const URG: u8 = 1 << 5;
+}
+
+use flag::{ACK, FIN, PSH, RST, SYN};
+
+/// A segment to send, or what is asked of one that comes.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Segment {
+    pub(crate) flags: u8,
+    pub(crate) push: Option<bool>,
+    pub(crate) seq: Option<u32>,
+    pub(crate) ack: Option<u32>,
+    pub(crate) window: Option<u16>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) len: Option<usize>,
+    pub(crate) mss: Option<u16>,
+    /// What is known of the window scale: nothing, that there is none, or its shift.
+    pub(crate) scale: Option<Option<u8>>,
+    pub(crate) raw_options: Vec<u8>,
+    pub(crate) breaks_checksum: bool,
+}
+
+/// A segment with `flags`.
+pub fn segment(flags: u8) -> Segment {
+    Segment { flags, ..Segment::default() }
+}
+
+/// A SYN alone.
+pub fn syn() -> Segment {
+    segment(SYN)
+}
+
+/// The answer to a SYN.
+pub fn syn_ack() -> Segment {
+    segment(SYN | ACK)
+}
+
+/// An acknowledgment without data.
+pub fn ack() -> Segment {
+    Segment { payload: Some(Vec::new()), ..segment(ACK) }
+}
+
+/// Data with an acknowledgment.
+pub fn data(bytes: &[u8]) -> Segment {
+    Segment { payload: Some(bytes.to_vec()), ..segment(ACK) }
+}
+
+/// Any data of `len` bytes, with an acknowledgment.
+pub fn any_data(len: usize) -> Segment {
+    Segment { len: Some(len), ..segment(ACK) }
+}
+
+/// A FIN with an acknowledgment, without data.
+pub fn fin() -> Segment {
+    Segment { payload: Some(Vec::new()), ..segment(FIN | ACK) }
+}
+
+/// A reset without an acknowledgment.
+pub fn rst() -> Segment {
+    segment(RST)
+}
+
+/// A reset with an acknowledgment.
+pub fn rst_ack() -> Segment {
+    segment(RST | ACK)
+}
+
+impl Segment {
+    /// Its relative sequence number.
+    pub fn seq(self, seq: u32) -> Self {
+        Self { seq: Some(seq), ..self }
+    }
+
+    /// Its relative acknowledgment number.
+    pub fn ack(self, ack: u32) -> Self {
+        Self { ack: Some(ack), ..self }
+    }
+
+    /// Its window field, unscaled.
+    pub fn window(self, window: u16) -> Self {
+        Self { window: Some(window), ..self }
+    }
+
+    /// An MSS option.
+    pub fn mss(self, mss: u16) -> Self {
+        Self { mss: Some(mss), ..self }
+    }
+
+    /// A window scale option.
+    pub fn window_scale(self, shift: u8) -> Self {
+        Self { scale: Some(Some(shift)), ..self }
+    }
+
+    /// No window scale option.
+    pub fn no_window_scale(self) -> Self {
+        Self { scale: Some(None), ..self }
+    }
+
+    /// Other options, as bytes; padded to whole words.
+    pub fn options(self, bytes: &[u8]) -> Self {
+        Self { raw_options: bytes.to_vec(), ..self }
+    }
+
+    /// With more flags.
+    pub fn with(self, flags: u8) -> Self {
+        Self { flags: self.flags | flags, ..self }
+    }
+
+    /// The push bit, set or not, is asked for.
+    pub fn push(self, push: bool) -> Self {
+        Self { push: Some(push), ..self }
+    }
+
+    /// Its checksum is wrong.
+    pub fn with_bad_checksum(self) -> Self {
+        Self { breaks_checksum: true, ..self }
+    }
+
+    /// Sequence numbers that it takes.
+    #[must_use]
+    pub fn sequence_len(&self) -> u32 {
+        self.payload.as_ref().map_or(0, Vec::len) as u32 + (self.flags & (SYN | FIN)).count_ones()
+    }
+
+    /// The segment's bytes, its checksum not in place yet.
+    pub(crate) fn encode(&self, ports: [u16; 2], seq: u32, ack: u32) -> Vec<u8> {
+        let mut options = Vec::new();
+        if let Some(mss) = self.mss {
+            options.extend_from_slice(&[2, 4]);
+            options.extend_from_slice(&mss.to_be_bytes());
+        }
+        if let Some(Some(shift)) = self.scale {
+            options.extend_from_slice(&[1, 3, 3, shift]);
+        }
+        options.extend_from_slice(&self.raw_options);
+        options.resize(options.len().next_multiple_of(4), 0);
+        let flags = self.flags | if self.push == Some(true) { PSH } else { 0 };
+        let mut bytes = [ports[0].to_be_bytes(), ports[1].to_be_bytes()].concat();
+        bytes.extend_from_slice(&seq.to_be_bytes());
+        bytes.extend_from_slice(&ack.to_be_bytes());
+        bytes.extend_from_slice(&[((20 + options.len()) as u8 / 4) << 4, flags]);
+        bytes.extend_from_slice(&self.window.unwrap_or(65_535).to_be_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&options);
+        bytes.extend_from_slice(self.payload.as_deref().unwrap_or(&[]));
+        bytes
+    }
+
+    /// What of `came` is not as asked.
+    pub(crate) fn differences(&self, came: &Came) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut compare = |what: &str, want: String, is: String| {
+            if want != is {
+                found.push(format!("{what} is {is}, not {want}"));
+            }
+        };
+        compare("the flags", names(self.flags & !PSH), names(came.flags & !PSH));
+        if let Some(push) = self.push {
+            compare("push", push.to_string(), (came.flags & PSH != 0).to_string());
+        }
+        if let Some(seq) = self.seq {
+            compare("seq", seq.to_string(), came.seq.to_string());
+        }
+        if let Some(ack) = self.ack {
+            compare("ack", ack.to_string(), came.ack.to_string());
+        }
+        if let Some(window) = self.window {
+            compare("the window", window.to_string(), came.window.to_string());
+        }
+        if let Some(mss) = self.mss {
+            compare("the MSS", format!("{:?}", Some(mss)), format!("{:?}", came.mss));
+        }
+        if let Some(scale) = self.scale {
+            compare("the window scale", format!("{scale:?}"), format!("{:?}", came.scale));
+        }
+        if let Some(len) = self.len {
+            compare("the length", len.to_string(), came.payload.len().to_string());
+        }
+        if let Some(payload) = &self.payload {
+            compare("the length", payload.len().to_string(), came.payload.len().to_string());
+            compare("same bytes", "true".into(), (*payload == came.payload).to_string());
+        }
+        found
+    }
+}
+
+/// A segment that the stack sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Came {
+    /// When.
+    pub at: Instant,
+    /// The stack's port, then the peer's.
+    pub ports: [u16; 2],
+    /// The control bits.
+    pub flags: u8,
+    /// Relative to the stack's SYN, once that came.
+    pub seq: u32,
+    /// Relative to the peer's SYN.
+    pub ack: u32,
+    /// Unscaled.
+    pub window: u16,
+    /// The MSS option.
+    pub mss: Option<u16>,
+    /// The window scale option.
+    pub scale: Option<u8>,
+    /// The data.
+    pub payload: Vec<u8>,
+}
+
+impl Came {
+    /// Sequence numbers that it takes.
+    #[must_use]
+    pub fn sequence_len(&self) -> u32 {
+        self.payload.len() as u32 + (self.flags & (SYN | FIN)).count_ones()
+    }
+
+    /// Reads a segment, its numbers still absolute.
+    ///
+    /// # Panics
+    /// If the stack sent a header or options that cannot be read.
+    #[must_use]
+    pub(crate) fn decode(bytes: &[u8], at: Instant) -> Self {
+        let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let long = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let header = usize::from(bytes[12] >> 4) * 4;
+        let (mut mss, mut scale, mut options) = (None, None, &bytes[20..header]);
+        while let [kind, rest @ ..] = options {
+            options = match kind {
+                0 => break,
+                1 => rest,
+                kind => {
+                    let len = usize::from(rest[0]);
+                    match (kind, len) {
+                        (2, 4) => mss = Some(u16::from_be_bytes([rest[1], rest[2]])),
+                        (3, 3) => scale = Some(rest[1]),
+                        (kind, len) => panic!("the stack sent option {kind} with length {len}"),
+                    }
+                    &options[len..]
+                }
+            };
+        }
+        Self {
+            at,
+            ports: [word(0), word(2)],
+            flags: bytes[13],
+            seq: long(4),
+            ack: long(8),
+            window: word(14),
+            mss,
+            scale,
+            payload: bytes[header..].to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for Came {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, ports, flags, seq, ack, window, mss, scale, payload } = self;
+        write!(out, "{} us: {ports:?} {} seq {seq} ack {ack} window {window}", at.micros(), names(*flags))?;
+        write!(out, " mss {mss:?} scale {scale:?}, {} bytes", payload.len())
+    }
+}
+
+fn names(flags: u8) -> String {
+    const NAMES: [&str; 8] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+    let set: Vec<_> = (0..8).filter(|bit| flags & 1 << bit != 0).map(|bit| NAMES[bit]).collect();
+    set.join("|")
+}
