@@ -227,7 +227,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_pool_is_what_its_holders_leave(steps in prop::collection::vec(step(), 0..if cfg!(miri) { 40 } else { 200 })) {
+    fn a_pool_is_what_its_holders_leave(steps in prop::collection::vec(step(), 0..if cfg!(miri) { 12 } else { 200 })) {
         let pool = pool(SLOTS, SLOT_SIZE);
         let mut model = Model { pool, writers: Vec::new(), views: Vec::new(), stamp: 0 };
         for step in steps {

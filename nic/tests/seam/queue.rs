@@ -238,7 +238,7 @@ proptest! {
 
     #[test]
     fn queues_hold_what_deques_would(
-        steps in prop::collection::vec((0..2usize, step()), 0..if cfg!(miri) { 40 } else { 200 }),
+        steps in prop::collection::vec((0..2usize, step()), 0..if cfg!(miri) { 12 } else { 200 }),
     ) {
         let pool = pool(CELLS + 2, 64);
         let (mut storage, mut slot) = (cells(CELLS), Some(pool.take().unwrap()));
