@@ -199,10 +199,16 @@ impl Chunk {
     /// [`Chunk::sum`] through a shared view, which cannot keep it.
     #[must_use]
     pub fn sum_now(&self, work: &mut Work) -> Sum {
+        self.front_sum(self.len(), work)
+    }
+
+    /// The sum of the first `len` bytes. Kept content looks it up; where the whole is known, the shorter side is read.
+    pub(crate) fn front_sum(&self, len: usize, work: &mut Work) -> Sum {
         match (self.sum, self.home) {
-            (Some(sum), _) => sum,
-            (None, Home::Content(content)) => content.sum(self.offset_in(content), self.len(), work),
-            (None, Home::Static | Home::Slot(_)) => Sum::of_payload(self, work),
+            (Some(whole), _) if len == self.len() => whole,
+            (_, Home::Content(content)) => content.sum(self.offset_in(content), len, work),
+            (Some(whole), _) if self.len() - len < len => whole.without_back(Sum::of_payload(&self[len..], work)),
+            (_, Home::Static | Home::Slot(_)) => Sum::of_payload(&self[..len], work),
         }
     }
 

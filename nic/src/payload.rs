@@ -113,12 +113,9 @@ impl<'q> Part<'q> {
         self.chunk.slice(0..self.len)
     }
 
-    /// Their sum, from the chunk where it is whole and has one; what has to be read is charged to `work`.
+    /// Their sum, by what the chunk knows of its own; what has to be read is charged to `work`.
     #[must_use]
     pub fn sum(&self, work: &mut Work) -> Sum {
-        if self.len == self.chunk.len() {
-            return self.chunk.sum_now(work);
-        }
-        self.hold().sum(work)
+        self.chunk.front_sum(self.len, work)
     }
 }

@@ -29,6 +29,20 @@ fn a_part_of_content_is_looked_up() {
 }
 
 #[test]
+fn a_part_of_a_summed_chunk_reads_the_shorter_side() {
+    let mut chunk = Chunk::from_static(b"an odd run");
+    chunk.set_sum(Sum::of(b"an odd run"));
+    let (mut storage, mut queue) = (cells(1), Queue::NEW);
+    let mut cells = Cells::new(&mut storage);
+    let cell = cells.push_back(&mut queue, chunk).unwrap();
+    for (len, read) in [(0, 0), (3, 3), (5, 5), (7, 3), (9, 1), (10, 0)] {
+        let mut work = Work::default();
+        let sum = Payload::of_queue(cells.storage(), cell, len).sum(&mut work);
+        assert_eq!((sum, work), (Sum::of(&b"an odd run"[..len]), summed(read)), "{len} bytes");
+    }
+}
+
+#[test]
 fn a_held_part_outlives_its_queue() {
     let pool = pool(1, 64);
     let chunks = vec![filled(pool, b"abcdef")];
