@@ -198,7 +198,7 @@ impl Dhcp {
             Err(NotSent::Full(_)) => return true,
             Err(NotSent::Unresolved) => {
                 self.is_due = false;
-                self.deadline = Some(now + NEIGHBOUR_WAIT);
+                self.deadline = Some(self.next_attempt(now).min(now + NEIGHBOUR_WAIT));
                 return false;
             }
             // Lost on the way or lost here: the next one is due when its time comes.
@@ -356,3 +356,6 @@ impl Dhcp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

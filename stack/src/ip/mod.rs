@@ -60,7 +60,6 @@ pub struct Storage<'s> {
 
 /// What a received frame turned out to be.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large ones on")]
 pub(crate) enum Arrived {
     /// It was dropped and counted, or dealt with.
     Nothing,

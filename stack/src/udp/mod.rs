@@ -387,3 +387,6 @@ fn with_scope(address: IpAddr, port: u16, interface: InterfaceId) -> SocketAddr 
     }
     to
 }
+
+#[cfg(test)]
+mod tests;
