@@ -326,7 +326,7 @@ impl<'s> Tcp<'s> {
             let mut reset = Reply::acknowledgment(
                 connection.tuple,
                 connection.interface,
-                connection.send.max,
+                connection.bare_seq(),
                 connection.receive.nxt,
                 0,
             );

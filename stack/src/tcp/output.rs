@@ -49,8 +49,15 @@ impl Connection {
             .or_else(|| self.plan_next(limits, shared))
             .or_else(|| self.plan_probe(shared))
             .or_else(|| {
-                (self.receive.owed == Owed::Now).then(|| self.plan_of(self.send.max, None, 0, Kind::Bare, shared))
+                (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
             })
+    }
+
+    /// The number of a segment without data: the highest that was sent, but not beyond the peer's window, where a probe
+    /// may have reached. The peer would drop it, and two ends with closed windows would correct each other for ever.
+    pub(super) fn bare_seq(&self) -> Seq {
+        let edge = self.send.una + self.send.window;
+        if self.send.max.after(edge) { edge } else { self.send.max }
     }
 
     /// Fast retransmit: one segment from SND.UNA.
