@@ -109,14 +109,28 @@ impl Pair {
     /// A connection from `here` to `listener`, which listens on [`Pair::PORT`] of `there`.
     #[track_caller]
     pub fn connected_to(&mut self, listener: lendwire::tcp::ListenerHandle) -> (TcpHandle, TcpHandle) {
-        let remote = self.there.socket(Self::PORT);
-        let here = self.here.stack.connect(remote, None, self.now()).expect("a connection is to be had");
-        self.here.watch("the client", here);
         let mut there = None;
-        self.run_until("the connection stands", |pair| {
-            there = there.or_else(|| pair.there.stack.accept(listener));
-            there.is_some() && pair.here.stack.state(here) == State::Established
+        let here = (0..20).find_map(|_| {
+            let (remote, now) = (self.there.socket(Self::PORT), self.now());
+            let here = self.here.stack.connect(remote, None, now).expect("a connection is to be had");
+            self.run_until("the connection is decided", |pair| {
+                there = there.or_else(|| pair.there.stack.accept(listener));
+                match pair.here.stack.state(here) {
+                    State::Established => there.is_some(),
+                    State::Closed => true,
+                    _ => false,
+                }
+            });
+            if self.here.stack.state(here) == State::Established {
+                return Some(here);
+            }
+            // On a bad wire a neighbour may not be found at the first try; an application tries again later.
+            self.here.stack.close(here, self.now());
+            self.run_for(Span::from_secs(10));
+            None
         });
+        let Some(here) = here else { self.fail("the connection stands", "twenty tries") };
+        self.here.watch("the client", here);
         let there = there.expect("it was accepted");
         self.there.watch("the server", there);
         (here, there)
