@@ -102,6 +102,13 @@ impl Address {
     }
 }
 
+/// What a deadline does to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Stays,
+    Goes,
+}
+
 /// Whether an interface may have `address`.
 fn is_host(address: IpAddr) -> bool {
     match address {
@@ -126,13 +133,7 @@ impl Ip<'_> {
     /// Command: takes an address away, and the route to its network. Returns whether it was there.
     pub(crate) fn remove_address(&mut self, interface: InterfaceId, address: IpAddr) -> bool {
         let Some(state) = self.interfaces.at_mut(interface) else { return false };
-        let Some(place) =
-            state.addresses.iter_mut().find(|place| place.as_ref().is_some_and(|it| it.cidr.address() == address))
-        else {
-            return false;
-        };
-        let Some(gone) = place.take() else { return false };
-        state.groups_changed = true;
+        let Some(gone) = state.remove(address) else { return false };
         let network = gone.cidr.network();
         // Another address of the same network still needs the route.
         if !state.iter().any(|entry| entry.cidr.network() == network) {
@@ -189,20 +190,22 @@ impl Ip<'_> {
 
     /// Walks an interface's addresses, of which there are few.
     pub(super) fn on_address_deadlines(&mut self, interface: InterfaceId, now: Instant) {
-        for place in 0..MAX_ADDRESSES {
-            self.on_address_deadline(interface, place, now);
+        let mut place = 0;
+        while place < MAX_ADDRESSES {
+            // Who goes makes room for the next one, which stands in the same place then.
+            place += usize::from(self.on_address_deadline(interface, place, now) == Outcome::Stays);
         }
     }
 
-    fn on_address_deadline(&mut self, interface: InterfaceId, place: usize, now: Instant) {
-        let Some(state) = self.interfaces.at_mut(interface) else { return };
+    fn on_address_deadline(&mut self, interface: InterfaceId, place: usize, now: Instant) -> Outcome {
+        let Some(state) = self.interfaces.at_mut(interface) else { return Outcome::Stays };
         let (mac, wait) = (state.mac, state.timing.retransmission);
-        let Some(address) = &mut state.addresses[place] else { return };
+        let Some(address) = &mut state.addresses[place] else { return Outcome::Stays };
         let due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
         if due(address.valid_until) {
             let gone = address.cidr.address();
             self.remove_address(interface, gone);
-            return;
+            return Outcome::Goes;
         }
         if address.state == AddressState::Preferred && due(address.preferred_until) {
             address.state = AddressState::Deprecated;
@@ -238,6 +241,7 @@ impl Ip<'_> {
         if let Some(message) = message {
             self.queue(interface, message, Precedence::Own);
         }
+        Outcome::Stays
     }
 
     /// Somebody else claims an IPv4 address of ours (RFC 5227 §2.4 b): it is defended, but not in a quarrel.
@@ -273,4 +277,59 @@ impl Ip<'_> {
 /// RFC 5227 §1.1: a request for the sender's own address, so that neighbours update what they know.
 fn announcement(mac: MacAddress, own: Ipv4Addr) -> Message {
     Message::Arp { destination: MacAddress::BROADCAST, packet: arp::Packet::request(mac, own, own) }
+}
+
+#[cfg(test)]
+mod tests {
+    use lendwire_nic::Offloads;
+
+    use super::*;
+    use crate::ip::InterfaceConfig;
+    use crate::ip::harness::{Host, MAC, OWN, PEER, arp as frame};
+
+    fn cidr(last: u8, prefix: u8) -> Cidr {
+        Cidr::new([192, 0, 2, last].into(), prefix).expect("the prefix is short")
+    }
+
+    #[test]
+    fn rfc5227_an_address_is_used_at_once_and_announced_twice_two_seconds_apart() {
+        let mut host = Host::bare(InterfaceConfig { autoconfigure: false, loopback: false }, Offloads::empty());
+        host.ip.add_address(host.id(), cidr(1, 24), host.now).unwrap();
+        let announcement = frame(MacAddress::BROADCAST, arp::Packet::request(MAC, OWN, OWN));
+        assert_eq!(host.transmit(), core::slice::from_ref(&announcement));
+        assert!(host.ip.route(PEER.into(), None).is_ok());
+        host.pass(Span::from_millis(1999));
+        assert_eq!(host.transmit().len(), 0);
+        host.pass(Span::from_millis(1));
+        assert_eq!(host.transmit(), [announcement]);
+        host.pass(Span::from_secs(100));
+        assert_eq!(host.transmit().len(), 0);
+    }
+
+    #[test]
+    fn a_networks_route_stays_as_long_as_one_of_its_addresses() {
+        let mut host = Host::new();
+        host.ip.add_address(host.id(), cidr(7, 24), host.now).unwrap();
+        assert!(host.ip.remove_address(host.id(), OWN.into()));
+        assert_eq!(host.ip.route(PEER.into(), None).unwrap().source, cidr(7, 24).address());
+        assert!(host.ip.remove_address(host.id(), cidr(7, 24).address()));
+        assert!(host.ip.route(PEER.into(), None).is_err());
+        assert!(!host.ip.remove_address(host.id(), OWN.into()));
+    }
+
+    #[test]
+    fn an_address_that_no_host_can_have_is_refused() {
+        let mut host = Host::new();
+        let bad =
+            [cidr(255, 24), Cidr::host([224, 0, 0, 1].into()), Cidr::host([0; 4].into()), Cidr::host([255; 4].into())];
+        for cidr in bad {
+            assert_eq!(host.ip.add_address(host.id(), cidr, host.now), Err(AddAddressError::NotUsable));
+        }
+        assert_eq!(host.ip.add_address(host.id(), cidr(1, 32), host.now), Err(AddAddressError::Exists));
+        let added =
+            (50..90).take_while(|&last| host.ip.add_address(host.id(), cidr(last, 24), host.now).is_ok()).count();
+        assert_eq!(added, MAX_ADDRESSES - 2);
+        let more = host.ip.add_address(host.id(), cidr(99, 24), host.now);
+        assert_eq!(more, Err(AddAddressError::Full));
+    }
 }

@@ -64,6 +64,7 @@ pub(super) struct Interface {
     /// What a router says that IPv6 packets may have on this link (RFC 4861 §4.6.4).
     ipv6_mtu: u16,
     pub(super) timing: Timing,
+    /// Those that there are stand in front, so that a walk over them is short.
     pub(super) addresses: [Option<Address>; MAX_ADDRESSES],
     pub(super) solicitations: Solicitations,
     /// Whether the device does not yet know which groups to let in.
@@ -113,7 +114,7 @@ impl Interface {
 
     /// The addresses, in whatever state.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Address> {
-        self.addresses.iter().flatten()
+        self.addresses.iter().map_while(Option::as_ref)
     }
 
     /// The entry of `address`, in whatever state.
@@ -123,7 +124,16 @@ impl Interface {
 
     /// The entry of `address`, in whatever state.
     pub(super) fn find_mut(&mut self, address: IpAddr) -> Option<&mut Address> {
-        self.addresses.iter_mut().flatten().find(|entry| entry.cidr.address() == address)
+        self.addresses.iter_mut().map_while(Option::as_mut).find(|entry| entry.cidr.address() == address)
+    }
+
+    /// Takes an address out.
+    pub(super) fn remove(&mut self, address: IpAddr) -> Option<Address> {
+        let place = self.iter().position(|entry| entry.cidr.address() == address)?;
+        let gone = self.addresses[place].take();
+        self.addresses[place..].rotate_left(1);
+        self.groups_changed = true;
+        gone
     }
 
     /// Whether packets to `address` are for this interface. A tentative address gets none but neighbour discovery's

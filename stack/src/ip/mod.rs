@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing above knows which version carried a packet, and nothing here sends but [`Ip::send`] and
 //! [`Ip::transmit`]. RFC 791, RFC 1122 §3, RFC 8200, RFC 4861, RFC 4862. Left out: fragmentation and reassembly,
-//! forwarding, redirects. A host with several interfaces takes a packet only on the interface that has its destination
+//! forwarding, redirects; packets to an own address go back only over an interface that is a loopback. A host with several interfaces takes a packet only on the interface that has its destination
 //! (RFC 1122 §3.3.4.2, the strong model).
 
 mod address;

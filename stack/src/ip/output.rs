@@ -160,15 +160,16 @@ fn checksum_field<'p>(packet: &'p mut TxPacket<'_>, offset: u16) -> &'p mut [u8]
 fn push_header(envelope: &Envelope, packet: &mut TxPacket<'_>) -> Option<(usize, EtherType)> {
     let len = packet.len();
     let Envelope { protocol, hop_limit, traffic_class, .. } = *envelope;
-    debug_assert!(len + ipv6::HEADER_LEN <= usize::from(u16::MAX));
     match (envelope.source, envelope.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            debug_assert!(len + ipv4::HEADER_LEN <= usize::from(u16::MAX));
             let total = (len + ipv4::HEADER_LEN) as u16;
             let header = ipv4::Header::new(source, destination, protocol, total, hop_limit, traffic_class);
             packet.push(ipv4::HEADER_LEN).copy_from_slice(header.as_bytes());
             Some((ipv4::HEADER_LEN, EtherType::IPV4))
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            debug_assert!(len <= usize::from(u16::MAX));
             let header = ipv6::Header::new(source, destination, protocol, len as u16, hop_limit, traffic_class);
             packet.push(ipv6::HEADER_LEN).copy_from_slice(header.as_bytes());
             Some((ipv6::HEADER_LEN, EtherType::IPV6))
@@ -322,6 +323,10 @@ mod tests {
         assert_eq!(source("ff02::1"), local);
         assert_eq!(source("2001:db8::9"), IpAddr::V6(OWN6));
         assert_eq!(source("192.0.2.9"), IpAddr::V4(OWN));
+        // Its first bits are more like the link-local address's, which does not reach that far.
+        let unique: Cidr = Cidr::new("fd00::".parse().unwrap(), 8).unwrap();
+        host.ip.add_route(unique, "fe80::9".parse().unwrap(), host.id()).unwrap();
+        assert_eq!(host.ip.route("fd00::9".parse().unwrap(), None).unwrap().source, IpAddr::V6(OWN6));
     }
 
     #[test]

@@ -270,3 +270,66 @@ impl Ip<'_> {
         state.filter(|groups| nic.set_multicast(groups));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use core::net::Ipv4Addr;
+    use std::vec::Vec;
+
+    use lendwire_nic::MacAddress;
+
+    use super::*;
+    use crate::ip::harness::{Host, OWN, PEER_MAC, arp as frame};
+    use crate::time::Span;
+
+    fn ask(host: &mut Host, last: u8) {
+        let from = Ipv4Addr::new(192, 0, 2, last);
+        host.receive(&frame(MacAddress::BROADCAST, arp::Packet::request(PEER_MAC, from, OWN)));
+    }
+
+    fn asked_by(frames: &[Vec<u8>]) -> Vec<u8> {
+        frames.iter().map(|frame| frame[41]).collect()
+    }
+
+    #[test]
+    fn a_full_ring_keeps_replies_and_their_order() {
+        let mut host = Host::new();
+        (10..16).for_each(|last| ask(&mut host, last));
+        host.wire.room = 2;
+        assert!(host.ip.transmit(&mut [&mut host.wire], host.now, &mut host.work));
+        assert_eq!(asked_by(&host.take_sent()), [10, 11]);
+        assert!(host.ip.has_output());
+        ask(&mut host, 16);
+        host.wire.room = 100;
+        assert_eq!(asked_by(&host.transmit()), [12, 13, 14, 15, 16]);
+        assert!(!host.ip.has_output());
+    }
+
+    #[test]
+    fn a_queue_that_is_full_drops_what_comes_and_counts_it() {
+        let mut host = Host::new();
+        (10..22).for_each(|last| ask(&mut host, last));
+        assert_eq!(host.ip.drops.of(Reason::ReplyQueueFull), 4);
+        assert_eq!(asked_by(&host.transmit()), [10, 11, 12, 13, 14, 15, 16, 17]);
+    }
+
+    #[test]
+    fn a_reply_whose_next_hop_is_asked_for_steps_aside_and_ends_in_silence() {
+        let mut host = Host::new();
+        let stranger = Ipv4Addr::new(192, 0, 2, 77);
+        let envelope = Envelope {
+            interface: Some(host.id()),
+            ..Envelope::new(OWN.into(), stranger.into(), crate::wire::protocol::Protocol::ICMPV4, None)
+        };
+        let message = Message::Packet { envelope, header: Header::of(&[&[0; 8]]), payload: None };
+        host.ip.queue(host.id(), message, Precedence::Courtesy);
+        ask(&mut host, 10);
+        let kinds: Vec<u8> = host.transmit().iter().map(|frame| frame[21]).collect();
+        assert_eq!(kinds, [1, 2], "the question, and the reply that stood behind");
+        assert!(!host.ip.has_output());
+        host.pass(Span::from_secs(3));
+        host.transmit();
+        assert_eq!(host.ip.drops.of(Reason::NeighbourSilent), 1);
+    }
+}

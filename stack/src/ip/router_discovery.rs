@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn rfc4862_addresses_that_end_together_all_go_and_those_behind_keep_their_time() {
+        let mut host = started();
+        for (network, valid) in [("2001:db8:1::", 100), ("2001:db8:2::", 100), ("2001:db8:3::", 200)] {
+            from_router(&mut host, 0, &[prefix(network, 64, 0x40, valid, 50).as_bytes()]);
+        }
+        host.pass(Span::from_secs(100));
+        assert_eq!(host.ip.addresses(host.id()).count(), 2);
+        host.pass(Span::from_secs(100));
+        assert_eq!(host.ip.addresses(host.id()).count(), 1);
+    }
+
+    #[test]
     fn rfc4861_a_router_that_takes_itself_back_is_gone_at_once() {
         let mut host = started();
         let source = LinkLayerAddress::source(PEER_MAC);
