@@ -72,12 +72,12 @@ pub(crate) fn summed(summed: usize) -> Work {
 
 /// How often a property is tried: an interpreter is a thousand times slower, and has no files to keep failures in.
 pub(crate) fn cases() -> Config {
-    Config { cases: if cfg!(miri) { 4 } else { 256 }, failure_persistence: None, ..Config::default() }
+    Config { cases: if cfg!(miri) { 3 } else { 256 }, failure_persistence: None, ..Config::default() }
 }
 
 /// Runs of up to `max` bytes, fewer under an interpreter; often of zeros or ones, where sums carry or vanish.
 pub(crate) fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
-    let max = if cfg!(miri) { max.min(200) } else { max };
+    let max = if cfg!(miri) { max.min(50) } else { max };
     prop_oneof![
         4 => prop::collection::vec(any::<u8>(), 0..=max),
         1 => prop::collection::vec(prop::sample::select(vec![0u8, 0xff]), 0..=max),
