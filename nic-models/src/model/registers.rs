@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) is_link_up: bool,
     pub(super) is_gone: bool,
     pub(super) queues: [Queue; 2],
+    pub(super) accesses: u64,
     pub(super) notifications: [u64; 2],
     /// Four words a vector.
     pub(super) msix: Vec<u32>,
@@ -44,6 +45,7 @@ impl State {
             is_link_up: true,
             is_gone: false,
             queues: Self::idle_queues(&offer),
+            accesses: 0,
             notifications: [0; 2],
             msix: vec![0; 4 * usize::from(offer.vectors)],
             raised: Vec::new(),
@@ -153,11 +155,13 @@ impl State {
     }
 
     fn write_status(&mut self, status: u8) {
-        if status == 0 {
-            if !self.offer.ignores_reset {
-                self.reset();
-            }
+        if status == 0 && self.offer.ignores_reset {
+            // It was running before the driver came, and goes on.
+            self.status |= 1;
             return;
+        }
+        if status == 0 {
+            return self.reset();
         }
         self.status = status;
         if self.offer.refuses_features || self.driver_features & !self.offer.features != 0 {
@@ -181,6 +185,7 @@ impl ModelRegisters {
     fn read(&self, offset: usize, width: usize) -> u32 {
         assert!(offset + width <= self.len && offset.is_multiple_of(width), "a register lies in its window");
         let mut state = self.state.borrow_mut();
+        state.accesses += 1;
         if state.is_gone {
             return u32::MAX >> (32 - 8 * width);
         }
@@ -196,6 +201,7 @@ impl ModelRegisters {
     fn write(&self, offset: usize, width: usize, value: u32) {
         assert!(offset + width <= self.len && offset.is_multiple_of(width), "a register lies in its window");
         let mut state = self.state.borrow_mut();
+        state.accesses += 1;
         if state.is_gone {
             return;
         }

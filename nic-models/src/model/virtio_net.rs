@@ -141,6 +141,12 @@ impl VirtioNetModel {
         self.state().status
     }
 
+    /// Register accesses so far.
+    #[must_use]
+    pub fn accesses(&self) -> u64 {
+        self.state().accesses
+    }
+
     /// Chains of `queue` that wait for the device.
     #[must_use]
     pub fn available(&self, queue: usize) -> u16 {
@@ -259,11 +265,6 @@ impl VirtioNetModel {
     /// Says that it cannot go on.
     pub fn need_reset(&self) {
         self.state_mut().need_reset();
-    }
-
-    /// Stops ignoring resets.
-    pub fn heed_reset(&self) {
-        self.state_mut().offer.ignores_reset = false;
     }
 
     /// Is unplugged: every register reads as ones.

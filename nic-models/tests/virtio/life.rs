@@ -175,6 +175,12 @@ fn a_device_that_is_gone_is_refused_at_once() {
     let device = VirtioNetModel::new(&memory, small());
     device.unplug();
     assert_eq!(probe(&device, &memory, pool).err(), Some(ProbeError::NoReset));
+    assert!(device.accesses() < 50, "all ones are not waited for");
+}
+
+#[test]
+fn a_device_that_never_stops_is_given_up() {
+    assert_eq!(refused(Offer { ignores_reset: true, ..small() }), ProbeError::NoReset);
 }
 
 #[test]
