@@ -19,40 +19,40 @@ use crate::wire::{
 };
 
 /// Where the listener listens.
-pub const PORT: u16 = 80;
+pub(crate) const PORT: u16 = 80;
 /// Where the peer's connection comes from.
-pub const PEER_PORT: u16 = 40_000;
+pub(crate) const PEER_PORT: u16 = 40_000;
 /// The number of the peer's SYN: data crosses the wrap.
 const PEER_START: u32 = u32::MAX - 2;
 /// Datagrams that one UDP socket keeps.
-pub const SOCKET_QUEUE: usize = 64;
+pub(crate) const SOCKET_QUEUE: usize = 64;
 /// Connections that wait for the application, and handshakes that wait for their end.
-pub const BACKLOG: usize = 2;
+pub(crate) const BACKLOG: usize = 2;
 
 /// See the module.
-pub struct Host {
-    pub stack: Stack<'static>,
-    pub hand: Hand,
-    pub now: Instant,
-    pub interface: InterfaceId,
-    pub listener: ListenerHandle,
-    pub connection: TcpHandle,
-    pub udp: UdpHandle,
+pub(crate) struct Host {
+    pub(crate) stack: Stack<'static>,
+    pub(crate) hand: Hand,
+    pub(crate) now: Instant,
+    pub(crate) interface: InterfaceId,
+    pub(crate) listener: ListenerHandle,
+    pub(crate) connection: TcpHandle,
+    pub(crate) udp: UdpHandle,
     /// The next number of the peer, and of the stack, in the connection.
-    pub peer_next: u32,
-    pub own_next: u32,
+    pub(crate) peer_next: u32,
+    pub(crate) own_next: u32,
     /// The number of the stack's last SYN.
-    pub own_start: u32,
+    pub(crate) own_start: u32,
     /// The transaction of the DHCP client, once it asked.
-    pub transaction: [u8; 4],
-    pub receive: &'static Pool,
+    pub(crate) transaction: [u8; 4],
+    pub(crate) receive: &'static Pool,
     transmit: &'static Pool,
     nic: Cable,
 }
 
 /// What a frame may change.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
+pub(crate) struct Observed {
     addresses: Vec<(Cidr, AddressState)>,
     usage: TcpUsage,
     connection: State,
@@ -66,7 +66,7 @@ pub struct Observed {
 
 /// What the stack said: the kind of frame, as far as rows ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     Arp { operation: u8 },
     Icmp { kind: u8, code: u8 },
     Icmp6 { kind: u8, code: u8 },
@@ -76,7 +76,7 @@ pub enum Said {
 }
 
 impl Host {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pool = |slots| Pool::leaked(slots, 2048).expect("a pool of this size can be made");
         let (receive, transmit) = (pool(128), pool(8));
         let offloads = Offloads::empty();
@@ -132,7 +132,7 @@ impl Host {
     }
 
     /// The peer asks for the stack's addresses, so that the stack need not ask for the peer's.
-    pub fn meets_its_neighbours(&mut self) {
+    pub(crate) fn meets_its_neighbours(&mut self) {
         self.sends(arp(MAC, 1, PEER_MAC, PEER, OWN));
         for source in [PEER_LOCAL, PEER6] {
             let question = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &OWN6.octets(), &[1, 1], &PEER_MAC.0].concat();
@@ -148,7 +148,7 @@ impl Host {
     }
 
     /// The frame of a SYN-ACK tells where the stack's numbers begin.
-    pub fn notes_syn_ack(&mut self, said: &[Vec<u8>]) {
+    pub(crate) fn notes_syn_ack(&mut self, said: &[Vec<u8>]) {
         let segment = &said.last().expect("a SYN is answered")[AT_V4_BODY..];
         self.own_start = u32::from_be_bytes(*segment[4..].first_chunk().expect("four bytes"));
         self.own_next = self.own_start.wrapping_add(1);
@@ -156,23 +156,23 @@ impl Host {
     }
 
     /// A segment of the peer's connection with the next numbers.
-    pub fn segment(&self, flags: u8, payload: &[u8]) -> Frame {
+    pub(crate) fn segment(&self, flags: u8, payload: &[u8]) -> Frame {
         self.segment_from(PEER_PORT, flags, payload)
     }
 
     /// The same with another port of the peer.
-    pub fn segment_from(&self, port: u16, flags: u8, payload: &[u8]) -> Frame {
+    pub(crate) fn segment_from(&self, port: u16, flags: u8, payload: &[u8]) -> Frame {
         packet(PEER, OWN, TCP, &segment(port, PORT, self.peer_next, self.own_next, flags, &[], payload))
     }
 
     /// Hands the stack a frame, and returns what it says.
-    pub fn sends(&mut self, frame: Frame) -> Vec<Vec<u8>> {
+    pub(crate) fn sends(&mut self, frame: Frame) -> Vec<Vec<u8>> {
         self.stack.receive(self.interface, frame.packet(self.receive), self.now);
         self.says()
     }
 
     /// What the stack has to say now.
-    pub fn says(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn says(&mut self) -> Vec<Vec<u8>> {
         let mut said = Vec::new();
         while self.stack.poll(&mut [&mut self.nic], self.now, 64).again {}
         while let Some(frame) = self.hand.take() {
@@ -182,7 +182,7 @@ impl Host {
     }
 
     /// Lets time pass, from deadline to deadline. Returns what the stack said meanwhile.
-    pub fn passes(&mut self, span: Span) -> Vec<Vec<u8>> {
+    pub(crate) fn passes(&mut self, span: Span) -> Vec<Vec<u8>> {
         let end = self.now + span;
         let mut said = self.says();
         while let Some(next) = self.stack.next_deadline().filter(|next| *next <= end) {
@@ -193,11 +193,11 @@ impl Host {
         said
     }
 
-    pub fn drops(&self) -> Drops {
+    pub(crate) fn drops(&self) -> Drops {
         self.stack.drops()
     }
 
-    pub fn observe(&mut self) -> Observed {
+    pub(crate) fn observe(&mut self) -> Observed {
         Observed {
             addresses: self.stack.addresses(self.interface).collect(),
             usage: self.stack.tcp_usage(),
@@ -212,18 +212,18 @@ impl Host {
     }
 
     /// Free slots of the receive and of the transmit pool.
-    pub fn free_slots(&self) -> (usize, usize) {
+    pub(crate) fn free_slots(&self) -> (usize, usize) {
         (self.receive.available(), self.transmit.available())
     }
 
     /// Slots that somebody holds.
-    pub fn held_slots(&self) -> usize {
+    pub(crate) fn held_slots(&self) -> usize {
         self.receive.slots() + self.transmit.slots() - self.receive.available() - self.transmit.available()
     }
 }
 
 /// A TCP segment; its checksum is for the packet to complete. `options` are a multiple of 4 bytes.
-pub fn segment(from: u16, to: u16, seq: u32, ack: u32, flags: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn segment(from: u16, to: u16, seq: u32, ack: u32, flags: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let ack = if flags & ACK == 0 { 0 } else { ack };
     let mut bytes = [from.to_be_bytes(), to.to_be_bytes()].concat();
     bytes.extend_from_slice(&seq.to_be_bytes());
@@ -233,7 +233,7 @@ pub fn segment(from: u16, to: u16, seq: u32, ack: u32, flags: u8, options: &[u8]
 }
 
 /// The kind of a frame that the stack sent.
-pub fn kind(frame: &[u8]) -> Said {
+pub(crate) fn kind(frame: &[u8]) -> Said {
     let (protocol, body) = match ethertype(frame) {
         ARP => return Said::Arp { operation: frame[21] },
         IPV4 => (frame[23], &frame[AT_V4_BODY..]),

@@ -6,9 +6,9 @@ use crate::host::{Host, Said, kind};
 use crate::wire::Frame;
 
 /// One malformed frame: which reason counts it, and what else it may do.
-pub struct Row {
-    pub name: &'static str,
-    pub reason: Reason,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) reason: Reason,
     /// What has happened before.
     given: fn(&mut Host),
     /// The frame without its fault.
@@ -27,12 +27,12 @@ pub struct Row {
 enum Fault {
     /// The frame is wrong.
     Frame(fn(&mut Frame)),
-    /// The frame is right, but what has happened before makes it unwelcome.
-    Before,
+    /// The frame is right, but what has happened before makes it unwelcome. Without that, this has happened instead.
+    Before(fn(&mut Host)),
 }
 
 /// A frame that `fault` makes malformed.
-pub fn row(name: &'static str, reason: Reason, valid: fn(&Host) -> Frame, fault: fn(&mut Frame)) -> Row {
+pub(crate) fn row(name: &'static str, reason: Reason, valid: fn(&Host) -> Frame, fault: fn(&mut Frame)) -> Row {
     Row {
         name,
         reason,
@@ -47,38 +47,43 @@ pub fn row(name: &'static str, reason: Reason, valid: fn(&Host) -> Frame, fault:
 }
 
 /// A right frame that is unwelcome after `given`.
-pub fn unwelcome(name: &'static str, reason: Reason, given: fn(&mut Host), frame: fn(&Host) -> Frame) -> Row {
-    Row { given, fault: Fault::Before, ..row(name, reason, frame, |_| {}) }
+pub(crate) fn unwelcome(name: &'static str, reason: Reason, given: fn(&mut Host), frame: fn(&Host) -> Frame) -> Row {
+    Row { given, fault: Fault::Before(|_| {}), ..row(name, reason, frame, |_| {}) }
 }
 
 impl Row {
     /// `given` happens before.
-    pub fn given(self, given: fn(&mut Host)) -> Self {
+    pub(crate) fn given(self, given: fn(&mut Host)) -> Self {
         Self { given, ..self }
     }
 
+    /// Where the frame is welcome, `given` has happened before.
+    pub(crate) fn welcome_after(self, given: fn(&mut Host)) -> Self {
+        Self { fault: Fault::Before(given), ..self }
+    }
+
     /// The fault is in a checksum.
-    pub fn unrepaired(self) -> Self {
+    pub(crate) fn unrepaired(self) -> Self {
         Self { repairs: false, ..self }
     }
 
     /// The rules want one answer.
-    pub fn answered(self, reply: Said) -> Self {
+    pub(crate) fn answered(self, reply: Said) -> Self {
         Self { reply: Some(reply), ..self }
     }
 
     /// The rules want a change.
-    pub fn changing(self) -> Self {
+    pub(crate) fn changing(self) -> Self {
         Self { changes_state: true, ..self }
     }
 
     /// Without its fault the frame leaves no trace that can be observed from outside.
-    pub fn quiet(self) -> Self {
+    pub(crate) fn quiet(self) -> Self {
         Self { is_quiet: true, ..self }
     }
 
     /// The malformed frame.
-    pub fn frame(&self, host: &Host) -> Frame {
+    pub(crate) fn frame(&self, host: &Host) -> Frame {
         let mut frame = (self.valid)(host);
         if let Fault::Frame(fault) = self.fault {
             fault(&mut frame);
@@ -90,19 +95,19 @@ impl Row {
     }
 
     /// The frame without its fault.
-    pub fn twin(&self, host: &Host) -> Frame {
+    pub(crate) fn twin(&self, host: &Host) -> Frame {
         (self.valid)(host)
     }
 
     /// The stack as the frame finds it.
-    pub fn host(&self) -> Host {
+    pub(crate) fn host(&self) -> Host {
         let mut host = Host::new();
         (self.given)(&mut host);
         host
     }
 
     /// What is wrong with how the stack takes the malformed frame.
-    pub fn judge(&self) -> Vec<String> {
+    pub(crate) fn judge(&self) -> Vec<String> {
         let mut host = self.host();
         let frame = self.frame(&host);
         let (before, drops) = (host.observe(), host.drops());
@@ -121,10 +126,10 @@ impl Row {
     }
 
     /// What is wrong with how the stack takes the frame without its fault.
-    pub fn judge_twin(&self) -> Vec<String> {
+    pub(crate) fn judge_twin(&self) -> Vec<String> {
         let mut host = match self.fault {
             Fault::Frame(_) => self.host(),
-            Fault::Before => Host::new(),
+            Fault::Before(welcome) => Self { given: welcome, ..*self }.host(),
         };
         let frame = self.twin(&host);
         let (before, drops) = (host.observe(), host.drops());

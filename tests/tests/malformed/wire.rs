@@ -6,41 +6,41 @@ use lendwire_nic::{MacAddress, Pool, Received, RxPacket};
 use lendwire_tests::frame::{ARP, ICMPV6, IPV4, IPV6, TCP, ethernet, ip, pseudo, sum};
 
 /// The stack's addresses.
-pub const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
-pub const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-pub const OWN6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+pub(crate) const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+pub(crate) const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const OWN6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 /// The peer's addresses.
-pub const PEER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
-pub const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-pub const PEER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
-pub const PEER_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+pub(crate) const PEER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
+pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+pub(crate) const PEER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+pub(crate) const PEER_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 /// Groups.
-pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
-pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-pub const ALL_NODES_MAC: MacAddress = MacAddress([0x33, 0x33, 0, 0, 0, 1]);
+pub(crate) const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const ALL_NODES_MAC: MacAddress = MacAddress([0x33, 0x33, 0, 0, 0, 1]);
 
 /// Protocol numbers.
-pub const ICMP: u8 = 1;
-pub const UDP: u8 = 17;
-pub const HOP_BY_HOP: u8 = 0;
-pub const ROUTING: u8 = 43;
-pub const FRAGMENT: u8 = 44;
-pub const NOTHING: u8 = 59;
-pub const DESTINATION_OPTIONS: u8 = 60;
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const HOP_BY_HOP: u8 = 0;
+pub(crate) const ROUTING: u8 = 43;
+pub(crate) const FRAGMENT: u8 = 44;
+pub(crate) const NOTHING: u8 = 59;
+pub(crate) const DESTINATION_OPTIONS: u8 = 60;
 
 /// Where headers begin in a frame without options.
-pub const AT_IP: usize = 14;
-pub const AT_V4_BODY: usize = 34;
-pub const AT_V6_BODY: usize = 54;
+pub(crate) const AT_IP: usize = 14;
+pub(crate) const AT_V4_BODY: usize = 34;
+pub(crate) const AT_V6_BODY: usize = 54;
 
 /// A frame on its way to the stack, and what the device says of it.
 #[derive(Clone, Debug)]
-pub struct Frame {
-    pub bytes: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
     /// Where one receive buffer ends and the next begins.
-    pub cuts: Vec<usize>,
-    pub vlan: Option<u16>,
-    pub checksum: Received,
+    pub(crate) cuts: Vec<usize>,
+    pub(crate) vlan: Option<u16>,
+    pub(crate) checksum: Received,
 }
 
 impl From<Vec<u8>> for Frame {
@@ -51,30 +51,30 @@ impl From<Vec<u8>> for Frame {
 
 impl Frame {
     /// Overwrites bytes.
-    pub fn set(&mut self, at: usize, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn set(&mut self, at: usize, bytes: &[u8]) -> &mut Self {
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
         self
     }
 
     /// Lets the frame arrive in two buffers, the first of `at` bytes.
-    pub fn cut(&mut self, at: usize) {
+    pub(crate) fn cut(&mut self, at: usize) {
         self.cuts.push(at);
     }
 
     /// Shortens the IPv4 packet to `len` bytes, and its length field with it.
-    pub fn shorten_v4(&mut self, len: u16) {
+    pub(crate) fn shorten_v4(&mut self, len: u16) {
         self.bytes.truncate(AT_IP + usize::from(len));
         self.set(AT_IP + 2, &len.to_be_bytes());
     }
 
     /// Shortens the IPv6 packet to `len` bytes behind its header, and its length field with it.
-    pub fn shorten_v6(&mut self, len: u16) {
+    pub(crate) fn shorten_v6(&mut self, len: u16) {
         self.bytes.truncate(AT_V6_BODY + usize::from(len));
         self.set(AT_IP + 4, &len.to_be_bytes());
     }
 
     /// Makes every checksum right that can be found, so that a row fails for its own reason.
-    pub fn repair(&mut self) {
+    pub(crate) fn repair(&mut self) {
         match self.bytes.get(12..14) {
             Some([8, 0]) => self.repair_v4(),
             Some([0x86, 0xdd]) => self.repair_v6(),
@@ -106,7 +106,7 @@ impl Frame {
     }
 
     /// The frame in slots of `pool`.
-    pub fn packet(&self, pool: &'static Pool) -> RxPacket {
+    pub(crate) fn packet(&self, pool: &'static Pool) -> RxPacket {
         let mut packet: Option<RxPacket> = None;
         let mut ends: Vec<_> = self.cuts.iter().copied().filter(|cut| *cut < self.bytes.len()).collect();
         ends.extend((0..self.bytes.len()).step_by(pool.slot_size()).skip(1));
@@ -161,28 +161,28 @@ fn repair_body(source: IpAddr, destination: IpAddr, protocol: u8, body: &mut [u8
 }
 
 /// The first four bytes as an address.
-pub fn v4(bytes: &[u8]) -> Ipv4Addr {
+pub(crate) fn v4(bytes: &[u8]) -> Ipv4Addr {
     Ipv4Addr::from_octets(*bytes.first_chunk().expect("four bytes"))
 }
 
 /// The first sixteen bytes as an address.
-pub fn v6(bytes: &[u8]) -> Ipv6Addr {
+pub(crate) fn v6(bytes: &[u8]) -> Ipv6Addr {
     Ipv6Addr::from_octets(*bytes.first_chunk().expect("sixteen bytes"))
 }
 
 /// An ARP packet to `to`.
-pub fn arp(to: MacAddress, operation: u16, mac: MacAddress, sender: Ipv4Addr, target: Ipv4Addr) -> Frame {
+pub(crate) fn arp(to: MacAddress, operation: u16, mac: MacAddress, sender: Ipv4Addr, target: Ipv4Addr) -> Frame {
     let body = [&[0, 1, 8, 0, 6, 4][..], &operation.to_be_bytes(), &mac.0, &sender.octets(), &[0; 6], &target.octets()];
     ethernet(to, PEER_MAC, ARP, &body.concat()).into()
 }
 
 /// A packet from the peer to the stack alone, its checksums right.
-pub fn packet(source: impl Into<IpAddr>, destination: impl Into<IpAddr>, protocol: u8, body: &[u8]) -> Frame {
+pub(crate) fn packet(source: impl Into<IpAddr>, destination: impl Into<IpAddr>, protocol: u8, body: &[u8]) -> Frame {
     packet_to(MAC, source, destination, protocol, 64, body)
 }
 
 /// A packet from the peer, its checksums right.
-pub fn packet_to(
+pub(crate) fn packet_to(
     mac: MacAddress,
     source: impl Into<IpAddr>,
     destination: impl Into<IpAddr>,
@@ -197,7 +197,7 @@ pub fn packet_to(
 }
 
 /// A packet with IPv4 options, which are a multiple of 4 bytes.
-pub fn packet_with_options(options: &[u8], protocol: u8, body: &[u8]) -> Frame {
+pub(crate) fn packet_with_options(options: &[u8], protocol: u8, body: &[u8]) -> Frame {
     let plain = packet(PEER, OWN, protocol, body);
     let (front, back) = plain.bytes.split_at(AT_V4_BODY);
     let mut frame = Frame::from([front, options, back].concat());
@@ -208,7 +208,7 @@ pub fn packet_with_options(options: &[u8], protocol: u8, body: &[u8]) -> Frame {
 }
 
 /// A packet behind extension headers: the number of each, and its bytes without the first one.
-pub fn packet_behind(extensions: &[(u8, &[u8])], protocol: u8, body: &[u8]) -> Frame {
+pub(crate) fn packet_behind(extensions: &[(u8, &[u8])], protocol: u8, body: &[u8]) -> Frame {
     let mut behind = Vec::new();
     let numbers = extensions.iter().map(|(number, _)| *number).skip(1).chain([protocol]);
     for (next, (_, rest)) in numbers.zip(extensions) {
@@ -220,41 +220,41 @@ pub fn packet_behind(extensions: &[(u8, &[u8])], protocol: u8, body: &[u8]) -> F
 }
 
 /// An extension header's options that say nothing.
-pub const PADDING: [u8; 7] = [0, 1, 4, 0, 0, 0, 0];
+pub(crate) const PADDING: [u8; 7] = [0, 1, 4, 0, 0, 0, 0];
 
 /// An ICMP message; its checksum is for the packet to complete.
-pub fn icmp(kind: u8, code: u8, rest: [u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn icmp(kind: u8, code: u8, rest: [u8; 4], payload: &[u8]) -> Vec<u8> {
     [&[kind, code, 0, 0][..], &rest, payload].concat()
 }
 
 /// Echo requests.
-pub fn echo() -> Frame {
+pub(crate) fn echo() -> Frame {
     packet(PEER, OWN, ICMP, &icmp(8, 0, [0, 7, 0, 1], b"0123456789"))
 }
 
 /// See [`echo`].
-pub fn echo6() -> Frame {
+pub(crate) fn echo6() -> Frame {
     packet(PEER6, OWN6, ICMPV6, &icmp(128, 0, [0, 7, 0, 1], b"0123456789"))
 }
 
 /// A UDP datagram; its checksum is for the packet to complete.
-pub fn datagram(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn datagram(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     let len = (8 + payload.len()) as u16;
     [&from.to_be_bytes()[..], &to.to_be_bytes(), &len.to_be_bytes(), &[0, 0], payload].concat()
 }
 
 /// A datagram to the socket that the stack has, over either version.
-pub fn udp() -> Frame {
+pub(crate) fn udp() -> Frame {
     packet(PEER, OWN, UDP, &datagram(9000, 7, b"hello"))
 }
 
 /// See [`udp`].
-pub fn udp6() -> Frame {
+pub(crate) fn udp6() -> Frame {
     packet(PEER6, OWN6, UDP, &datagram(9000, 7, b"hello"))
 }
 
 /// A neighbour discovery message from `source`: with its hop limit, and to the hardware address of `destination`.
-pub fn ndp(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Frame {
+pub(crate) fn ndp(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Frame {
     let mac = match destination.octets() {
         [0xff, .., a, b, c, d] => MacAddress([0x33, 0x33, a, b, c, d]),
         _ => MAC,
@@ -263,7 +263,7 @@ pub fn ndp(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Frame {
 }
 
 /// Whether a frame is IPv4's, IPv6's or ARP's.
-pub fn ethertype(frame: &[u8]) -> u16 {
+pub(crate) fn ethertype(frame: &[u8]) -> u16 {
     let ethertype = u16::from_be_bytes([frame[12], frame[13]]);
     assert!([ARP, IPV4, IPV6].contains(&ethertype), "the stack speaks nothing else");
     ethertype

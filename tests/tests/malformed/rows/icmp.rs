@@ -12,7 +12,7 @@ use crate::wire::{
     datagram, echo, echo6, icmp, packet,
 };
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     [form(), meaning(), quotes()].into_iter().flatten().collect()
 }
 
@@ -54,6 +54,9 @@ fn meaning() -> Vec<Row> {
         row("an unknown ICMPv6 type", Reason::IcmpType, ping6, |it| it.bytes[AT_V6_BODY] = 200),
         row("an unknown ICMPv6 error (RFC 4443 §2.1)", Reason::IcmpType, ping6, |it| it.bytes[AT_V6_BODY] = 100),
         row("an ICMPv6 echo reply that nobody waits for", Reason::IcmpType, ping6, |it| it.bytes[AT_V6_BODY] = 129),
+        row("an echo from where no route leads", Reason::NoRoute, ping, |it| {
+            it.set(AT_IP + 12, &[203, 0, 113, 9]);
+        }),
         // RFC 1122 §3.2.2.6; smurf attacks.
         row("an echo to everybody", Reason::IcmpBroadcastEcho, ping, |it| {
             it.set(0, &[0xff; 6]).set(AT_IP + 16, &BROADCAST.octets());
@@ -92,20 +95,40 @@ fn quotes() -> Vec<Row> {
     vec![
         row("an error that quotes nothing", Reason::IcmpQuote, |_| error(), |it| it.shorten_v4(28)),
         row("an error that quotes 7 bytes of a datagram", Reason::IcmpQuote, |_| error(), |it| it.shorten_v4(28 + 27)),
-        row("an error about what we did not send", Reason::IcmpQuote, |_| error(), |it| {
-            *it = packet(PEER, OWN, ICMP, &icmp(3, 3, [0; 4], &quoted(Ipv4Addr::new(192, 0, 2, 77), PEER, UDP)));
-        }),
-        row("an error about an unknown protocol", Reason::IcmpQuote, |_| error(), |it| {
-            *it = packet(PEER, OWN, ICMP, &icmp(3, 2, [0; 4], &quoted(OWN, PEER, 253)));
-        }),
-        row("an error that quotes IPv6 over IPv4", Reason::IcmpQuote, |_| error(), |it| {
-            *it = packet(PEER, OWN, ICMP, &icmp(3, 3, [0; 4], &quoted(OWN6, PEER6, UDP)));
-        }),
+        row(
+            "an error about what we did not send",
+            Reason::IcmpQuote,
+            |_| error(),
+            |it| {
+                *it = packet(PEER, OWN, ICMP, &icmp(3, 3, [0; 4], &quoted(Ipv4Addr::new(192, 0, 2, 77), PEER, UDP)));
+            },
+        ),
+        row(
+            "an error about an unknown protocol",
+            Reason::IcmpQuote,
+            |_| error(),
+            |it| {
+                *it = packet(PEER, OWN, ICMP, &icmp(3, 2, [0; 4], &quoted(OWN, PEER, 253)));
+            },
+        ),
+        row(
+            "an error that quotes IPv6 over IPv4",
+            Reason::IcmpQuote,
+            |_| error(),
+            |it| {
+                *it = packet(PEER, OWN, ICMP, &icmp(3, 3, [0; 4], &quoted(OWN6, PEER6, UDP)));
+            },
+        ),
         row("an ICMPv6 error that quotes nothing", Reason::IcmpQuote, |_| error6(), |it| it.shorten_v6(8)),
         row("an ICMPv6 error that quotes 7 bytes", Reason::IcmpQuote, |_| error6(), |it| it.shorten_v6(8 + 47)),
-        row("an ICMPv6 error about what we did not send", Reason::IcmpQuote, |_| error6(), |it| {
-            let stranger = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 77);
-            *it = packet(PEER6, OWN6, ICMPV6, &icmp(1, 4, [0; 4], &quoted(stranger, PEER6, UDP)));
-        }),
+        row(
+            "an ICMPv6 error about what we did not send",
+            Reason::IcmpQuote,
+            |_| error6(),
+            |it| {
+                let stranger = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 77);
+                *it = packet(PEER6, OWN6, ICMPV6, &icmp(1, 4, [0; 4], &quoted(stranger, PEER6, UDP)));
+            },
+        ),
     ]
 }

@@ -18,7 +18,7 @@ const AT_DESTINATION: usize = AT_IP + 16;
 /// RFC 792: the packet's protocol is not spoken here.
 const NO_PROTOCOL: Said = Said::Icmp { kind: 3, code: 2 };
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     [form(), source(), destination(), options(), contents()].into_iter().flatten().collect()
 }
 
@@ -145,18 +145,29 @@ fn options() -> Vec<Row> {
 
 fn contents() -> Vec<Row> {
     vec![
-        row("a first fragment", Reason::Ipv4Fragment, |_| udp(), |it| {
-            it.set(AT_FRAGMENT, &[0x20, 0]);
-        }),
-        row("a last fragment", Reason::Ipv4Fragment, |_| udp(), |it| {
-            it.set(AT_FRAGMENT, &[0, 1]);
-        }),
+        row(
+            "a first fragment",
+            Reason::Ipv4Fragment,
+            |_| udp(),
+            |it| {
+                it.set(AT_FRAGMENT, &[0x20, 0]);
+            },
+        ),
+        row(
+            "a last fragment",
+            Reason::Ipv4Fragment,
+            |_| udp(),
+            |it| {
+                it.set(AT_FRAGMENT, &[0, 1]);
+            },
+        ),
         row("a fragment that would end beyond 65535 (ping of death)", Reason::Ipv4Fragment, ping, |it| {
             it.set(AT_FRAGMENT, &[0x1f, 0xff]);
         }),
         row("an experimental protocol (RFC 3692)", Reason::Ipv4Protocol, ping, |it| it.bytes[AT_PROTOCOL] = 253)
             .answered(NO_PROTOCOL),
-        row("IPv6's ICMP over IPv4", Reason::Ipv4Protocol, ping, |it| it.bytes[AT_PROTOCOL] = 58).answered(NO_PROTOCOL),
+        // RFC 1122 §3.2.2: no error answers an error, and that this is none cannot be told.
+        row("IPv6's ICMP over IPv4", Reason::Ipv4Protocol, ping, |it| it.bytes[AT_PROTOCOL] = 58),
         row("protocol 0", Reason::Ipv4Protocol, ping, |it| it.bytes[AT_PROTOCOL] = 0).answered(NO_PROTOCOL),
         // RFC 1122 §3.2.2: no error answers what was sent to everybody.
         row("an unknown protocol, to everybody", Reason::Ipv4Protocol, to_everybody, |it| it.bytes[AT_PROTOCOL] = 253),

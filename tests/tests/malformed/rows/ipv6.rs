@@ -5,8 +5,8 @@ use lendwire::Reason;
 use crate::host::{Host, Said};
 use crate::row::{Row, row};
 use crate::wire::{
-    AT_IP, AT_V6_BODY, DESTINATION_OPTIONS, FRAGMENT, Frame, HOP_BY_HOP, NOTHING, OWN6, PADDING, ROUTING, UDP, datagram,
-    echo6, packet_behind, udp6,
+    AT_IP, AT_V6_BODY, DESTINATION_OPTIONS, FRAGMENT, Frame, HOP_BY_HOP, NOTHING, OWN6, PADDING, ROUTING, UDP,
+    datagram, echo6, packet_behind, udp6,
 };
 
 const AT_LENGTH: usize = AT_IP + 4;
@@ -19,7 +19,7 @@ const fn problem(code: u8) -> Said {
     Said::Icmp6 { kind: 4, code }
 }
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     [form(), addresses(), next_headers(), options(), others()].into_iter().flatten().collect()
 }
 
@@ -80,7 +80,8 @@ fn next_headers() -> Vec<Row> {
     vec![
         row("an unknown next header (RFC 8200 §4)", Reason::Ipv6NextHeader, ping, |it| it.bytes[AT_NEXT] = 253)
             .answered(problem(1)),
-        row("IPv4's ICMP over IPv6", Reason::Ipv6NextHeader, ping, |it| it.bytes[AT_NEXT] = 1).answered(problem(1)),
+        // RFC 4443 §2.4 e.1: no error answers an error, and that this is none cannot be told.
+        row("IPv4's ICMP over IPv6", Reason::Ipv6NextHeader, ping, |it| it.bytes[AT_NEXT] = 1),
         row("nothing behind the header (RFC 8200 §4.7)", Reason::Ipv6NextHeader, ping, |it| {
             it.bytes[AT_NEXT] = NOTHING;
         }),

@@ -7,7 +7,7 @@ use lendwire::time::Span;
 use lendwire_nic::MacAddress;
 
 use crate::host::{Host, Said};
-use crate::row::{Row, row, unwelcome};
+use crate::row::{Row, row};
 use crate::wire::{
     AT_IP, AT_V4_BODY, AT_V6_BODY, DESTINATION_OPTIONS, Frame, ICMP, MAC, OWN, PADDING, PEER, PEER_MAC, UDP, arp,
     datagram, echo, echo6, icmp, packet_behind, packet_with_options, udp, udp6,
@@ -26,7 +26,7 @@ fn request(_: &Host) -> Frame {
     arp(MacAddress::BROADCAST, 1, PEER_MAC, PEER, OWN)
 }
 
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     [ethernet(), arp_form(), arp_meaning(), split()].into_iter().flatten().collect()
 }
 
@@ -40,16 +40,31 @@ fn ethernet() -> Vec<Row> {
             it.set(6, &[0xff; 6]);
         }),
         row("another station's frame", Reason::EthernetDestination, |_| echo(), |it| it.bytes[5] = 9),
-        row("an unknown protocol", Reason::EthernetType, |_| echo(), |it| {
-            it.set(12, &[0x88, 0xb5]);
-        }),
-        row("a length instead of a type (IEEE 802.2)", Reason::EthernetType, |_| echo(), |it| {
-            it.set(12, &[0, 46]);
-        }),
+        row(
+            "an unknown protocol",
+            Reason::EthernetType,
+            |_| echo(),
+            |it| {
+                it.set(12, &[0x88, 0xb5]);
+            },
+        ),
+        row(
+            "a length instead of a type (IEEE 802.2)",
+            Reason::EthernetType,
+            |_| echo(),
+            |it| {
+                it.set(12, &[0, 46]);
+            },
+        ),
         row("a tag of another network (IEEE 802.1Q)", Reason::EthernetType, |_| echo(), |it| it.vlan = Some(7)),
-        row("a tag in the frame", Reason::EthernetType, |_| echo(), |it| {
-            it.set(12, &[0x81, 0x00]);
-        }),
+        row(
+            "a tag in the frame",
+            Reason::EthernetType,
+            |_| echo(),
+            |it| {
+                it.set(12, &[0x81, 0x00]);
+            },
+        ),
     ]
 }
 
@@ -104,20 +119,14 @@ fn arp_meaning() -> Vec<Row> {
             it.set(AT_SENDER, &OWN.octets());
         })
         .answered(Said::Arp { operation: 1 }),
-        unwelcome("our address stolen again", Reason::AddressConflict, stolen, theft)
-            .given(stolen)
-            .judged_alone(),
+        row("our address stolen again", Reason::AddressConflict, request, |it| {
+            it.set(AT_SENDER, &OWN.octets());
+        })
+        .given(|host| {
+            host.sends(arp(MacAddress::BROADCAST, 1, PEER_MAC, OWN, Ipv4Addr::new(192, 0, 2, 99)));
+            host.passes(Span::from_secs(1));
+        }),
     ]
-}
-
-fn theft(_: &Host) -> Frame {
-    arp(MacAddress::BROADCAST, 1, PEER_MAC, OWN, Ipv4Addr::new(192, 0, 2, 99))
-}
-
-fn stolen(host: &mut Host) {
-    let frame = theft(host);
-    host.sends(frame);
-    host.passes(Span::from_secs(1));
 }
 
 /// RFC 791 and its like say nothing of buffers: a header that does not lie together cannot be read in place, and is
@@ -126,7 +135,7 @@ fn split() -> Vec<Row> {
     vec![
         row("ARP in two buffers", Reason::HeaderSplit, request, |it| it.cut(AT_IP + 27)),
         row("an IPv4 header in two buffers", Reason::HeaderSplit, |_| echo(), |it| it.cut(AT_IP + 19)),
-        row("an IPv4 header alone behind its frame's", Reason::HeaderSplit, |_| echo(), |it| it.cut(AT_IP)),
+        row("one byte of an IPv4 header in the first buffer", Reason::HeaderSplit, |_| echo(), |it| it.cut(AT_IP + 1)),
         row("IPv4 options in two buffers", Reason::HeaderSplit, with_options, |it| it.cut(AT_V4_BODY + 2)),
         row("an IPv6 header in two buffers", Reason::HeaderSplit, |_| echo6(), |it| it.cut(AT_IP + 39)),
         row("an extension header in two buffers", Reason::HeaderSplit, behind_options, |it| it.cut(AT_V6_BODY + 7)),

@@ -12,7 +12,7 @@ mod udp;
 use crate::row::Row;
 
 /// Every row.
-pub fn all() -> Vec<Row> {
+pub(crate) fn all() -> Vec<Row> {
     [link::rows(), ipv4::rows(), ipv6::rows(), icmp::rows(), ndp::rows(), udp::rows(), dhcp::rows(), tcp::rows()]
         .into_iter()
         .flatten()
