@@ -5,8 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use lendwire_nic::{Chunk, RxPacket};
 
 use super::queue::{Fifo, Linked, NIL};
-use crate::ip::ErrorKind;
-use crate::link::InterfaceId;
+use crate::ip::{ErrorKind, InterfaceId};
 use crate::slab::Key;
 
 /// Names a UDP socket; never another one after it was given up.
