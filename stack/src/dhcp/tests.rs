@@ -241,7 +241,9 @@ fn rfc2131_a_lease_that_is_not_renewed_ends_with_its_address_and_route() {
     }
     assert_eq!(client.host.now.since(start), Span::from_secs(1000));
     assert_eq!(client.address(), None);
-    assert!(client.host.ip.route(FAR, None).is_err());
+    let other = Cidr::new([192, 0, 2, 60].into(), 24).unwrap();
+    client.host.ip.add_address(client.host.id(), other, client.host.now).unwrap();
+    assert!(client.host.ip.route(FAR, None).is_err(), "the route went with the lease");
     client.host.wire.room = 10;
     client.host.transmit();
     assert_eq!(Message::parse(&client.sent().unwrap()).unwrap().kind(), Some(Kind::Discover));
