@@ -4,13 +4,13 @@
 //! own window closed. When slots to receive in get scarce, the bytes are copied instead of lent: a machine whose every
 //! slot waits for an acknowledgment could not receive one.
 
+use core::ops::ControlFlow;
+
 use lendwire::Stack;
 use lendwire::tcp::{COPY_BREAK, PushRefused, ReadError, TcpHandle};
 use lendwire_nic::{Chunk, Pool};
 
 use super::{Step, Verdict, refused};
-use core::ops::ControlFlow;
-
 /// An echo under way.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {

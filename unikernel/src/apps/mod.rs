@@ -1,4 +1,5 @@
-//! The programs that the image serves, on the stack's public face alone: HTTP, a sink, a source and echo, over TCP.
+//! The programs that the image serves, on the stack's public face alone: HTTP, a sink, a source and echo over TCP, and
+//! echo over UDP.
 //!
 //! Invariant: what a client is served is kept in a table beside the stack's, found by the connection's place; nothing
 //! walks all clients and nothing allocates. A client that does not read, or a memory that is full, stops its own
@@ -6,7 +7,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `http`, `sink`, `source`, `echo` | one conversation each |
+//! | `http`, `sink`, `source`, `echo` | one TCP conversation each |
+//! | `udp_echo` | both of its sockets |
 //! | `line` | clients in order of their deadlines, and those that wait for memory |
 //! | `report` | the counters as the pages show them |
 
@@ -16,16 +18,19 @@ mod line;
 mod report;
 mod sink;
 mod source;
+mod udp_echo;
 
 use core::net::{Ipv6Addr, SocketAddr};
 use core::ops::ControlFlow;
 
 use lendwire::tcp::{ListenError, ListenerHandle, TcpEvent, TcpHandle};
 use lendwire::time::{Instant, Span};
+use lendwire::udp::BindError;
 use lendwire::{InterfaceId, Polled, Stack};
 use lendwire_nic::{Content, Nic, Pool};
 
 use self::line::Line;
+use self::udp_echo::UdpEcho;
 use crate::http::PATIENCE;
 
 pub use self::line::Link;
@@ -133,8 +138,30 @@ pub struct Server<'s> {
     places: &'s mut [Place],
     patience: Line<'s>,
     starved: Line<'s>,
+    udp_echo: UdpEcho,
     http: http::Desk,
     supplies: Supplies,
+}
+
+/// Why the services cannot be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// There is no TCP listener for one of them.
+    Tcp(ListenError),
+    /// There is no UDP socket for one of them.
+    Udp(BindError),
+}
+
+impl From<ListenError> for StartError {
+    fn from(error: ListenError) -> Self {
+        Self::Tcp(error)
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        Self::Udp(error)
+    }
 }
 
 /// What the pages tell besides the stack's own counters.
@@ -157,8 +184,8 @@ impl<'s> Server<'s> {
     /// Listens on every port of [`HTTP_PORT`], [`SINK_PORT`], [`SOURCE_PORT`] and [`ECHO_PORTS`], on all addresses.
     ///
     /// # Errors
-    /// See [`ListenError`].
-    pub fn start(stack: &mut Stack<'_>, storage: Storage<'s>, supplies: Supplies) -> Result<Self, ListenError> {
+    /// See [`StartError`].
+    pub fn start(stack: &mut Stack<'_>, storage: Storage<'s>, supplies: Supplies) -> Result<Self, StartError> {
         let mut listen = |port| stack.listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), BACKLOG);
         let [a, b, c, d, e] = SERVICES.map(|(port, service)| listen(port).map(|handle| (handle, service)));
         let Storage { places, patience, starved } = storage;
@@ -168,6 +195,7 @@ impl<'s> Server<'s> {
             places,
             patience: Line::new(patience),
             starved: Line::new(starved),
+            udp_echo: UdpEcho::start(stack)?,
             http: http::Desk::new(),
             supplies,
         })
@@ -211,6 +239,9 @@ impl<'s> Server<'s> {
             if self.client(handle.index()).is_some_and(|client| client.handle == handle) {
                 self.serve(handle.index(), &mut turn);
             }
+        }
+        while let Some(socket) = turn.stack.next_udp_event() {
+            self.udp_echo.serve(socket, turn.stack);
         }
         self.feed_starved(&mut turn);
         self.end_patience(&mut turn);

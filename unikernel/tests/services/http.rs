@@ -139,13 +139,16 @@ fn a_client_that_does_not_read_stops_the_server_from_reading() {
     let mut world = World::new(Offloads::empty());
     let mut client = world.connect(HTTP_PORT);
     // More answers than may be queued.
-    let asked = 2_000;
+    let asked = 700;
     let requests = get("/1k").repeat(asked);
     world.say_without_listening(&client, requests.as_bytes());
     let answered = world.services.responses() as usize;
     assert!((1..asked).contains(&answered), "{answered} answers are queued for one who does not read");
-    // Once the client reads, it gets every answer.
-    world.hear(&mut client);
+    // Once the client reads, it gets every answer, if after a retransmission that has become rare.
+    for _ in 0..20 {
+        world.hear(&mut client);
+        world.pass(Span::from_secs(5));
+    }
     for _ in 0..asked {
         let (status, body) = response(&mut client.got);
         assert!(status == "HTTP/1.1 200 OK" && body == ONE_KIBIBYTE);

@@ -1,4 +1,4 @@
-//! Sink, source and echo.
+//! Sink, source, and echo over TCP and UDP.
 
 use lendwire::tcp::State;
 use lendwire::time::Span;
@@ -101,4 +101,32 @@ fn the_source_gives_for_as_long_as_somebody_reads() {
     world.client.stack.abort(client.handle);
     world.pass(Span::from_secs(1));
     assert_eq!(world.services.next_deadline(), None);
+}
+
+#[test]
+fn datagrams_come_back_to_who_sent_them() {
+    let mut world = World::new(Offloads::empty());
+    let socket = world.client.stack.udp_bind(None, 40_000).expect("the port is free");
+    for port in ECHO_PORTS {
+        for len in [0, 1, 256, 257, 1472] {
+            let to = World::server_at(port);
+            world.client.stack.udp_send(socket, to, &ONE_MEBIBYTE[..len]).expect("it fits");
+            world.settle();
+            let mut received = world.client.stack.udp_read(socket).expect("it came back");
+            assert_eq!(received.from, to);
+            assert!(*received.packet.pop().unwrap_or_default() == ONE_MEBIBYTE[..len], "{len} bytes");
+        }
+    }
+    assert!(world.client.stack.udp_read(socket).is_none());
+}
+
+#[test]
+fn a_port_that_answers_by_itself_gets_no_echo() {
+    let mut world = World::new(Offloads::empty());
+    for port in [7, 19, 5003] {
+        let socket = world.client.stack.udp_bind(None, port).expect("the port is free");
+        world.client.stack.udp_send(socket, World::server_at(7), b"for ever?").expect("it fits");
+        world.settle();
+        assert!(world.client.stack.udp_read(socket).is_none(), "from port {port}");
+    }
 }
