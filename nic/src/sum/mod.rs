@@ -33,7 +33,7 @@ impl Sum {
 
     /// Reads `bytes` once. Payload is summed through [`Sum::of_payload`], which counts.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn of(bytes: &[u8]) -> Self {
         Self::folded(kernel::sum(bytes), bytes.len())
     }

@@ -9,7 +9,7 @@ use super::pieces::Pieces;
 const WORD: usize = size_of::<usize>();
 
 /// The sum of all `bytes` in the machine's byte order, not folded.
-#[inline]
+#[inline(always)]
 pub(super) fn total<'a>(mut bytes: impl Pieces<'a>) -> u64 {
     // Two totals: an add with carry waits for the one before it, so one chain alone would add one register a cycle.
     let (mut even, mut odd) = (0, 0);
