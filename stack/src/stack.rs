@@ -93,11 +93,11 @@ impl<'s> Stack<'s> {
     /// [`Nic::flush`] each.
     pub fn poll(&mut self, nics: &mut [&mut dyn Nic], now: Instant, budget: usize) -> Polled {
         let mut polled = Polled::default();
-        for index in 0..nics.len() {
+        for (index, nic) in nics.iter_mut().enumerate() {
             let Some(interface) = self.ip.interface(index) else { break };
             let mut left = budget;
             while left > 0 {
-                let Some(packet) = nics[index].receive() else { break };
+                let Some(packet) = nic.receive() else { break };
                 self.receive(interface, packet, now);
                 left -= 1;
             }

@@ -129,18 +129,18 @@ impl Connection {
     /// RFC 6298 §5.1 to §5.3: the timer runs while something is in flight.
     pub(super) fn run_timer(&mut self, now: Instant) {
         if self.in_flight() == 0 {
-            if self.send.waiting == Waiting::ForAck {
+            if self.send.waiting == Waiting::Acknowledgment {
                 self.send.timer = Deadline::NEVER;
             }
             return;
         }
         if self.send.timer == Deadline::NEVER {
-            self.wait(Waiting::ForAck, self.rtt.rto(), now);
+            self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
         }
     }
 
     /// Whether the timer runs for a window (or a probe has just become due).
     fn is_probing(&self) -> bool {
-        self.send.waiting == Waiting::ForWindow && (self.send.timer != Deadline::NEVER || self.send.probe)
+        self.send.waiting == Waiting::Window && (self.send.timer != Deadline::NEVER || self.send.probe)
     }
 }

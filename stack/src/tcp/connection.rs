@@ -49,11 +49,11 @@ impl Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// An acknowledgment (RFC 6298).
-    ForAck,
+    Acknowledgment,
     /// A window (RFC 9293 §3.8.6.1), or the end of sender silly-window avoidance (§3.8.6.2.1).
-    ForWindow,
+    Window,
     /// The FIN of a peer whose connection the application has left.
-    ForFin,
+    Fin,
 }
 
 /// Our half-close.
@@ -100,7 +100,7 @@ pub(super) struct Send {
     pub(super) fin: OurFin,
     pub(super) timeouts: u8,
     pub(super) waiting: Waiting,
-    /// A probe is due: see [`Waiting::ForWindow`].
+    /// A probe is due: see [`Waiting::Window`].
     pub(super) probe: bool,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
@@ -217,7 +217,7 @@ impl Connection {
             scale: agreed.send_scale,
             fin: OurFin::None,
             timeouts: 0,
-            waiting: Waiting::ForAck,
+            waiting: Waiting::Acknowledgment,
             probe: false,
             nodelay: false,
             queue: SendQueue::NEW,

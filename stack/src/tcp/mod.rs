@@ -255,7 +255,7 @@ impl<'s> Tcp<'s> {
         let left = !connection.held && connection.state() == State::FinWait2;
         if left && connection.deadline().is_none() {
             // RFC 9293 §3.10.4 has no bound here: a peer that never closes would hold the connection for ever.
-            connection.wait(Waiting::ForFin, self.shared.config.fin_wait, now);
+            connection.wait(Waiting::Fin, self.shared.config.fin_wait, now);
         }
         self.attend(index);
     }

@@ -183,7 +183,7 @@ impl Connection {
         }
         self.send.max = self.send.max.later(end);
         if plan.kind == Kind::Probe {
-            self.wait(Waiting::ForWindow, self.rtt.rto(), now);
+            self.wait(Waiting::Window, self.rtt.rto(), now);
         } else {
             self.run_timer(now);
         }
@@ -198,15 +198,15 @@ impl Connection {
     /// probe will have to ask.
     pub(super) fn wait_for_window(&mut self, now: Instant) {
         let stuck = self.send.queue.unsent().is_some() && self.send.nxt == self.send.una && self.ended.is_none();
-        if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::ForWindow) {
-            self.wait(Waiting::ForWindow, self.rtt.rto(), now);
+        if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::Window) {
+            self.wait(Waiting::Window, self.rtt.rto(), now);
         }
     }
 
     /// The segment could not be sent and nobody knows when it can be: the timer tries again.
     pub(super) fn try_later(&mut self, now: Instant) {
         if self.send.timer == Deadline::NEVER {
-            self.wait(Waiting::ForAck, self.rtt.rto(), now);
+            self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
         }
     }
 
@@ -222,7 +222,7 @@ impl Connection {
             return Outcome::Open;
         }
         self.send.timer = Deadline::NEVER;
-        if self.send.waiting == Waiting::ForFin {
+        if self.send.waiting == Waiting::Fin {
             return Outcome::Ended(Ended::Closed);
         }
         // RFC 9293 MUST-20, R2; a peer that answers probes of a closed window is alive (MUST-36).
@@ -232,7 +232,7 @@ impl Connection {
         }
         shared.statistics.timeouts += 1;
         self.rtt.back_off();
-        if self.send.waiting == Waiting::ForWindow {
+        if self.send.waiting == Waiting::Window {
             self.send.probe = true;
             return Outcome::Open;
         }
@@ -248,7 +248,7 @@ impl Connection {
             self.send.probe = true;
         }
         // RFC 6298 §5.6: the timer runs on even if the ring is full now.
-        self.wait(Waiting::ForAck, self.rtt.rto(), now);
+        self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
         Outcome::Open
     }
 }
