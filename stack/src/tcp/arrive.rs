@@ -53,11 +53,12 @@ impl Tcp<'_> {
     fn on_connection_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         match self.connections.by_index_mut(index) {
             Some(Entry::Open(connection)) => {
-                let una = connection.send.una;
+                let (una, was_timed) = (connection.send.una, connection.timed.is_some());
                 let (remote, held) = (connection.tuple.remote(), connection.held);
                 let outcome = connection.on_segment(segment, now, &mut self.shared);
-                if connection.send.una != una {
-                    // RFC 4861 §7.3.1: an acknowledgment of new data shows that the next hop forwards.
+                if connection.send.una != una && was_timed && connection.timed.is_none() {
+                    // RFC 4861 §7.3.1: an acknowledgment of new data shows that the next hop forwards. Once a round trip
+                    // is often enough to say so.
                     ip.confirm(remote, now);
                 }
                 if held {
