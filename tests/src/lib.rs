@@ -38,3 +38,8 @@ pub mod seeds;
 pub mod segment;
 pub mod setup;
 pub mod stream;
+
+/// The README's example is code that compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
