@@ -23,12 +23,14 @@ pub struct Settings {
     pub poll: Poll,
 }
 
-/// `ip=dhcp` or `ip=A.B.C.D/N`, with `gw=A.B.C.D`.
+/// `ip=dhcp`, `ip=none`, or `ip=A.B.C.D/N` with `gw=A.B.C.D`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ip4 {
     /// Ask the network.
     #[default]
     Dhcp,
+    /// Have none.
+    None,
     /// Use this one.
     Static {
         /// The interface's address.
@@ -82,7 +84,7 @@ pub enum Mistake<'a> {
     Gateway(&'a str),
     /// `gw=` with an address that `ip=` does not reach.
     GatewayElsewhere(Ipv4Addr),
-    /// `gw=` without a static `ip=`.
+    /// `gw=` without an address in `ip=`.
     GatewayOfDhcp,
     /// `ip6=` with something else than an address and a prefix length.
     Ip6(&'a str),
@@ -101,7 +103,7 @@ impl fmt::Display for Mistake<'_> {
             Self::Twice(name) => write!(formatter, "{name}= is given twice: keep one of them"),
             Self::Ip4(value) => write!(
                 formatter,
-                "ip={value} is no IPv4 address with a prefix length: write ip=dhcp, or for example ip=192.0.2.2/24"
+                "ip={value} is no IPv4 address with a prefix length: write ip=dhcp, ip=none, or for example ip=192.0.2.2/24"
             ),
             Self::Ip4NotUnicast(address) => write!(
                 formatter,
@@ -116,7 +118,7 @@ impl fmt::Display for Mistake<'_> {
                  the / of ip="
             ),
             Self::GatewayOfDhcp => {
-                write!(formatter, "gw= goes with ip=A.B.C.D/N: leave it out, DHCP brings its own gateway")
+                write!(formatter, "gw= goes with ip=A.B.C.D/N: leave it out; DHCP brings its own gateway")
             }
             Self::Ip6(value) => write!(
                 formatter,
@@ -170,6 +172,9 @@ fn once<'a, T>(name: &'static str, slot: &mut Option<T>, value: T) -> Result<(),
 fn parse_ip4(value: &str) -> Result<Ip4, Mistake<'_>> {
     if value == "dhcp" {
         return Ok(Ip4::Dhcp);
+    }
+    if value == "none" {
+        return Ok(Ip4::None);
     }
     let (address, prefix) = address_and_prefix::<Ipv4Addr>(value, 32).ok_or(Mistake::Ip4(value))?;
     // A class E address is none an interface can have, the broadcast address among them; a /31 and a /32 have no
@@ -241,6 +246,12 @@ mod tests {
         let defaults = Settings { ip4: Ip4::Dhcp, ip6: Ip6::Auto, poll: Poll::Adaptive };
         assert_eq!(parse(""), Ok(defaults));
         assert_eq!(parse("  \t ip=dhcp ip6=auto  poll=adaptive "), Ok(defaults));
+    }
+
+    #[test]
+    fn no_ipv4_address_is_a_choice() {
+        assert_eq!(parse("ip=none ip6=auto").unwrap().ip4, Ip4::None);
+        assert_eq!(mistake("ip=none gw=10.0.0.1"), Mistake::GatewayOfDhcp);
     }
 
     #[test]

@@ -19,8 +19,10 @@ use super::{local_apic, serial};
 
 /// The local APIC's timer.
 pub(super) const TIMER_VECTOR: u8 = 0x40;
-/// Every device.
+/// Every device's frames.
 const DEVICE_VECTOR: u8 = 0x41;
+/// Every device's changes of configuration.
+const CONFIGURATION_VECTOR: u8 = 0x42;
 /// The local APIC's spurious interrupt, which wants no acknowledgement.
 pub(super) const SPURIOUS_VECTOR: u8 = 0xff;
 
@@ -30,26 +32,28 @@ const STUB_BYTES: u64 = 16;
 
 static TIMER_COUNT: AtomicU64 = AtomicU64::new(0);
 static DEVICE_COUNT: AtomicU64 = AtomicU64::new(0);
+static CONFIGURATION_COUNT: AtomicU64 = AtomicU64::new(0);
 static TABLE: Once<[Gate; 256]> = Once::new();
 
 /// Interrupts taken since boot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
-    /// From the timer.
-    pub(crate) timer: u64,
-    /// From devices.
+    /// From devices, about frames.
     pub(crate) device: u64,
+    /// From devices, about their configuration.
+    pub(crate) configuration: u64,
 }
 
 /// How many interrupts were taken since boot.
 pub(crate) fn taken() -> Taken {
-    Taken { timer: TIMER_COUNT.load(Ordering::Relaxed), device: DEVICE_COUNT.load(Ordering::Relaxed) }
+    Taken { device: DEVICE_COUNT.load(Ordering::Relaxed), configuration: CONFIGURATION_COUNT.load(Ordering::Relaxed) }
 }
 
-/// What a device writes to interrupt this processor.
-pub(crate) fn message() -> Message {
+/// What a device writes to interrupt this processor: for received frames, for sent ones, for its configuration.
+pub(crate) fn messages() -> [Message; 3] {
     // SDM volume 3, §11.11: fixed delivery, edge-triggered, physical destination.
-    Message { address: 0xfee0_0000 | u64::from(local_apic::id()) << 12, data: u32::from(DEVICE_VECTOR) }
+    let address = 0xfee0_0000 | u64::from(local_apic::id()) << 12;
+    [DEVICE_VECTOR, DEVICE_VECTOR, CONFIGURATION_VECTOR].map(|vector| Message { address, data: u32::from(vector) })
 }
 
 /// Loads the table, silences the old interrupt controllers and switches the local APIC on.
@@ -62,6 +66,7 @@ pub(super) fn load() {
         }
         table[usize::from(TIMER_VECTOR)] = Gate::new(on_timer as *const () as u64, 0);
         table[usize::from(DEVICE_VECTOR)] = Gate::new(on_device as *const () as u64, 0);
+        table[usize::from(CONFIGURATION_VECTOR)] = Gate::new(on_configuration as *const () as u64, 0);
         table[usize::from(SPURIOUS_VECTOR)] = Gate::new(on_spurious as *const () as u64, 0);
         table
     });
@@ -119,6 +124,7 @@ macro_rules! count_and_acknowledge {
 
 count_and_acknowledge!(on_timer, TIMER_COUNT);
 count_and_acknowledge!(on_device, DEVICE_COUNT);
+count_and_acknowledge!(on_configuration, CONFIGURATION_COUNT);
 
 #[unsafe(naked)]
 extern "sysv64" fn on_spurious() {

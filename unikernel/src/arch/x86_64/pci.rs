@@ -17,7 +17,6 @@ const CONFIG_DATA: u16 = 0xcfc;
 
 const IDENTITY: u16 = 0x00;
 const COMMAND: u16 = 0x04;
-const CLASS: u16 = 0x08;
 const HEADER_TYPE: u16 = 0x0c;
 const FIRST_BAR: u16 = 0x10;
 const BUS_NUMBERS: u16 = 0x18;
@@ -48,21 +47,8 @@ impl core::fmt::Display for Function {
     }
 }
 
-/// A function that answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    /// Where it is.
-    pub(crate) function: Function,
-    /// Who made it.
-    pub(crate) vendor: u16,
-    /// What the maker calls it.
-    pub(crate) device: u16,
-    /// Base class, subclass and interface, as in 0xCCSSII.
-    pub(crate) class: u32,
-}
-
 /// All functions, each with addresses for its memory registers.
-pub(crate) fn discover() -> Vec<Found> {
+pub(crate) fn discover() -> Vec<Function> {
     let mut found = Vec::new();
     scan_bus(0, &mut found);
     assign_addresses(&found);
@@ -106,7 +92,7 @@ impl Function {
     }
 }
 
-fn scan_bus(bus: u8, found: &mut Vec<Found>) {
+fn scan_bus(bus: u8, found: &mut Vec<Function>) {
     for device in 0..32 {
         let first = Function { bus, device, function: 0 };
         if first.read(IDENTITY) == ABSENT {
@@ -119,17 +105,11 @@ fn scan_bus(bus: u8, found: &mut Vec<Found>) {
     }
 }
 
-fn scan_function(function: Function, found: &mut Vec<Found>) {
-    let identity = function.read(IDENTITY);
-    if identity == ABSENT {
+fn scan_function(function: Function, found: &mut Vec<Function>) {
+    if function.read(IDENTITY) == ABSENT {
         return;
     }
-    found.push(Found {
-        function,
-        vendor: identity as u16,
-        device: (identity >> 16) as u16,
-        class: function.read(CLASS) >> 8,
-    });
+    found.push(function);
     if !is_endpoint(function) {
         let secondary = (function.read(BUS_NUMBERS) >> 8) as u8;
         // Numbers grow downwards from the root, so a bridge that says otherwise would send the scan in circles.
@@ -144,8 +124,8 @@ fn is_endpoint(function: Function) -> bool {
 }
 
 /// Firmware that assigns addresses at all assigns all of them, so one that is set means there is nothing to do.
-fn assign_addresses(found: &[Found]) {
-    let endpoints = || found.iter().map(|found| found.function).filter(|function| is_endpoint(*function));
+fn assign_addresses(found: &[Function]) {
+    let endpoints = || found.iter().copied().filter(|function| is_endpoint(*function));
     let is_assigned = |function: Function| memory_bars(function).any(|bar| bar.address != 0);
     if endpoints().any(is_assigned) {
         return;

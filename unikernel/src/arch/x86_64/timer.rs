@@ -6,6 +6,7 @@
 use core::arch::x86_64::_rdtsc;
 
 use ::x86_64::instructions::port::Port;
+use lendwire::time::Instant;
 
 use super::local_apic;
 
@@ -30,6 +31,11 @@ impl Clock {
     pub(crate) fn now(&self) -> u64 {
         let ticks = tsc().saturating_sub(self.tsc_at_entry);
         ((u128::from(ticks) * u128::from(self.micros_per_tick)) >> 32) as u64
+    }
+
+    /// [`Clock::now`] as the stack has it.
+    pub(crate) fn instant(&self) -> Instant {
+        Instant::from_micros(self.now())
     }
 
     /// The time-stamp counter's rate in kHz.

@@ -1,0 +1,66 @@
+//! The program: from a machine that has just woken to one that serves.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `capacity` | how much of everything fits the machine's memory |
+//! | `device` | the network card: which driver it needs, and how its interrupts are told |
+//! | `network` | the stack, its addresses and the services |
+//! | `serve` | the loop: poll, announce, sleep |
+//!
+//! Invariant: all memory is taken before [`serve`] begins; nothing allocates afterwards.
+
+mod capacity;
+mod device;
+mod network;
+mod serve;
+
+use core::fmt;
+
+use lendwire_unikernel::command_line;
+
+use self::capacity::Capacity;
+use self::network::Network;
+use self::serve::Loop;
+use crate::arch::exit::{Verdict, exit};
+use crate::arch::serial::line;
+use crate::arch::{Machine, entropy};
+
+/// Runs until the machine is switched off.
+pub(crate) fn run(machine: Machine) -> ! {
+    let Machine { tsc_at_entry, calibration, command_line, ram } = machine;
+    let Some(command_line) = command_line.text() else {
+        give_up(format_args!("the command line is longer than 1023 bytes, or not UTF-8: shorten it"));
+    };
+    let settings = match command_line::parse(command_line) {
+        Ok(settings) => settings,
+        Err(mistake) => give_up(format_args!("{mistake}")),
+    };
+    let capacity = Capacity::of(ram);
+    let pools = capacity.pools();
+    let device = match device::find(pools.receive) {
+        Ok(device) => device,
+        Err(problem) => give_up(format_args!("{problem}")),
+    };
+    let (secret, source) = entropy::secret();
+    // Everything up to here ran beside the measurement.
+    let clock = calibration.finish(tsc_at_entry);
+    let info = device.info();
+    line(format_args!(
+        "lendwire: {} KiB of memory, tsc {} kHz, entropy by {source:?}, {} with {:?}",
+        ram / 1024,
+        clock.tsc_khz(),
+        info.name,
+        info.offloads,
+    ));
+    let network = match Network::start(&settings, &capacity, &pools, info, secret, clock.instant()) {
+        Ok(network) => network,
+        Err(problem) => give_up(format_args!("{problem}")),
+    };
+    Loop::new(network, device, clock, settings.poll).run()
+}
+
+/// Ends a run that cannot be.
+fn give_up(reason: fmt::Arguments<'_>) -> ! {
+    line(format_args!("lendwire: {reason}"));
+    exit(Verdict::Failure)
+}

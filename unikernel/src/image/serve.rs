@@ -1,0 +1,122 @@
+//! The loop: poll while there is something to do, then arm, look again, and sleep until an interrupt or a deadline.
+//!
+//! Invariant: an idle machine runs no instruction between two deadlines, and there is no deadline when nobody waits for
+//! anything. No wake-up is lost: the device is asked once more after its interrupts are armed, and interrupts stay off
+//! until the instruction that sleeps.
+
+use alloc::boxed::Box;
+
+use lendwire_nic::{Interrupts, Pending};
+use lendwire_unikernel::command_line::Poll;
+
+use super::device::Device;
+use super::network::{Network, Version};
+use crate::arch::serial::line;
+use crate::arch::timer::Clock;
+use crate::arch::{idle, interrupts, memory};
+
+/// Frames in, and segments out, between two looks at the clock.
+const BUDGET: usize = 64;
+/// How long `poll=adaptive` goes on looking after the last frame, in microseconds: the next one of a burst comes sooner
+/// than a sleeping machine wakes up.
+const PATIENCE: u64 = 50;
+
+/// Everything that runs.
+pub(super) struct Loop {
+    network: Network,
+    device: Box<dyn Device>,
+    clock: Clock,
+    poll: Poll,
+    /// Interrupts that the driver was told of.
+    told: interrupts::Taken,
+    allocations_at_start: u64,
+    said: Said,
+}
+
+/// What was announced on the serial line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Ready,
+    FirstReply,
+}
+
+impl Loop {
+    pub(super) fn new(network: Network, device: Box<dyn Device>, clock: Clock, poll: Poll) -> Self {
+        let told = interrupts::taken();
+        Self { network, device, clock, poll, told, allocations_at_start: memory::allocations(), said: Said::Nothing }
+    }
+
+    pub(super) fn run(mut self) -> ! {
+        let mut busy_until = 0;
+        loop {
+            let now = self.clock.now();
+            if self.round() {
+                busy_until = now + PATIENCE;
+                continue;
+            }
+            let may_sleep = match self.poll {
+                Poll::Always => false,
+                Poll::Adaptive => now >= busy_until,
+                Poll::Never => true,
+            };
+            if may_sleep {
+                self.sleep();
+            }
+        }
+    }
+
+    /// One poll of everything; whether frames passed.
+    fn round(&mut self) -> bool {
+        self.tell_interrupts();
+        let sent = self.device.statistics().sent;
+        let Network { stack, server, interface, .. } = &mut self.network;
+        let allocations = memory::allocations() - self.allocations_at_start;
+        let now = self.clock.instant();
+        let polled = server.poll(stack, &mut *self.device, *interface, now, BUDGET, allocations);
+        self.announce();
+        // A ring that stays full is not worth spinning for: the device interrupts when it has room.
+        polled.received > 0 || self.device.statistics().sent != sent
+    }
+
+    fn sleep(&mut self) {
+        if self.device.set_interrupts(Interrupts::Armed) == Pending::Nothing {
+            let deadlines = [self.network.stack.next_deadline(), self.network.server.next_deadline()];
+            let next = deadlines.into_iter().flatten().min();
+            idle::sleep(&self.clock, next.map(|deadline| deadline.micros()));
+        }
+        self.device.set_interrupts(Interrupts::Masked);
+    }
+
+    fn tell_interrupts(&mut self) {
+        let taken = interrupts::taken();
+        if taken.device != self.told.device {
+            self.device.on_interrupts(taken.device - self.told.device);
+        }
+        if taken.configuration != self.told.configuration {
+            self.device.on_configuration_change();
+        }
+        self.told = taken;
+    }
+
+    /// The lines that `cargo xtask run` waits for.
+    fn announce(&mut self) {
+        match self.said {
+            Said::Nothing if self.network.is_reachable() => {
+                self.said = Said::Ready;
+                line(format_args!(
+                    "lendwire: ready mac={} ip4={} ip6={} us={}",
+                    self.device.info().address,
+                    self.network.list(Version::V4),
+                    self.network.list(Version::V6),
+                    self.clock.now(),
+                ));
+            }
+            Said::Ready if self.network.server.responses() > 0 => {
+                self.said = Said::FirstReply;
+                line(format_args!("lendwire: first-reply us={}", self.clock.now()));
+            }
+            Said::Nothing | Said::Ready | Said::FirstReply => {}
+        }
+    }
+}
