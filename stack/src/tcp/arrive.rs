@@ -111,7 +111,13 @@ impl Tcp<'_> {
     /// The third step of a passive open: the connection gets its place, and stands in line to be accepted.
     fn complete(&mut self, handshake: u32, role: Role, agreed: &Agreed, segment: Arrival, now: Instant) {
         let Role::Passive(key) = role else { return };
-        let Some(listener) = self.listeners.at(key).filter(|listener| listener.has_room_for_connection()) else {
+        let Some(listener) = self.listeners.at(key) else {
+            // Nobody listens any more: as if nobody ever had.
+            self.remove_handshake(handshake);
+            self.shared.drops.count(Reason::TcpNoConnection);
+            return self.reply(Reply::reset(&segment));
+        };
+        if !listener.has_room_for_connection() {
             // The handshake stays: the peer's next segment, or our SYN-ACK again, gives it another chance.
             self.shared.drops.count(Reason::TcpBacklog);
             return;

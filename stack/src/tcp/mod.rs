@@ -231,7 +231,11 @@ impl<'s> Tcp<'s> {
 
     fn on_handshake_deadline(&mut self, index: u32, now: Instant) {
         let Some(handshake) = self.handshakes.by_index_mut(index) else { return };
-        if handshake.on_deadline(now, &self.shared.config) {
+        let is_wanted = match handshake.role {
+            handshake::Role::Passive(listener) => self.listeners.at(listener).is_some(),
+            handshake::Role::Active => true,
+        };
+        if is_wanted && handshake.on_deadline(now, &self.shared.config) {
             let timer = self.timer_of(Entity::Handshake(index));
             self.look_at(timer);
         } else {
