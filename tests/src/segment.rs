@@ -128,6 +128,11 @@ impl Segment {
         Self { flags: self.flags | flags, ..self }
     }
 
+    /// Without some flags.
+    pub fn without(self, flags: u8) -> Self {
+        Self { flags: self.flags & !flags, ..self }
+    }
+
     /// The push bit, set or not, is asked for.
     pub fn push(self, push: bool) -> Self {
         Self { push: Some(push), ..self }

@@ -1,0 +1,12 @@
+//! RFC 9293 and the RFCs that complete it, by scripted segments: every state is reached and left.
+
+mod acknowledging;
+mod close;
+mod listen;
+mod open;
+mod options;
+mod recovery;
+mod reset;
+mod sending;
+mod time_wait;
+mod window;

@@ -1,0 +1,143 @@
+//! RFC 9293 §3.7.4 (Nagle), §3.9.1 (push), RFC 5681 §3.1 (how much at a time).
+
+use lendwire::time::Span;
+use lendwire_nic::Chunk;
+use lendwire_tests::peer::Peer;
+use lendwire_tests::segment::{ack, any_data, data, flag, syn};
+use lendwire_tests::setup::Setup;
+
+#[test]
+fn nagle_a_small_segment_goes_at_once_only_when_nothing_is_in_flight() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, b"a").unwrap();
+    peer.expects(data(b"a").seq(1));
+    peer.stack.write(connection, b"b").unwrap();
+    peer.stack.write(connection, b"c").unwrap();
+    peer.expects_nothing();
+    peer.sends(ack());
+    peer.expects(data(b"bc").seq(2));
+}
+
+#[test]
+fn nagle_a_full_segment_never_waits() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, &[0; 1460 * 2 + 100]).unwrap();
+    peer.expects(any_data(1460));
+    peer.expects(any_data(1460));
+    peer.expects_nothing();
+    peer.stack.write(connection, &[0; 1360]).unwrap();
+    peer.expects(any_data(1460));
+    peer.expects_nothing();
+}
+
+#[test]
+fn must_17_nagle_can_be_turned_off() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.set_nodelay(connection, true);
+    for byte in [b"a", b"b", b"c"] {
+        peer.stack.write(connection, byte).unwrap();
+        peer.expects(data(byte));
+    }
+    peer.stack.set_nodelay(connection, false);
+    peer.stack.write(connection, b"d").unwrap();
+    peer.expects_nothing();
+    // Turning it off sends what waits.
+    peer.stack.set_nodelay(connection, true);
+    peer.expects(data(b"d"));
+}
+
+#[test]
+fn nagle_closing_sends_what_waits() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, b"a").unwrap();
+    peer.expects(data(b"a"));
+    peer.stack.write(connection, b"b").unwrap();
+    peer.expects_nothing();
+    peer.stack.shutdown(connection, peer.now()).unwrap();
+    peer.expects(data(b"b").with(flag::FIN).seq(2));
+}
+
+#[test]
+fn must_60_the_last_segment_of_what_was_written_is_pushed() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, &[0; 2920]).unwrap();
+    peer.expects(any_data(1460).push(false));
+    peer.expects(any_data(1460).push(true));
+}
+
+#[test]
+fn pieces_of_every_kind_make_full_segments_in_order() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    static LENT: [u8; 4000] = [b'l'; 4000];
+    peer.stack.write(connection, &[b'w'; 700]).unwrap();
+    peer.stack.push(connection, Chunk::from_static(&LENT)).unwrap();
+    peer.stack.write(connection, &[b'x'; 1140]).unwrap();
+    let came = peer.takes_all();
+    assert_eq!(came.iter().map(|segment| segment.payload.len()).collect::<Vec<_>>(), [1460; 4]);
+    let all: Vec<u8> = came.into_iter().flat_map(|segment| segment.payload).collect();
+    assert_eq!(all, [&[b'w'; 700][..], &LENT, &[b'x'; 1140]].concat());
+}
+
+#[test]
+fn an_empty_write_or_chunk_is_nothing() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    assert_eq!(peer.stack.write(connection, b""), Ok(0));
+    peer.stack.push(connection, Chunk::EMPTY).unwrap();
+    peer.expects_nothing_for(Span::from_secs(1));
+    assert_eq!(peer.stack.unacknowledged(connection), 0);
+}
+
+#[test]
+fn rfc6928_at_first_ten_segments_are_in_flight() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, &vec![0; 100_000]).unwrap();
+    let sent: usize = peer.takes_all().iter().map(|came| came.payload.len()).sum();
+    assert_eq!(sent, 14_600);
+}
+
+#[test]
+fn the_send_budget_bounds_what_is_taken_and_an_event_tells_of_room() {
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.send_budget = 3000));
+    let connection = peer.established();
+    assert_eq!(peer.stack.write(connection, &[0; 5000]), Ok(3000));
+    assert_eq!(peer.stack.room(connection), 0);
+    assert_eq!(peer.stack.write(connection, &[0; 5000]), Ok(0));
+    peer.takes_all();
+    while peer.stack.next_event().is_some() {}
+    peer.sends(ack().ack(1461));
+    assert!(peer.stack.next_event().is_some());
+    assert_eq!(peer.stack.room(connection), 1460);
+}
+
+#[test]
+fn a_window_of_any_size_and_segments_of_any_size_carry_the_same_stream() {
+    for (mss, window) in [(48, 100), (536, 536), (537, 700), (1460, 65_535), (1000, 1001), (1460, 1)] {
+        let mut peer = Peer::new();
+        let connection = peer.opens(syn().mss(mss).window(window));
+        let sent = lendwire_tests::stream::bytes(0, 3000);
+        peer.stack.write(connection, &sent[..1111]).unwrap();
+        peer.stack.push(connection, lendwire_tests::stream::content().chunk().slice(1111..3000)).unwrap();
+        let mut came = Vec::new();
+        for _ in 0..100_000 {
+            if came.len() == sent.len() {
+                break;
+            }
+            for segment in peer.takes_all() {
+                if segment.seq as usize == 1 + came.len() {
+                    came.extend(segment.payload);
+                }
+            }
+            peer.sends(ack().ack(1 + came.len() as u32).window(window));
+            peer.waits(Span::from_millis(10));
+        }
+        assert!(came == sent, "mss {mss}, window {window}: {} bytes came", came.len());
+    }
+}
