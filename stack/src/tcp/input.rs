@@ -22,8 +22,9 @@ impl Connection {
     /// Input: a segment for this connection.
     pub(super) fn on_segment(&mut self, mut segment: Arrival, now: Instant, shared: &mut Shared<'_>) -> Outcome {
         match self.steps(&mut segment, now, shared) {
+            // Also a segment whose way ended early may have acknowledged our FIN.
+            ControlFlow::Break(Outcome::Open) | ControlFlow::Continue(()) => self.settled(),
             ControlFlow::Break(outcome) => outcome,
-            ControlFlow::Continue(()) => self.settled(),
         }
     }
 

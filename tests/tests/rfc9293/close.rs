@@ -172,6 +172,21 @@ fn nothing_is_read_beyond_a_fin() {
 }
 
 #[test]
+fn the_last_acknowledgment_counts_even_if_senseless_data_comes_with_it() {
+    // A connection in LAST-ACK that did not end here would never end.
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.sends(fin());
+    peer.expects(ack());
+    peer.stack.close(connection, peer.now());
+    peer.expects(fin().seq(1));
+    peer.sends(data(b"beyond the FIN").ack(2));
+    peer.takes_all();
+    peer.sends(ack().seq(2).ack(2));
+    peer.expects(rst().seq(2));
+}
+
+#[test]
 fn data_for_a_closed_handle_is_reset() {
     // RFC 9293 §3.6.1, SHLD-3.
     let mut peer = Peer::new();
