@@ -74,7 +74,8 @@ impl Connection {
             }
             return DONE;
         }
-        if start.before(next) {
+        // RFC 5961 §3.2: a reset's number must be the next one by itself, not be made so.
+        if start.before(next) && !segment.has(Flags::RST) {
             // Something of it is old. A SYN can only be so if it is our peer's first, sent again.
             let mut old = next.since(start);
             if segment.has(Flags::SYN) {

@@ -49,6 +49,17 @@ fn rfc5961_3_2_a_reset_outside_of_the_window_is_nothing() {
 }
 
 #[test]
+fn rfc5961_3_2_a_reset_whose_data_reaches_into_the_window_is_not_exact() {
+    // Its number must be the next one, not be made so by cutting off what is old.
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.sends(data(&[0; 1000]));
+    peer.takes_all();
+    peer.sends(data(&[0; 1400]).seq(1).with(flag::RST));
+    assert_eq!(peer.stack.state(connection), State::Established);
+}
+
+#[test]
 fn unread_data_survives_a_reset_no_longer_than_its_handle() {
     let mut peer = Peer::new();
     let connection = peer.established();
