@@ -135,3 +135,18 @@ fn must_6_unknown_options_are_skipped_and_must_7_illegal_lengths_end_the_segment
     assert_eq!(peer.stack.drops().of(Reason::TcpOptions), 7);
 }
 
+#[test]
+fn options_on_a_data_segment_are_skipped_and_illegal_ones_end_it() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.sends(data(b"known").options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0]));
+    assert_eq!(peer.reads(connection), b"known");
+    // An MSS on a data segment means nothing.
+    peer.sends(data(b"more").options(&[2, 4, 0, 100]));
+    assert_eq!(peer.reads(connection), b"more");
+    peer.stack.write(connection, &[0; 1460]).unwrap();
+    peer.expects(any_data(1460));
+    peer.sends(data(b"bad").seq(10).options(&[8, 0, 0, 0]));
+    assert_eq!(peer.stack.unread(connection), 0);
+    assert_eq!(peer.stack.drops().of(Reason::TcpOptions), 1);
+}

@@ -257,6 +257,19 @@ fn a_reader_with_a_tiny_budget_tells_when_it_has_read() {
 }
 
 #[test]
+fn reading_announces_no_window_that_the_field_cannot_show() {
+    // Without scaling a window of 64 KiB is all that can be shown, however much memory there is.
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    for number in 0..20 {
+        peer.sends(data(b"small").seq(1 + number * 5));
+        assert_eq!(peer.reads(connection), b"small");
+        peer.expects_nothing();
+        peer.expects_after(Span::from_millis(40), ack().ack(6 + number * 5));
+    }
+}
+
+#[test]
 fn two_closed_windows_do_not_keep_answering_each_other() {
     use lendwire_tests::pair::Pair;
     let mut pair = Pair::loopback(&Setup::new().tcp(|tcp| tcp.receive_budget = 16 * 1024));
