@@ -51,7 +51,6 @@ impl Connection {
     }
 
     fn on_advance(&mut self, ack: Seq, now: Instant, shared: &mut Shared<'_>) {
-        let flight = self.in_flight();
         let acked = ack.since(self.send.una);
         let end = self.end_of_data();
         let bytes = acked.min(self.send.queue.bytes());
@@ -68,9 +67,7 @@ impl Connection {
         let (mss, left) = (self.send.mss, self.in_flight());
         match self.send.recovery.on_advance(ack) {
             // RFC 7661's concern: a window that was not used is no proof of capacity.
-            Verdict::Normal if flight + u32::from(mss) > self.send.congestion.window() => {
-                self.send.congestion.on_ack(bytes, mss);
-            }
+            Verdict::Normal if self.send.limited => self.send.congestion.on_ack(bytes, mss),
             Verdict::Partial => self.send.congestion.deflate(bytes, mss),
             Verdict::Recovered => self.send.congestion.on_recovered(left, mss),
             Verdict::Normal | Verdict::Entered | Verdict::Inflate => {}

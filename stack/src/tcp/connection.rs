@@ -104,6 +104,8 @@ pub(super) struct Send {
     pub(super) probe: bool,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
+    /// The congestion window had no room for one more segment when data was last sent.
+    pub(super) limited: bool,
     pub(super) queue: SendQueue,
     pub(super) timer: Deadline,
 }
@@ -220,6 +222,7 @@ impl Connection {
             waiting: Waiting::Acknowledgment,
             probe: false,
             nodelay: false,
+            limited: false,
             queue: SendQueue::NEW,
             timer: Deadline::NEVER,
         };

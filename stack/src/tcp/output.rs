@@ -173,6 +173,9 @@ impl Connection {
             Kind::Next => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
                 self.send.nxt = end;
+                // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
+                let flight = end.since(self.send.una);
+                self.send.limited = flight + u32::from(self.send.mss) > self.send.congestion.window();
             }
             Kind::Head => self.send.recovery.retransmit = false,
             Kind::Probe => {

@@ -104,6 +104,24 @@ fn rfc6928_at_first_ten_segments_are_in_flight() {
 }
 
 #[test]
+fn rfc5681_3_1_slow_start_doubles_what_is_in_flight_every_round() {
+    let mut peer = Peer::new();
+    let connection = peer.opens(syn().mss(1000).window_scale(7));
+    let mut flights = Vec::new();
+    for _ in 0..4 {
+        peer.stack.write(connection, &vec![0; 200_000]).unwrap();
+        let came = peer.takes_all();
+        flights.push(came.len());
+        let ends: Vec<_> = came.iter().map(|segment| segment.seq + segment.payload.len() as u32).collect();
+        // One acknowledgment for each segment; what they release belongs to the next round.
+        for end in ends {
+            peer.queues(ack().ack(end).window(4000));
+        }
+    }
+    assert_eq!(flights, [10, 20, 40, 80]);
+}
+
+#[test]
 fn the_send_budget_bounds_what_is_taken_and_an_event_tells_of_room() {
     let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.send_budget = 3000));
     let connection = peer.established();
