@@ -84,6 +84,26 @@ mod retransmission {
     }
 
     #[test]
+    fn of_joined_small_pieces_after_a_timeout_reads_nothing() {
+        let mut peer = Peer::new();
+        let connection = peer.established();
+        let sent = stream::bytes(0, 4 * 1460);
+        // Odd pieces of every kind: copied, lent from a pool, lent from static memory.
+        for (number, piece) in sent.chunks(97).enumerate() {
+            match number % 3 {
+                0 => assert_eq!(peer.stack.write(connection, piece), Ok(piece.len())),
+                1 => peer.stack.push(connection, in_pool(&peer.pools, piece)).unwrap(),
+                _ => {
+                    let at = number * 97;
+                    peer.stack.push(connection, stream::content().chunk().slice(at..at + piece.len())).unwrap();
+                }
+            }
+        }
+        peer.stack.set_nodelay(connection, true);
+        assert_eq!(work_of_a_timeout(&mut peer, &sent), Work::default());
+    }
+
+    #[test]
     fn of_a_fast_retransmit_reads_nothing() {
         // RFC 5681 §3.2.
         let mut peer = Peer::new();

@@ -99,13 +99,14 @@ impl Connection {
         let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
         let usable = send.window.min(congestion).saturating_sub(flight);
         let len = unsent.min(usable).min(mss);
+        // What is sent again goes as it went before, not in crumbs that the congestion window has left.
         let again = send.nxt.before(send.max);
         let last = len == unsent;
         let idle = flight == 0;
         let worth_it = len == mss
             || (last && (send.nodelay || idle || send.fin == OurFin::Queued))
             || (len > 0 && len >= send.max_window / 2)
-            || (len > 0 && again);
+            || (again && (idle || len == mss.min(send.max.since(send.nxt))));
         (len > 0 && worth_it).then_some(len)
     }
 

@@ -160,6 +160,26 @@ fn a_window_of_half_the_largest_is_worth_a_segment() {
     peer.expects(any_data(600));
 }
 
+#[test]
+fn what_the_last_segment_leaves_of_a_congestion_window_is_not_filled_with_crumbs() {
+    // §3.8.6.2.1 holds for what is sent again after a timeout too: 1460 bytes of congestion window hold one segment of
+    // 700, and the next one waits.
+    let mut peer = Peer::new();
+    let connection = peer.opens(syn().mss(1460));
+    peer.stack.set_nodelay(connection, true);
+    for _ in 0..3 {
+        peer.stack.write(connection, &[1; 700]).unwrap();
+        peer.expects(any_data(700));
+        // Kept apart, so that each is a segment of its own.
+        peer.stack.push(connection, lendwire_nic::Chunk::from_static(&[2; 400])).unwrap();
+        peer.expects(any_data(400));
+    }
+    peer.waits(Span::from_millis(250));
+    for came in peer.takes_all() {
+        assert!(came.payload.len() >= 400, "a crumb of {} bytes", came.payload.len());
+    }
+}
+
 /// A stack with a small receive budget: 32 slots, a window of 40 KiB.
 fn with_small_budget() -> Peer {
     Peer::with(&Setup::new().tcp(|tcp| tcp.receive_budget = 64 * 1024))
