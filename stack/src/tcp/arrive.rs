@@ -147,6 +147,7 @@ impl Tcp<'_> {
     fn on_time_wait_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         match self.time_waits.on_segment(index, &segment) {
             Verdict::Drop => self.shared.drops.count(Reason::TcpReset),
+            Verdict::InOrder => {}
             Verdict::Acknowledge => self.acknowledge_time_wait(Some(index)),
             Verdict::AcknowledgeAndRestart => {
                 self.time_waits.restart(index, self.shared.config.time_wait, now);

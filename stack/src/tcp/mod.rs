@@ -42,7 +42,7 @@ mod time_wait;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
-use self::connection::{Connection, Outcome, Waiting};
+use self::connection::{Connection, Outcome, Owed, Waiting};
 use self::demux::{Demux, Entity, Tuple};
 use self::reply::Replies;
 use self::seq::Seq;
@@ -294,6 +294,7 @@ impl<'s> Tcp<'s> {
     fn enter_time_wait(&mut self, index: u32, now: Instant) {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         let (tuple, interface) = (connection.tuple, connection.interface);
+        let owes = connection.receive.owed != Owed::Nothing;
         let entry = TimeWait::new(tuple, interface, connection.send.una, connection.receive.nxt);
         let (place, evicted) = self.time_waits.insert(entry, self.shared.config.time_wait, now);
         if let Some((gone, tuple)) = evicted {
@@ -304,7 +305,9 @@ impl<'s> Tcp<'s> {
             Some(place) => self.demux.replace(hash, Entity::Connection(index), Entity::TimeWait(place)),
             None => self.demux.remove(hash, Entity::Connection(index)),
         }
-        self.acknowledge_time_wait(place);
+        if owes {
+            self.acknowledge_time_wait(place);
+        }
         self.finish(index, Ended::Closed);
     }
 

@@ -41,8 +41,10 @@ pub(super) enum Verdict {
     AcknowledgeAndRestart,
     /// The last acknowledgment again.
     Acknowledge,
-    /// Nothing.
+    /// Nothing: it was a reset.
     Drop,
+    /// Nothing: it is in order, and two ends in TIME-WAIT must not keep answering each other.
+    InOrder,
 }
 
 /// All entries.
@@ -110,7 +112,11 @@ impl<'s> TimeWaits<'s> {
             let fresh = segment.ack.is_none() && segment.seq.after(entry.receive_next);
             return if fresh { Verdict::Reopen } else { Verdict::Acknowledge };
         }
-        if segment.has(Flags::FIN) { Verdict::AcknowledgeAndRestart } else { Verdict::Acknowledge }
+        if segment.has(Flags::FIN) {
+            return Verdict::AcknowledgeAndRestart;
+        }
+        let in_order = segment.payload.is_empty() && segment.seq == entry.receive_next;
+        if in_order { Verdict::InOrder } else { Verdict::Acknowledge }
     }
 
     fn remove_oldest(&mut self) -> Option<(u32, Tuple)> {

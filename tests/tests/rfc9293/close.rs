@@ -57,6 +57,39 @@ fn figure_12_who_closes_second_goes_through_close_wait_and_last_ack() {
 }
 
 #[test]
+fn figure_13_fins_that_cross_go_through_closing() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.shutdown(connection, peer.now()).unwrap();
+    peer.expects(fin().seq(1).ack(1));
+    // The peer's FIN does not know of ours.
+    peer.sends(fin().ack(1));
+    assert_eq!(peer.stack.state(connection), State::Closing);
+    peer.expects(ack().seq(2).ack(2));
+    peer.sends(ack().ack(2));
+    assert_eq!(peer.stack.state(connection), State::Closed);
+    peer.expects_nothing();
+    peer.sends(fin().seq(1));
+    peer.expects(ack().seq(2).ack(2));
+}
+
+#[test]
+fn two_stacks_that_close_at_once_fall_silent() {
+    use lendwire_tests::pair::Pair;
+    let mut pair = Pair::loopback(&lendwire_tests::setup::Setup::new());
+    let (here, there) = pair.connected();
+    let now = pair.now();
+    pair.here.stack.close(here, now);
+    pair.there.stack.close(there, now);
+    pair.run_for(Span::from_secs(1));
+    let segments = pair.here.stack.tcp_statistics().segments_sent + pair.there.stack.tcp_statistics().segments_sent;
+    assert!(segments < 12, "{segments} segments for a handshake and a close");
+    pair.run_for(Span::from_secs(200));
+    assert_eq!(pair.here.stack.next_deadline(), None, "no TIME-WAIT is left");
+    assert_eq!(pair.there.stack.next_deadline(), None);
+}
+
+#[test]
 fn a_half_closed_connection_still_receives() {
     let mut peer = Peer::new();
     let connection = peer.established();

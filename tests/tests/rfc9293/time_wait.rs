@@ -59,6 +59,14 @@ fn rfc1337_a_reset_does_not_end_it() {
 }
 
 #[test]
+fn an_acknowledgment_that_is_in_order_is_not_answered() {
+    // Else two ends in TIME-WAIT would answer each other for ever.
+    let mut peer = in_time_wait();
+    peer.sends(ack().seq(2).ack(2));
+    peer.expects_nothing();
+}
+
+#[test]
 fn old_segments_are_acknowledged() {
     let mut peer = in_time_wait();
     peer.sends(data(b"old").seq(0).ack(2));
