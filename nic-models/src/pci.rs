@@ -76,41 +76,68 @@ pub fn enable(config: &dyn ConfigSpace) {
     config.write(COMMAND, command | COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_NO_INTX);
 }
 
-/// The `len` bytes at `offset` of the memory behind base address register `bar`.
+/// The memory behind a function's base address registers.
 ///
-/// The register's size is found by writing to it; the function does not answer memory accesses meanwhile.
-///
-/// # Errors
-/// See [`PciError`].
-pub fn region(config: &dyn ConfigSpace, bar: u8, offset: u32, len: u32) -> Result<Region, PciError> {
-    if !offset.is_multiple_of(4) {
-        return Err(PciError::Misaligned);
-    }
-    let (address, size) = memory_bar(config, bar)?;
-    let end = u64::from(offset) + u64::from(len);
-    let physical = address.checked_add(u64::from(offset)).ok_or(PciError::OutOfBar)?;
-    if end > size || physical.checked_add(u64::from(len)).is_none() {
-        return Err(PciError::OutOfBar);
-    }
-    Ok(Region { physical, len: usize::try_from(len).map_err(|_| PciError::OutOfBar)? })
+/// Sizes are found by writing to the registers, and the function answers no memory access meanwhile. A hypervisor builds
+/// its memory map anew each time, which takes it milliseconds: so all registers are sized at once, and once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bars([Result<Memory, PciError>; BARS as usize]);
+
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    address: u64,
+    size: u64,
 }
 
-/// Address and size of a memory BAR (PCI 3.0 §6.2.5.1).
-fn memory_bar(config: &dyn ConfigSpace, bar: u8) -> Result<(u64, u64), PciError> {
-    if bar >= BARS {
-        return Err(PciError::NoSuchBar);
+impl Bars {
+    /// Sizes them.
+    #[must_use]
+    pub fn of(config: &dyn ConfigSpace) -> Self {
+        let command = config.read(COMMAND) & 0xffff;
+        config.write(COMMAND, command & !COMMAND_MEMORY);
+        let mut bars = [Err(PciError::NoSuchBar); BARS as usize];
+        let mut is_upper_half = false;
+        for (bar, index) in bars.iter_mut().zip(0..BARS) {
+            if !is_upper_half {
+                (*bar, is_upper_half) = memory_bar(config, index);
+            } else {
+                is_upper_half = false;
+            }
+        }
+        config.write(COMMAND, command);
+        Self(bars)
     }
+
+    /// The `len` bytes at `offset` of the memory behind base address register `bar`.
+    ///
+    /// # Errors
+    /// See [`PciError`].
+    pub fn region(&self, bar: u8, offset: u32, len: u32) -> Result<Region, PciError> {
+        if !offset.is_multiple_of(4) {
+            return Err(PciError::Misaligned);
+        }
+        let Memory { address, size } = self.0.get(usize::from(bar)).copied().unwrap_or(Err(PciError::NoSuchBar))?;
+        let end = u64::from(offset) + u64::from(len);
+        let physical = address.checked_add(u64::from(offset)).ok_or(PciError::OutOfBar)?;
+        if end > size || physical.checked_add(u64::from(len)).is_none() {
+            return Err(PciError::OutOfBar);
+        }
+        Ok(Region { physical, len: usize::try_from(len).map_err(|_| PciError::OutOfBar)? })
+    }
+}
+
+/// Address and size of a memory BAR (PCI 3.0 §6.2.5.1), and whether the next register is its upper half. Memory accesses
+/// are off.
+fn memory_bar(config: &dyn ConfigSpace, bar: u8) -> (Result<Memory, PciError>, bool) {
     let low_at = FIRST_BAR + 4 * u16::from(bar);
     let low = config.read(low_at);
     if low & 1 == 1 {
-        return Err(PciError::IoSpace);
+        return (Err(PciError::IoSpace), false);
     }
     let is_wide = low & 0b110 == 0b100;
     if is_wide && bar + 1 >= BARS {
-        return Err(PciError::NoSuchBar);
+        return (Err(PciError::NoSuchBar), false);
     }
-    let command = config.read(COMMAND) & 0xffff;
-    config.write(COMMAND, command & !COMMAND_MEMORY);
     let mut address = u64::from(low & !0xf);
     let mut mask = u64::from(size_mask(config, low_at, low) & !0xf) | 0xffff_ffff_0000_0000;
     if is_wide {
@@ -118,18 +145,16 @@ fn memory_bar(config: &dyn ConfigSpace, bar: u8) -> Result<(u64, u64), PciError>
         address |= u64::from(high) << 32;
         mask &= u64::from(size_mask(config, low_at + 4, high)) << 32 | 0xffff_ffff;
     }
-    config.write(COMMAND, command);
     if mask as u32 == 0 && !is_wide {
-        return Err(PciError::NoSuchBar);
+        return (Err(PciError::NoSuchBar), is_wide);
     }
     let size = (!mask).wrapping_add(1);
-    if size == 0 {
-        return Err(PciError::NoSuchBar);
-    }
-    if address == 0 {
-        return Err(PciError::Unassigned);
-    }
-    Ok((address, size))
+    let memory = match (size, address) {
+        (0, _) => Err(PciError::NoSuchBar),
+        (_, 0) => Err(PciError::Unassigned),
+        (size, address) => Ok(Memory { address, size }),
+    };
+    (memory, is_wide)
 }
 
 fn size_mask(config: &dyn ConfigSpace, at: u16, value: u32) -> u32 {
@@ -198,12 +223,12 @@ impl Msix {
     ///
     /// # Errors
     /// When its table does not lie in the function's memory.
-    pub fn find(config: &dyn ConfigSpace) -> Result<Option<Self>, PciError> {
+    pub fn find(config: &dyn ConfigSpace, bars: &Bars) -> Result<Option<Self>, PciError> {
         let Some(capability) = capabilities(config).find(|capability| capability.id == MSIX) else { return Ok(None) };
         let vectors = ((capability.word(config, 0)? >> 16) as u16 & 0x7ff) + 1;
         let place = capability.word(config, 4)?;
         let len = u32::from(vectors) * MSIX_ENTRY as u32;
-        let table = region(config, (place & 0b111) as u8, place & !0b111, len)?;
+        let table = bars.region((place & 0b111) as u8, place & !0b111, len)?;
         Ok(Some(Self { capability, vectors, table }))
     }
 

@@ -3,7 +3,7 @@
 //! Left out: the legacy interface, the interrupt line and its status register (MSI-X or polling only).
 
 use super::probe::ProbeError;
-use crate::pci::{self, Capability, Msix, Region};
+use crate::pci::{self, Bars, Capability, Msix, Region};
 use crate::platform::{ConfigSpace, Message};
 use crate::registers::Registers;
 
@@ -58,12 +58,16 @@ const GENERATION_TRIES: u32 = 16;
 
 impl<R: Registers> Transport<R> {
     /// Finds and maps the registers.
-    pub(super) fn find(config: &dyn ConfigSpace, map: &mut dyn FnMut(Region) -> Option<R>) -> Result<Self, ProbeError> {
+    pub(super) fn find(
+        config: &dyn ConfigSpace,
+        bars: &Bars,
+        map: &mut dyn FnMut(Region) -> Option<R>,
+    ) -> Result<Self, ProbeError> {
         let mut window = |found: Found, least: usize| {
             if (found.len as usize) < least {
                 return Err(ProbeError::ShortRegisters);
             }
-            let region = pci::region(config, found.bar, found.offset, found.len)?;
+            let region = bars.region(found.bar, found.offset, found.len)?;
             Ok((map(region).ok_or(ProbeError::NotMapped)?, region.len))
         };
         let common = Found::of(config, COMMON)?.ok_or(ProbeError::Legacy)?;
@@ -190,13 +194,14 @@ impl Doorbell {
 /// Programs MSI-X with `messages`, as many as the table has; returns how many.
 pub(super) fn program_interrupts<R: Registers>(
     config: &dyn ConfigSpace,
+    bars: &Bars,
     map: &mut dyn FnMut(Region) -> Option<R>,
     messages: &[Message],
 ) -> Result<u16, ProbeError> {
     if messages.is_empty() {
         return Ok(0);
     }
-    let msix = Msix::find(config)?.ok_or(ProbeError::NoVector)?;
+    let msix = Msix::find(config, bars)?.ok_or(ProbeError::NoVector)?;
     let messages = &messages[..messages.len().min(usize::from(msix.vectors()))];
     let table = map(msix.table()).ok_or(ProbeError::NotMapped)?;
     msix.program(config, &table, messages);

@@ -8,7 +8,7 @@ use super::pci::{Transport, program_interrupts, status};
 use super::ring::{RING_SIZE, ring_len};
 use super::transmit::{HEADER_SLOT, MAX_PARTS};
 use crate::dma::Area;
-use crate::pci::{self, PciError, PciId, Region};
+use crate::pci::{self, Bars, PciError, PciId, Region};
 use crate::platform::{ConfigSpace, Dma, Message, Platform};
 use crate::registers::Registers;
 
@@ -77,9 +77,10 @@ impl<R: Registers> Mappings<R> {
         if !PciId::of(config).is_some_and(|id| id.is_in(VIRTIO_NET_IDS)) {
             return Err(ProbeError::NotMine);
         }
-        let transport = Transport::find(config, map)?;
+        let bars = Bars::of(config);
+        let transport = Transport::find(config, &bars, map)?;
         pci::enable(config);
-        let vectors = program_interrupts(config, map, messages)?;
+        let vectors = program_interrupts(config, &bars, map, messages)?;
         Ok(Self { transport, vectors })
     }
 }
