@@ -11,8 +11,8 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_gr
 use lendwire_nic::sum::kernels;
 use lendwire_nic::{Sum, Work};
 
-/// An IPv4 header, the least frame, a full one, and a segment for a device to cut.
-const LENGTHS: [usize; 4] = [20, 64, 1500, 65536];
+/// An IPv4 header, the least frame, both sides of the change of kernels, a full frame, a segment for a device to cut.
+const LENGTHS: [usize; 6] = [20, 64, 768, 1024, 1500, 65536];
 
 /// Word by word, every carry at once (RFC 1071 §1).
 fn naive(bytes: &[u8]) -> u16 {
