@@ -2,13 +2,17 @@
 //!
 //! Invariant: pools and tables together take less than a third of it, from 2 MiB up.
 
+use alloc::boxed::Box;
+
 use lendwire::Capacities;
-use lendwire_nic::Pool;
+use lendwire_nic::{Pool, Word};
+
+use crate::arch::memory;
 
 /// A frame of Ethernet's MTU with the device's header, in the power of two that a slot is.
 const SLOT: usize = 2048;
 /// What a connection takes in all tables together, and what it is likely to queue.
-const MEMORY_A_CONNECTION: usize = 64 << 10;
+const MEMORY_A_CONNECTION: usize = 128 << 10;
 
 /// The sizes of pools and tables.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,6 @@ impl Capacity {
     }
 
     pub(super) fn pools(&self) -> Pools {
-        let pool = |slots| Pool::leaked(slots, SLOT).expect("the slots are of a legal size and number");
         Pools { receive: pool(self.receive_slots), transmit: pool(self.transmit_slots) }
     }
 
@@ -58,4 +61,10 @@ impl Capacity {
             cells: self.receive_slots + self.transmit_slots + 8 * connections,
         }
     }
+}
+
+fn pool(slots: usize) -> &'static Pool {
+    let bytes = memory::uncleared(slots * SLOT).expect("pools take less than a tenth of the memory");
+    let words = Box::leak((0..Pool::words(slots)).map(|_| Word::new(0)).collect());
+    Box::leak(Box::new(Pool::new(bytes, SLOT, words).expect("the slots are of a legal size and number")))
 }

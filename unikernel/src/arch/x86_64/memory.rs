@@ -56,6 +56,22 @@ pub(super) fn claim(handed_over: &HandedOver) -> usize {
     claimed
 }
 
+/// `len` bytes that are never given back, on a page of their own, as they were left by whoever had them before: to clear
+/// megabytes that will be written before they are read takes longer than everything else at start-up. `None` when there
+/// is no memory.
+pub(crate) fn uncleared(len: usize) -> Option<&'static mut [u8]> {
+    // SAFETY: `dma_layout` never has size zero.
+    let mut pointer = unsafe { HEAP.alloc(dma_layout(len)?) };
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: the block is empty and so changes nothing. It may have written the memory, for all that the compiler
+    // knows, so the bytes are some bytes from here on, not undefined ones.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) pointer, options(nostack, preserves_flags)) };
+    // SAFETY: the block has `len` bytes, nobody else knows of it, and it is never given back.
+    Some(unsafe { core::slice::from_raw_parts_mut(pointer, len) })
+}
+
 /// The kernel around the drivers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kernel;

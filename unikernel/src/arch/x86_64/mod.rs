@@ -6,6 +6,7 @@
 //! Left out: other processors, RAM above 4 GiB, INTx routing.
 
 mod boot;
+mod bytes;
 mod descriptors;
 pub(crate) mod entropy;
 pub(crate) mod exit;
