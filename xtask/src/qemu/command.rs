@@ -8,16 +8,33 @@ use super::{Forward, KernelLine, Net, Options, Transport};
 /// The status with which QEMU ends when the guest writes 1 to the debug-exit port: 2v + 1 (QEMU `hw/misc/debugexit.c`).
 pub(super) const PANIC_STATUS: i32 = 3;
 
-/// The arguments that boot the guest. `dump` is where QEMU writes a pcap.
-pub(super) fn arguments(options: &Options, forwards: &[Forward], dump: Option<&Path>) -> Vec<OsString> {
+/// Firmware that does no more than a kernel needs: it saves half of the boot.
+const QUICK_FIRMWARE: &str = "qboot.rom";
+
+/// The quick firmware, where it lies beside `qemu`.
+pub(super) fn quick_firmware(qemu: &Path) -> Option<&'static str> {
+    let prefix = qemu.parent()?.parent()?;
+    prefix.join("share/qemu").join(QUICK_FIRMWARE).is_file().then_some(QUICK_FIRMWARE)
+}
+
+/// The arguments that boot the guest. `dump` is where QEMU writes a pcap; without `firmware` it takes its own.
+pub(super) fn arguments(
+    options: &Options,
+    forwards: &[Forward],
+    dump: Option<&Path>,
+    firmware: Option<&str>,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
     add(&["-M", "q35", "-accel", options.accel.name(), "-cpu", "max"]);
     add(&["-smp", &options.processors.to_string(), "-m", &options.memory.to_string()]);
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"]);
+    if let Some(firmware) = firmware {
+        add(&["-bios", firmware]);
+    }
     add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
     add(&["-netdev", &netdev(&options.net, forwards)]);
-    add(&["-device", &format!("{},netdev=n0", options.card)]);
+    add(&["-device", &format!("{},netdev=n0,romfile=", options.card)]);
     let line = kernel_line(&options.kernel);
     if !line.is_empty() {
         add(&["-append", &line]);
@@ -72,7 +89,7 @@ mod tests {
     use super::*;
 
     fn joined(options: &Options, forwards: &[Forward], dump: Option<&Path>) -> String {
-        let words = arguments(options, forwards, dump);
+        let words = arguments(options, forwards, dump, None);
         words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -85,7 +102,7 @@ mod tests {
         let line = joined(&Options::new("image.elf"), &forwards, None);
         let netdev = "-netdev user,id=n0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:5007-:7,hostfwd=udp:127.0.0.1:5007-:7 ";
         assert!(line.contains(netdev), "{line}");
-        assert!(line.contains("-device virtio-net-pci,disable-legacy=on,netdev=n0"), "{line}");
+        assert!(line.contains("-device virtio-net-pci,disable-legacy=on,netdev=n0,romfile= "), "{line}");
         assert!(line.ends_with("-kernel image.elf") && !line.contains("-append"), "{line}");
     }
 
@@ -99,9 +116,17 @@ mod tests {
     #[test]
     fn the_guest_is_told_only_what_was_given() {
         let kernel = KernelLine { ip: Some("10.0.0.2/24".into()), poll: Some("never".into()), ..KernelLine::default() };
-        let words = arguments(&Options { kernel, ..Options::new("i") }, &[], None);
+        let words = arguments(&Options { kernel, ..Options::new("i") }, &[], None, None);
         let append = words.iter().position(|word| word == "-append").expect("a command line is given");
         assert_eq!(words[append + 1], "ip=10.0.0.2/24 poll=never");
+    }
+
+    #[test]
+    fn quick_firmware_is_used_where_qemu_brings_it() {
+        assert_eq!(quick_firmware(Path::new("/nowhere/bin/qemu-system-x86_64")), None);
+        let words = arguments(&Options::new("i"), &[], None, Some(QUICK_FIRMWARE));
+        assert!(words.windows(2).any(|pair| pair[0] == "-bios" && pair[1] == QUICK_FIRMWARE));
+        assert!(!joined(&Options::new("i"), &[], None).contains("-bios"));
     }
 
     #[test]

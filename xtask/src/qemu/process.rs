@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::command::arguments;
+use super::command::{arguments, quick_firmware};
 use super::{Forward, Net, Options, Serial};
 use crate::capture::Prefix;
 use crate::failure::Failure;
@@ -35,7 +35,7 @@ pub(super) fn command(qemu: &Path, options: &Options, forwards: &[Forward], dump
             command
         }
     };
-    command.args(arguments(options, forwards, dump));
+    command.args(arguments(options, forwards, dump, quick_firmware(qemu)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own: a terminal's Ctrl-C is for this process, which then asks the guest for its counters.
     command.process_group(0);
