@@ -112,7 +112,7 @@ impl Connection {
 
     /// The persist timer has fired: what the window allows, at least a byte beyond it.
     fn plan_probe(&self, shared: &Shared<'_>) -> Option<Plan> {
-        if !self.send.probe {
+        if !self.send.probe || self.send.nxt != self.send.una {
             return None;
         }
         let (nxt, cell) = (self.send.nxt, self.send.queue.unsent()?);
@@ -174,6 +174,7 @@ impl Connection {
             Kind::Next => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
                 self.send.nxt = end;
+                self.send.probe = false;
                 // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
                 let flight = end.since(self.send.una);
                 self.send.limited = flight + u32::from(self.send.mss) > self.send.congestion.window();
@@ -236,7 +237,8 @@ impl Connection {
         }
         shared.statistics.timeouts += 1;
         self.rtt.back_off();
-        if self.send.waiting == Waiting::Window {
+        // A probe is for when nothing else is in flight: what is must come again by itself.
+        if self.send.waiting == Waiting::Window && self.send.nxt == self.send.una {
             self.send.probe = true;
             return Outcome::Open;
         }
@@ -247,12 +249,11 @@ impl Connection {
         self.send.nxt = self.send.una;
         self.send.queue.rewind();
         self.timed = None;
-        if self.send.window == 0 && self.send.queue.bytes() > 0 {
-            // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
-            self.send.probe = true;
-        }
+        // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
+        self.send.probe = self.send.window == 0 && self.send.queue.bytes() > 0;
+        let waiting = if self.send.probe { Waiting::Window } else { Waiting::Acknowledgment };
         // RFC 6298 §5.6: the timer runs on even if the ring is full now.
-        self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
+        self.wait(waiting, self.rtt.rto(), now);
         Outcome::Open
     }
 }

@@ -110,6 +110,30 @@ fn a_window_that_closes_over_what_is_in_flight_is_probed_until_it_opens() {
 }
 
 #[test]
+fn a_probe_that_the_ring_held_back_is_forgotten_when_the_window_opens() {
+    // Else the probe would go out behind the data, and its timer would stand where the data's belongs.
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, &[5; 4380]).unwrap();
+    assert_eq!(peer.takes_all().len(), 3);
+    peer.sends(ack().ack(1).window(0));
+    peer.hand.set_room(Some(0));
+    // The timeout comes while the window is closed and the ring is full; then both open.
+    peer.waits(Span::from_millis(250));
+    peer.queues(ack().ack(1).window(1460));
+    peer.hand.set_room(None);
+    peer.expects(any_data(1460).seq(1));
+    peer.expects_nothing();
+    // That segment is lost. It comes again, and nothing beyond the window.
+    for _ in 0..4 {
+        peer.expects_within(Span::from_secs(20), any_data(1460).seq(1));
+        peer.expects_nothing();
+    }
+    peer.sends(ack().ack(4381));
+    peer.expects_nothing_for(Span::from_secs(100));
+}
+
+#[test]
 fn a_window_that_shrinks_is_borne() {
     // SHLD-14: what was sent beyond it is not lost, and comes again once there is room.
     let mut peer = Peer::new();
