@@ -127,7 +127,7 @@ mod owned {
                 // Half full at most, so that a probe is short.
                 buckets: filled((2 * (both + time_waits + listeners) + 1).next_power_of_two(), || tcp::Bucket::EMPTY),
                 timers: filled(both, || Timer::IDLE),
-                tcp_links: filled(2 * both + 2 * connections, || 0),
+                tcp_links: filled(2 * both + 4 * connections, || 0),
                 cells: filled(cells, || Cell::NEW),
                 blocks: filled((cells / 4).max(16), || Slot::EMPTY),
                 writers: filled(connections, || Slot::EMPTY),

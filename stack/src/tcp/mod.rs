@@ -38,6 +38,7 @@ mod send_queue;
 mod seq;
 mod shared;
 mod socket;
+mod starved;
 mod time_wait;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
@@ -47,6 +48,7 @@ use self::demux::{Demux, Entity, Tuple};
 use self::reply::Replies;
 use self::seq::Seq;
 use self::shared::Shared;
+use self::starved::Starved;
 use self::time_wait::TimeWaits;
 use crate::drops::{Drops, Reason};
 use crate::list::{Links, List};
@@ -93,7 +95,7 @@ pub struct Storage<'s> {
     pub buckets: &'s mut [Bucket],
     /// A timer for each connection and each handshake.
     pub timers: &'s mut [Timer],
-    /// Four words for each connection, two for each handshake.
+    /// Six words for each connection, two for each handshake.
     pub links: &'s mut [u32],
     /// One for each chunk that is queued anywhere.
     pub cells: &'s mut [Cell],
@@ -124,6 +126,7 @@ pub(crate) struct Tcp<'s> {
     waiting: List,
     accept_links: Links<'s>,
     event_links: Links<'s>,
+    starved: Starved<'s>,
     events: List,
     secret: [u8; 16],
     /// How many active opens there were: RFC 6056's counter.
@@ -144,11 +147,13 @@ impl<'s> Tcp<'s> {
         let both = connections + handshakes;
         let entities = both + storage.time_waits.len() + storage.listeners.len();
         assert!(storage.timers.len() >= both, "a timer for each connection and handshake");
-        assert!(storage.links.len() >= 2 * both + 2 * connections, "four links a connection, two a handshake");
+        assert!(storage.links.len() >= 2 * both + 4 * connections, "six links a connection, two a handshake");
         assert!(storage.buckets.len() > entities, "more buckets than entities");
         let (ready, rest) = storage.links.split_at_mut(both);
         let (waiting, rest) = rest.split_at_mut(both);
         let (accept, rest) = rest.split_at_mut(connections);
+        let (event, rest) = rest.split_at_mut(connections);
+        let (cell, slot) = rest.split_at_mut(connections);
         let reserve = (storage.cells.len() / 8).max(4);
         Self {
             listeners: Slab::new(storage.listeners),
@@ -174,7 +179,8 @@ impl<'s> Tcp<'s> {
             waiting_links: Links::new(waiting),
             waiting: List::EMPTY,
             accept_links: Links::new(accept),
-            event_links: Links::new(rest),
+            event_links: Links::new(event),
+            starved: Starved::new(cell, slot),
             events: List::EMPTY,
             secret,
             opened: 0,

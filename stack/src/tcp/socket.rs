@@ -289,6 +289,9 @@ impl Tcp<'_> {
         let Some(writers) = connection.writers(shared) else { return Ok(0) };
         let mss = usize::from(connection.send.mss);
         let written = connection.send.queue.write(bytes, mss, writers, shared);
+        if written < bytes.len() {
+            self.starved.push(handle.0.index, shared);
+        }
         self.look_at(handle.0.index);
         Ok(written)
     }
@@ -307,6 +310,9 @@ impl Tcp<'_> {
             return Err(PushError { chunk, reason: PushRefused::Full });
         }
         let pushed = connection.send.queue.push(chunk, &mut self.shared);
+        if pushed.is_err() {
+            self.starved.push(handle.0.index, &self.shared);
+        }
         self.look_at(handle.0.index);
         pushed.map_err(|chunk| PushError { chunk, reason: PushRefused::Full })
     }
@@ -480,7 +486,8 @@ impl Tcp<'_> {
     /// Question, once each: a connection on which something happened since it was last asked for.
     pub(crate) fn next_event(&mut self) -> Option<TcpEvent> {
         loop {
-            let index = self.event_links.pop_front(&mut self.events)?;
+            let happened = self.event_links.pop_front(&mut self.events);
+            let index = happened.or_else(|| self.starved.pop(&self.shared))?;
             let held = match self.connections.by_index(index) {
                 Some(Entry::Open(connection)) => connection.held,
                 Some(Entry::Opening(_) | Entry::Failed(_)) => true,
