@@ -152,7 +152,7 @@ impl Application {
             let want = random.between(1, 5000).min(self.len - self.gone) as usize;
             let at = (self.gone % PERIOD as u64) as usize;
             let want = want.min(PERIOD - at);
-            let went = if random.next() % 2 == 0 {
+            let went = if random.next().is_multiple_of(2) {
                 match end.stack.push(self.connection, stream::content().chunk().slice(at..at + want)) {
                     Ok(()) => want,
                     Err(error) => {
@@ -173,7 +173,7 @@ impl Application {
 
     fn read(&mut self, end: &mut End, random: &mut Random) {
         while !self.has_read_all {
-            let result = if random.next() % 2 == 0 {
+            let result = if random.next().is_multiple_of(2) {
                 end.stack.read_chunk(self.connection).map(|chunk| match chunk {
                     Some(chunk) => self.came.accept(&chunk),
                     None => self.has_read_all = true,
@@ -192,7 +192,7 @@ impl Application {
                 Err(error) => panic!("{error} after {} bytes: {}", self.came.place(), end.describe()),
             }
             // A reader that stops in between now and then.
-            if random.next() % 16 == 0 {
+            if random.next().is_multiple_of(16) {
                 return;
             }
         }
