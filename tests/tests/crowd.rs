@@ -56,12 +56,14 @@ fn forty_echoes_at_once_that_share_few_slots_are_all_served() {
 }
 
 fn crowded() -> Setup {
-    Setup::new().tcp(|tcp| tcp.receive_budget = 32 * 1024).tcp(|tcp| tcp.send_budget = 16 * 1024).capacities(|capacities| {
-        capacities.connections = 64;
-        capacities.handshakes = 64;
-        capacities.time_waits = 64;
-        capacities.cells = 4096;
-    })
+    Setup::new().tcp(|tcp| tcp.receive_budget = 32 * 1024).tcp(|tcp| tcp.send_budget = 16 * 1024).capacities(
+        |capacities| {
+            capacities.connections = 64;
+            capacities.handshakes = 64;
+            capacities.time_waits = 64;
+            capacities.cells = 4096;
+        },
+    )
 }
 
 /// `count` clients send `len` bytes each and read them back.
