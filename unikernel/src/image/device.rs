@@ -34,8 +34,10 @@ impl Device for VirtioNet<Kernel> {
 /// What a driver is for, and how it starts: a line of the match table.
 struct Driver {
     ids: &'static [PciId],
-    start: fn(Function, &'static Pool, &[Message]) -> Result<Box<dyn Device>, ProbeError>,
+    start: Start,
 }
+
+type Start = fn(Function, &'static Pool, &[Message]) -> Result<Box<dyn Device>, ProbeError>;
 
 const DRIVERS: &[Driver] = &[Driver {
     ids: VIRTIO_NET_IDS,

@@ -21,7 +21,7 @@ use lendwire_unikernel::command_line;
 use self::capacity::Capacity;
 use self::network::Network;
 use self::serve::Loop;
-use crate::arch::exit::{Verdict, exit};
+use crate::arch::exit::fail;
 use crate::arch::serial::line;
 use crate::arch::{Machine, entropy};
 
@@ -62,5 +62,5 @@ pub(crate) fn run(machine: Machine) -> ! {
 /// Ends a run that cannot be.
 fn give_up(reason: fmt::Arguments<'_>) -> ! {
     line(format_args!("lendwire: {reason}"));
-    exit(Verdict::Failure)
+    fail()
 }

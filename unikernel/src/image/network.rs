@@ -116,7 +116,7 @@ fn set_addresses(
     settings: &Settings,
     now: Instant,
 ) -> Result<(), Problem> {
-    let mut add = |stack: &mut Stack<'_>, address: IpAddr, prefix| {
+    let add = |stack: &mut Stack<'_>, address: IpAddr, prefix| {
         let cidr = Cidr::new(address, prefix).expect("the command line's reader checked the length");
         stack.add_address(interface, cidr, now).map_err(|error| Problem::Address(address, error))
     };

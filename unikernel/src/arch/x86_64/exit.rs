@@ -9,20 +9,14 @@ use super::serial;
 /// Where xtask puts the device: `-device isa-debug-exit,iobase=0xf4,iosize=1`.
 const DEBUG_EXIT: u16 = 0xf4;
 
-/// How a run ended. QEMU's own exit status is `2 * value + 1`.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-pub(crate) enum Verdict {
-    /// All went as it should.
-    Success = 0,
-    /// A panic, a processor exception, or a command line that cannot be obeyed.
-    Failure = 1,
-}
+/// What the device is told. QEMU's own exit status is `2 * value + 1`.
+const FAILURE: u8 = 1;
 
-/// Ends the machine; where there is no exit device, stops it for good.
-pub(crate) fn exit(verdict: Verdict) -> ! {
+/// Ends the machine because of a panic, a processor exception, or a command line that cannot be obeyed; where there is
+/// no exit device, stops it for good.
+pub(crate) fn fail() -> ! {
     // SAFETY: port 0xf4 is the exit device's, or nobody's, and then the write goes nowhere.
-    unsafe { Port::<u8>::new(DEBUG_EXIT).write(verdict as u8) };
+    unsafe { Port::<u8>::new(DEBUG_EXIT).write(FAILURE) };
     interrupts::disable();
     loop {
         hlt();
@@ -35,5 +29,5 @@ fn on_panic(panic: &PanicInfo<'_>) -> ! {
         Some(place) => serial::line(format_args!("panic: {} ({place})", panic.message())),
         None => serial::line(format_args!("panic: {}", panic.message())),
     }
-    exit(Verdict::Failure)
+    fail()
 }

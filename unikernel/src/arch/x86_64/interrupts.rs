@@ -14,7 +14,7 @@ use lendwire_drivers::platform::Message;
 use spin::Once;
 
 use super::descriptors::{CODE_SELECTOR, FAULT_STACK};
-use super::exit::{Verdict, exit};
+use super::exit::fail;
 use super::{local_apic, serial};
 
 /// The local APIC's timer.
@@ -195,7 +195,7 @@ extern "sysv64" fn on_exception(frame: &ExceptionFrame) -> ! {
         let names = ["r15 r14 r13 r12 r11 r10 r9 r8", "rbp rdi rsi rdx rcx rbx rax -"][half];
         serial::line(format_args!("lendwire: {names} = {a:x} {b:x} {c:x} {d:x} {e:x} {f:x} {g:x} {h:x}"));
     }
-    exit(Verdict::Failure)
+    fail()
 }
 
 fn exception_name(vector: u64) -> &'static str {
