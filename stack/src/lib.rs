@@ -21,12 +21,12 @@ pub mod wire;
 
 pub use drops::{Drops, Reason};
 pub use ip::{
-    AddAddressError, AddInterfaceError, AddRouteError, AddressState, ErrorKind, InterfaceConfig, InterfaceId, InterfaceSlot,
-    NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
+    AddAddressError, AddInterfaceError, AddRouteError, AddressState, ErrorKind, InterfaceConfig, InterfaceId,
+    InterfaceSlot, NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
 };
 pub use slab::Slot;
 pub use stack::{Config, DhcpError, Polled, Stack};
+pub use storage::Storage;
 #[cfg(feature = "alloc")]
 pub use storage::{Capacities, Tables};
-pub use storage::Storage;
 pub use wheel::Timer;
