@@ -63,8 +63,12 @@ impl Connection {
             let zero_window_control = window == 0 && start == next && !segment.has(Flags::RST);
             if zero_window_control && segment.ack.is_some() {
                 self.owe_now();
-                segment.payload.truncate(0);
-                segment.flags.remove(Flags::FIN | Flags::SYN);
+                // A FIN alone takes no memory, and its sender would give up asking long before a slow reader reads.
+                if !segment.payload.is_empty() {
+                    segment.payload.truncate(0);
+                    segment.flags.remove(Flags::FIN);
+                }
+                segment.flags.remove(Flags::SYN);
                 return ControlFlow::Continue(());
             }
             shared.drops.count(Reason::TcpOutOfWindow);

@@ -344,17 +344,34 @@ fn two_closed_windows_do_not_keep_answering_each_other() {
 }
 
 #[test]
-fn a_fin_to_a_closed_window_is_borne() {
+fn a_fin_alone_is_taken_into_a_closed_window_and_one_behind_data_is_not() {
     let mut peer = with_small_budget();
     let connection = peer.established();
     let next = fills(&mut peer);
+    peer.sends(data(b"no room").with(flag::FIN).seq(next));
+    peer.expects(ack().ack(next).window(0));
+    assert_eq!(peer.stack.state(connection), State::Established);
     peer.sends(fin().seq(next));
-    let read = peer.reads(connection).len() as u32;
-    assert_eq!(read, next - 1);
-    peer.takes_all();
-    peer.sends(fin().seq(next));
-    peer.expects(ack().ack(next + 1));
+    peer.expects(ack().ack(next + 1).window(0));
     assert_eq!(peer.stack.state(connection), State::CloseWait);
+    assert_eq!(peer.reads(connection).len() as u32, next - 1);
+    assert_eq!(peer.stack.read(connection, &mut [0]), Ok(0));
+}
+
+#[test]
+fn who_closes_on_a_reader_that_never_reads_still_closes() {
+    use lendwire_tests::pair::Pair;
+    let mut pair = Pair::loopback(&Setup::new().tcp(|tcp| tcp.receive_budget = 16 * 1024));
+    let (here, there) = pair.connected();
+    let window = 10 * 1024;
+    assert_eq!(pair.here.stack.write(here, &vec![1; window]), Ok(window));
+    pair.run_for(Span::from_secs(1));
+    assert_eq!(pair.there.stack.unread(there), window, "its window is full");
+    let now = pair.now();
+    pair.here.stack.shutdown(here, now).unwrap();
+    pair.run_for(Span::from_secs(3600));
+    assert_eq!(pair.there.stack.state(there), State::CloseWait);
+    assert_eq!(pair.here.stack.state(here), State::FinWait2);
 }
 
 #[test]
