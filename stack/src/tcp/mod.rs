@@ -10,6 +10,7 @@
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
+//! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `reply` | segments without a connection |
