@@ -8,9 +8,9 @@ use core::ops::ControlFlow;
 
 use lendwire::Stack;
 use lendwire::tcp::{COPY_BREAK, PushRefused, ReadError, TcpHandle};
-use lendwire_nic::{Chunk, Pool};
+use lendwire_nic::Chunk;
 
-use super::{Step, Verdict, refused};
+use super::{Step, Supplies, Verdict, refused};
 /// An echo under way.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
@@ -19,9 +19,9 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn serve(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, receive_pool: &'static Pool) -> Verdict {
+    pub(super) fn serve(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, supplies: &Supplies) -> Verdict {
         loop {
-            if let ControlFlow::Break(verdict) = self.send(handle, stack, receive_pool) {
+            if let ControlFlow::Break(verdict) = self.send(handle, stack, supplies) {
                 return verdict;
             }
             match stack.read_chunk(handle) {
@@ -34,12 +34,12 @@ impl Conversation {
     }
 
     /// Sends what is held.
-    fn send(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, receive_pool: &'static Pool) -> Step {
+    fn send(&mut self, handle: TcpHandle, stack: &mut Stack<'_>, supplies: &Supplies) -> Step {
         if self.held.is_empty() {
             return ControlFlow::Continue(());
         }
         // A small chunk would pin a whole slot until it is acknowledged.
-        if self.held.len() <= COPY_BREAK || is_scarce(receive_pool) {
+        if self.held.len() <= COPY_BREAK || is_scarce(supplies) {
             return self.copy(handle, stack);
         }
         let Err(error) = stack.push(handle, core::mem::take(&mut self.held)) else {
@@ -59,7 +59,7 @@ impl Conversation {
     }
 }
 
-/// Whether fewer than a quarter of the slots are free.
-fn is_scarce(pool: &Pool) -> bool {
-    pool.available() < pool.slots() / 4
+/// Whether a slot that waits for an acknowledgment could be missed.
+fn is_scarce(supplies: &Supplies) -> bool {
+    supplies.receive_pool.available() < supplies.receive_reserve
 }

@@ -102,16 +102,16 @@ impl Conversation {
         }
     }
 
-    /// Input: patience ended. [`Verdict::Wait`] for a client that is still taking its response.
-    pub(super) fn on_deadline(&mut self, handle: TcpHandle, stack: &Stack<'_>) -> Verdict {
+    /// Input: patience ended. Nothing is to be done about a client that is still taking its response.
+    pub(super) fn on_deadline(&mut self, handle: TcpHandle, stack: &Stack<'_>) -> Option<Verdict> {
         let unacknowledged = stack.unacknowledged(handle) as u64;
         if unacknowledged == 0 {
-            return Verdict::Close;
+            return Some(Verdict::Close);
         }
         let acknowledged = self.queued - unacknowledged.min(self.queued);
         let is_moving = acknowledged > core::mem::replace(&mut self.acknowledged, acknowledged);
         self.stalls = if is_moving { 0 } else { self.stalls + 1 };
-        if self.stalls < STALLS { Verdict::Wait } else { Verdict::Abort }
+        (self.stalls >= STALLS).then_some(Verdict::Abort)
     }
 
     fn read(&mut self, handle: TcpHandle, stack: &mut Stack<'_>) -> Step {

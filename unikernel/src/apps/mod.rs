@@ -57,6 +57,8 @@ pub struct Storage<'s> {
     pub patience: &'s mut [Link],
     /// The order in which those that wait for memory are asked again.
     pub starved: &'s mut [Link],
+    /// The order in which those that do not read give way when memory gets short.
+    pub stalled: &'s mut [Link],
 }
 
 /// What a [`Server`] serves from.
@@ -68,6 +70,9 @@ pub struct Supplies {
     pub one_mebibyte: &'static Content,
     /// The pool that frames arrive in.
     pub receive_pool: &'static Pool,
+    /// How many of its slots ought to stay free, besides those that the device has. With fewer, echo copies instead of
+    /// lending; with fewer than half of them, clients that do not read give way.
+    pub receive_reserve: usize,
     /// The pool that the stack copies to.
     pub transmit_pool: &'static Pool,
 }
@@ -101,6 +106,8 @@ enum Conversation {
 enum Verdict {
     /// An event of its connection.
     Wait,
+    /// An acknowledgment that makes room. Until then nothing is read, so what the client sends stays in memory.
+    Stalled,
     /// Memory, of which nobody will tell.
     Starved,
     /// It is over: what is queued is still sent.
@@ -138,6 +145,7 @@ pub struct Server<'s> {
     places: &'s mut [Place],
     patience: Line<'s>,
     starved: Line<'s>,
+    stalled: Line<'s>,
     udp_echo: UdpEcho,
     http: http::Desk,
     supplies: Supplies,
@@ -188,13 +196,14 @@ impl<'s> Server<'s> {
     pub fn start(stack: &mut Stack<'_>, storage: Storage<'s>, supplies: Supplies) -> Result<Self, StartError> {
         let mut listen = |port| stack.listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), BACKLOG);
         let [a, b, c, d, e] = SERVICES.map(|(port, service)| listen(port).map(|handle| (handle, service)));
-        let Storage { places, patience, starved } = storage;
+        let Storage { places, patience, starved, stalled } = storage;
         places.fill_with(Place::default);
         Ok(Self {
             listeners: [a?, b?, c?, d?, e?],
             places,
             patience: Line::new(patience),
             starved: Line::new(starved),
+            stalled: Line::new(stalled),
             udp_echo: UdpEcho::start(stack)?,
             http: http::Desk::new(),
             supplies,
@@ -244,6 +253,7 @@ impl<'s> Server<'s> {
             self.udp_echo.serve(socket, turn.stack);
         }
         self.feed_starved(&mut turn);
+        self.relieve(&mut turn);
         self.end_patience(&mut turn);
     }
 
@@ -285,7 +295,7 @@ impl<'s> Server<'s> {
             Conversation::Http(conversation) => conversation.serve(*handle, turn, &mut self.http, &self.supplies),
             Conversation::Sink => sink::serve(*handle, turn.stack),
             Conversation::Source(conversation) => conversation.serve(*handle, turn.stack, self.supplies.one_mebibyte),
-            Conversation::Echo(conversation) => conversation.serve(*handle, turn.stack, self.supplies.receive_pool),
+            Conversation::Echo(conversation) => conversation.serve(*handle, turn.stack, &self.supplies),
         };
         if self.http.responses != responses {
             self.renew_patience(place, turn.now);
@@ -295,7 +305,14 @@ impl<'s> Server<'s> {
 
     fn settle(&mut self, place: usize, verdict: Verdict, turn: &mut Turn<'_, '_>) {
         match verdict {
-            Verdict::Wait => self.starved.leave(place),
+            Verdict::Wait => {
+                self.starved.leave(place);
+                self.stalled.leave(place);
+            }
+            Verdict::Stalled => {
+                self.starved.leave(place);
+                self.stalled.join(place);
+            }
             Verdict::Starved => self.starved.join(place),
             Verdict::Close => {
                 if let Some(client) = self.dismiss(place) {
@@ -312,8 +329,20 @@ impl<'s> Server<'s> {
 
     fn dismiss(&mut self, place: usize) -> Option<Client> {
         self.starved.leave(place);
+        self.stalled.leave(place);
         self.patience.leave(place);
         self.places[place].0.take()
+    }
+
+    /// Slots to receive in that run out would make the machine deaf, to acknowledgments that free some too: who has not
+    /// read for the longest time gives way.
+    fn relieve(&mut self, turn: &mut Turn<'_, '_>) {
+        let Supplies { receive_pool, receive_reserve, .. } = self.supplies;
+        while receive_pool.available() < receive_reserve / 2
+            && let Some(place) = self.stalled.first()
+        {
+            self.settle(place, Verdict::Abort, turn);
+        }
     }
 
     /// Asks those that wait for memory, until one has to go on waiting.
@@ -338,8 +367,8 @@ impl<'s> Server<'s> {
                 continue;
             };
             match conversation.on_deadline(*handle, turn.stack) {
-                Verdict::Wait => self.renew_patience(place, turn.now),
-                over @ (Verdict::Starved | Verdict::Close | Verdict::Abort) => self.settle(place, over, turn),
+                None => self.renew_patience(place, turn.now),
+                Some(over) => self.settle(place, over, turn),
             }
         }
     }
@@ -367,5 +396,5 @@ impl<'s> Server<'s> {
 
 /// What to wait for when the stack takes no more: an acknowledgment will make room, if something is in flight.
 fn refused(handle: TcpHandle, stack: &Stack<'_>) -> Verdict {
-    if stack.unacknowledged(handle) > 0 { Verdict::Wait } else { Verdict::Starved }
+    if stack.unacknowledged(handle) > 0 { Verdict::Stalled } else { Verdict::Starved }
 }

@@ -27,7 +27,11 @@ impl Conversation {
         loop {
             match stack.push(handle, content.chunk()) {
                 Ok(()) => {}
-                Err(error) if error.reason == PushRefused::Full => return refused(handle, stack),
+                // It reads whatever happens, so it never stalls.
+                Err(error) if error.reason == PushRefused::Full => match refused(handle, stack) {
+                    Verdict::Stalled => return Verdict::Wait,
+                    other => return other,
+                },
                 Err(_) => return Verdict::Close,
             }
         }

@@ -1,16 +1,20 @@
 //! How much of everything the machine's memory has room for.
 //!
-//! Invariant: pools and tables together take less than a third of it, from 2 MiB up.
+//! Invariant: pools and tables together take less than a third of it, but for the smallest machines; and no four
+//! connections can hold all slots that frames arrive in.
 
 use alloc::boxed::Box;
 
 use lendwire::Capacities;
+use lendwire::tcp::TcpConfig;
 use lendwire_nic::{Pool, Word};
 
 use crate::arch::memory;
 
 /// A frame of Ethernet's MTU with the device's header, in the power of two that a slot is.
 const SLOT: usize = 2048;
+/// Slots that the device's ring may hold, which so are not there for what waits to be read.
+const RING: usize = 256;
 /// What a connection takes in all tables together, and what it is likely to queue.
 const MEMORY_A_CONNECTION: usize = 128 << 10;
 
@@ -33,7 +37,7 @@ impl Capacity {
     /// For a machine with `ram` bytes for its heap.
     pub(super) fn of(ram: usize) -> Self {
         Self {
-            receive_slots: (ram / 16 / SLOT).clamp(64, 4096),
+            receive_slots: RING + (ram / 16 / SLOT).clamp(48, 4096),
             transmit_slots: (ram / 32 / SLOT).clamp(32, 2048),
             connections: (ram / MEMORY_A_CONNECTION).clamp(16, 1024),
         }
@@ -41,6 +45,23 @@ impl Capacity {
 
     pub(super) fn pools(&self) -> Pools {
         Pools { receive: pool(self.receive_slots), transmit: pool(self.transmit_slots) }
+    }
+
+    /// See [`lendwire_unikernel::apps::Supplies::receive_reserve`].
+    pub(super) fn receive_reserve(&self) -> usize {
+        (self.receive_slots - RING) / 4
+    }
+
+    /// The settings of TCP: what one connection may hold is a sixteenth of what all can.
+    pub(super) fn tcp(&self) -> TcpConfig {
+        let share = ((self.receive_slots - RING) * SLOT / 16) as u32;
+        let TcpConfig { receive_budget, send_budget, .. } = TcpConfig::DEFAULT;
+        TcpConfig {
+            receive_budget: receive_budget.min(share.max(8 << 10)),
+            // A page with counters is queued whole.
+            send_budget: send_budget.min(share.max(16 << 10)),
+            ..TcpConfig::DEFAULT
+        }
     }
 
     pub(super) fn tables(&self) -> Capacities {
@@ -64,7 +85,7 @@ impl Capacity {
 }
 
 fn pool(slots: usize) -> &'static Pool {
-    let bytes = memory::uncleared(slots * SLOT).expect("pools take less than a tenth of the memory");
+    let bytes = memory::uncleared(slots * SLOT).expect("there is memory for the least of pools");
     let words = Box::leak((0..Pool::words(slots)).map(|_| Word::new(0)).collect());
     Box::leak(Box::new(Pool::new(bytes, SLOT, words).expect("the slots are of a legal size and number")))
 }

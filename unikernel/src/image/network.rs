@@ -1,6 +1,6 @@
 //! The stack, its addresses and the services.
 
-use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -60,19 +60,21 @@ impl Network {
         now: Instant,
     ) -> Result<Self, Problem> {
         let storage = Storage::leaked(&capacity.tables());
-        let mut stack = Stack::new(storage, Config::new(secret), pools.transmit, now);
+        let mut stack = Stack::new(storage, Config { tcp: capacity.tcp(), ..Config::new(secret) }, pools.transmit, now);
         let interface = stack.add_interface(info, InterfaceConfig::default(), now).map_err(Problem::Interface)?;
         set_addresses(&mut stack, interface, settings, now)?;
-        let connections = capacity.connections;
+        let links = || Vec::leak(vec![Link::OUT; capacity.connections]);
         let storage = apps::Storage {
-            places: Vec::leak((0..connections).map(|_| Place::EMPTY).collect()),
-            patience: Box::leak((0..connections).map(|_| Link::OUT).collect()),
-            starved: Box::leak((0..connections).map(|_| Link::OUT).collect()),
+            places: Vec::leak((0..capacity.connections).map(|_| Place::EMPTY).collect()),
+            patience: links(),
+            starved: links(),
+            stalled: links(),
         };
         let supplies = Supplies {
             one_kibibyte: Content::leaked(&ONE_KIBIBYTE),
             one_mebibyte: Content::leaked(&ONE_MEBIBYTE),
             receive_pool: pools.receive,
+            receive_reserve: capacity.receive_reserve(),
             transmit_pool: pools.transmit,
         };
         let server = Server::start(&mut stack, storage, supplies).map_err(Problem::Services)?;

@@ -2,7 +2,7 @@
 
 use lendwire::tcp::State;
 use lendwire::time::Span;
-use lendwire_nic::{Chunk, Offloads};
+use lendwire_nic::{Chunk, ChunkMut, Offloads};
 use lendwire_unikernel::apps::{ECHO_PORTS, SINK_PORT, SOURCE_PORT};
 use lendwire_unikernel::http::ONE_MEBIBYTE;
 
@@ -129,4 +129,42 @@ fn a_port_that_answers_by_itself_gets_no_echo() {
         world.settle();
         assert!(world.client.stack.udp_read(socket).is_none(), "from port {port}");
     }
+}
+
+/// Leaves `left` free slots to receive in.
+fn hold_slots(world: &World, left: usize) -> Vec<ChunkMut> {
+    let pool = world.pools[0];
+    (left..pool.available()).map(|_| pool.take().expect("it is available")).collect()
+}
+
+#[test]
+fn slots_that_are_scarce_are_not_lent() {
+    let mut world = World::new(Offloads::empty());
+    let held = hold_slots(&world, world.pools[0].slots() / 4 - 1);
+    let mut client = world.connect(ECHO_PORTS[0]);
+    world.lend(&client, Chunk::from_static(&ONE_MEBIBYTE[..14_600]));
+    world.hear(&mut client);
+    assert!(client.got == ONE_MEBIBYTE[..14_600]);
+    assert_eq!(world.server.stack.work().copied, 14_600);
+    drop(held);
+}
+
+#[test]
+fn who_does_not_read_gives_way_when_slots_run_out() {
+    let mut world = World::new(Offloads::empty());
+    let mut stalled = world.connect(ECHO_PORTS[0]);
+    let mut reading = world.connect(ECHO_PORTS[0]);
+    for _ in 0..20 {
+        let _ = world.client.stack.write(stalled.handle, &ONE_MEBIBYTE);
+        world.pass(Span::from_millis(10));
+    }
+    world.say(&mut reading, b"one");
+    assert_eq!(world.state(&stalled), State::Established);
+    let held = hold_slots(&world, world.pools[0].slots() / 8 - 1);
+    world.say(&mut reading, b"two");
+    assert_eq!(reading.got, b"onetwo");
+    world.pass(Span::from_secs(1));
+    world.listen(&mut stalled);
+    assert_eq!(stalled.ended, Some(End::Reset));
+    drop(held);
 }

@@ -73,11 +73,13 @@ impl World {
             places: Vec::leak((0..CONNECTIONS).map(|_| Place::EMPTY).collect()),
             patience: leaked(Link::OUT, CONNECTIONS),
             starved: leaked(Link::OUT, CONNECTIONS),
+            stalled: leaked(Link::OUT, CONNECTIONS),
         };
         let supplies = Supplies {
             one_kibibyte: Content::leaked(&ONE_KIBIBYTE),
             one_mebibyte: Content::leaked(&ONE_MEBIBYTE),
             receive_pool: pools[0],
+            receive_reserve: pools[0].slots() / 4,
             transmit_pool: pools[1],
         };
         let services = Server::start(&mut server.stack, storage, supplies).expect("the ports are free");
