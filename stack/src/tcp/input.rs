@@ -221,6 +221,8 @@ impl Connection {
             return;
         }
         if segment.seq != self.receive.nxt {
+            // RFC 5681 §4.2: a duplicate acknowledgment at once tells its sender of the hole before it.
+            self.owe_now();
             return;
         }
         self.receive.nxt += 1;

@@ -156,6 +156,9 @@ fn a_lost_fin_is_sent_again() {
 fn a_fin_ahead_of_missing_data_waits_for_it() {
     let mut peer = Peer::new();
     let connection = peer.established();
+    peer.sends(fin().seq(12));
+    peer.expects(ack().ack(1));
+    assert_eq!(peer.stack.state(connection), State::Established);
     peer.sends(data(b"world").seq(7).with(flag::FIN));
     peer.expects(ack().ack(1));
     assert_eq!(peer.stack.state(connection), State::Established);
