@@ -143,6 +143,25 @@ mod retransmission {
     }
 }
 
+#[test]
+fn a_cut_of_data_whose_sum_is_known_reads_its_shorter_side_only() {
+    // What came in 1460 bytes, verified, goes on in segments of 1000: the sum of 460 gives both.
+    let mut peer = Peer::new();
+    let source = peer.established();
+    peer.uses_port(2);
+    let sink = peer.opens(syn().mss(1000));
+    peer.stack.set_nodelay(sink, true);
+    peer.uses_port(Peer::OWN_PORT);
+    peer.sends(data(&stream::bytes(0, 1460)));
+    let came = peer.stack.read_chunk(source).unwrap().expect("it came");
+    let before = peer.stack.work();
+    peer.stack.push(sink, came).unwrap();
+    peer.uses_port(2);
+    assert_eq!(payload_of(&peer.takes_all()), stream::bytes(0, 1460));
+    let after = peer.stack.work();
+    assert_eq!((after.copied - before.copied, after.summed - before.summed), (0, 460));
+}
+
 mod full_ring {
     use super::*;
 
