@@ -1,0 +1,150 @@
+//! The unikernel under QEMU with user networking: no root, no device of the host. A host without QEMU skips, and says so.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use xtask::failure::Failure;
+use xtask::probe::{Client, check_pages, first_reply};
+use xtask::qemu::{Guest, KernelLine, Options, Service};
+
+/// A translated guest on a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A guest that listens, made as `change` says; nothing on a host that cannot run one.
+fn boot(change: impl FnOnce(&mut Options)) -> Option<Guest> {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    let image = IMAGE.get_or_init(|| xtask::image::path().unwrap_or_else(|failure| panic!("{failure}")));
+    let mut options = Options::new(image);
+    change(&mut options);
+    let mut guest = match Guest::boot(options) {
+        Err(Failure::Missing(what)) => {
+            println!("skipped: {what}");
+            return None;
+        }
+        booted => booted.unwrap_or_else(|failure| panic!("{failure}")),
+    };
+    guest.wait_ready(PATIENCE).unwrap_or_else(|failure| panic!("{failure}"));
+    Some(guest)
+}
+
+fn client(guest: &Guest) -> Client {
+    Client::new(guest.address(Service::Http).expect("user networking forwards HTTP"), PATIENCE)
+}
+
+#[track_caller]
+fn pages_are_right(guest: &Guest) {
+    check_pages(&client(guest)).unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
+}
+
+#[test]
+fn the_first_reply_comes_soon_and_every_page_is_right() {
+    let Some(mut guest) = boot(|_| {}) else { return };
+    let http = guest.address(Service::Http).expect("user networking forwards HTTP");
+    let at = first_reply(&mut guest, http, PATIENCE).unwrap_or_else(|failure| panic!("{failure}"));
+    println!("boot to first reply: {:.3} s", (at - guest.started()).as_secs_f64());
+    pages_are_right(&guest);
+}
+
+#[test]
+fn an_address_may_be_given_instead_of_leased() {
+    let Some(guest) = boot(|options| {
+        // QEMU's user networking forwards to its first address, leased or not.
+        options.kernel = KernelLine {
+            ip: Some("10.0.2.15/24".into()),
+            gw: Some("10.0.2.2".into()),
+            ip6: Some("fec0::15/64".into()),
+            poll: None,
+        };
+    }) else {
+        return;
+    };
+    pages_are_right(&guest);
+}
+
+/// CPU time of a guest that nobody talks to, in hundredths of a second, over two seconds of the clock.
+fn idle_ticks(guest: &mut Guest) -> u64 {
+    let before = cpu_ticks(guest);
+    // What is waited for never comes: the time is the point.
+    let silence = guest.wait_for::<()>("nothing", Duration::from_secs(2), |_| None);
+    assert!(matches!(silence, Err(Failure::Silent(_))), "the guest lives, and says nothing: {silence:?}");
+    cpu_ticks(guest) - before
+}
+
+/// User and system time of QEMU, all threads: fields 14 and 15 of its stat file (proc(5)).
+fn cpu_ticks(guest: &Guest) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", guest.process())).expect("QEMU runs");
+    let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn an_idle_guest_takes_nearly_no_processor_unless_it_is_told_to_poll() {
+    for poll in ["adaptive", "never"] {
+        let Some(mut guest) = boot(|options| options.kernel.poll = Some(poll.into())) else { return };
+        pages_are_right(&guest);
+        let ticks = idle_ticks(&mut guest);
+        println!("poll={poll}: {ticks} ticks of 200");
+        assert!(ticks <= 10, "poll={poll}: an idle guest took {ticks} hundredths of a second in two seconds");
+    }
+    // The measurement sees a guest that does take the processor.
+    let Some(mut guest) = boot(|options| options.kernel.poll = Some("always".into())) else { return };
+    pages_are_right(&guest);
+    let ticks = idle_ticks(&mut guest);
+    println!("poll=always: {ticks} ticks of 200");
+    assert!(ticks > 30, "a guest that polls took only {ticks} hundredths of a second in two seconds");
+}
+
+#[test]
+fn what_is_served_again_is_neither_copied_nor_summed() {
+    let Some(guest) = boot(|_| {}) else { return };
+    let client = client(&guest);
+    let fetch = |path| client.fetch(path).unwrap_or_else(|failure| panic!("{failure}"));
+    let counts = || {
+        let stats = client.stats().unwrap_or_else(|failure| panic!("{failure}"));
+        ["payload_bytes_summed", "payload_bytes_copied", "allocations_after_start"]
+            .map(|name| stats[name].as_u64().unwrap_or_else(|| panic!("no {name} in {stats:#}")))
+    };
+    // User networking takes no checksum off the guest, so the first service reads the page's edges.
+    fetch("/1m");
+    let [summed, copied, _] = counts();
+    for _ in 0..10 {
+        assert_eq!(fetch("/1m").body.len(), 1 << 20);
+    }
+    let [summed_then, copied_then, allocated] = counts();
+    assert_eq!(summed_then, summed, "payload bytes were summed again");
+    // Ten heads, and one page of counters.
+    assert!(copied_then - copied < 10 * 512 + 8192, "{} bytes were copied", copied_then - copied);
+    assert_eq!(allocated, 0, "nothing is allocated after the start");
+}
+
+#[test]
+fn echoes_come_back_over_tcp_and_udp() {
+    let Some(guest) = boot(|_| {}) else { return };
+    for service in [Service::Echo, Service::EchoWellKnown] {
+        let address = guest.address(service).expect("user networking forwards it");
+        let said: Vec<u8> = (0..200_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
+        let mut stream = TcpStream::connect(address).expect("the guest listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let writer = {
+            let (mut stream, said) = (stream.try_clone().expect("a second handle"), said.clone());
+            std::thread::spawn(move || stream.write_all(&said).and_then(|()| stream.shutdown(Shutdown::Write)))
+        };
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("all comes back, and then an end");
+        writer.join().expect("the writer does not panic").expect("all is taken");
+        assert!(heard == said, "{} bytes came back, not the same {}", heard.len(), said.len());
+
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        for len in [0, 1, 100, 1472] {
+            socket.send_to(&said[..len], address).expect("it is sent");
+            let mut room = [0; 2000];
+            let (heard, _) = socket.recv_from(&mut room).expect("it comes back");
+            assert_eq!(room[..heard], said[..len]);
+        }
+    }
+}
