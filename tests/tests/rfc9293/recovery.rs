@@ -66,17 +66,16 @@ fn rfc6298_2_4_the_floor_can_be_set() {
 
 #[test]
 fn rfc6298_3_karn_what_was_sent_twice_is_not_timed() {
-    let mut peer = Peer::new();
-    let connection = peer.established();
+    let (mut peer, connection) = with_round_trip(100);
     peer.stack.write(connection, b"x").unwrap();
     peer.expects(data(b"x"));
-    peer.expects_after(FLOOR, data(b"x"));
-    peer.expects_after(Span::from_millis(400), data(b"x"));
-    // Whichever it acknowledges, 600 ms or none: it is no sample.
+    peer.expects_after(Span::from_millis(300), data(b"x"));
+    // Whichever this acknowledges, 800 ms or 500: it is no sample, and it ends the backoff.
+    peer.waits(Span::from_millis(500));
     peer.sends(ack());
     peer.stack.write(connection, b"y").unwrap();
     peer.expects(data(b"y").seq(2));
-    peer.expects_after(FLOOR, data(b"y").seq(2));
+    peer.expects_after(Span::from_millis(300), data(b"y").seq(2));
 }
 
 #[test]
