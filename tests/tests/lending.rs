@@ -426,6 +426,29 @@ mod slow_reader {
         assert_eq!(peer.pools.held(), 0);
     }
 
+    /// A window is a promise in bytes: segments that fill their slots badly must not break it.
+    #[test]
+    fn takes_all_of_a_window_that_comes_in_short_segments() {
+        const BUDGET: u32 = 64 * 1024;
+        for len in [257, 300, 700, 1024, 1025, 1279] {
+            let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.receive_budget = BUDGET));
+            let connection = peer.established();
+            let (mut next, mut edge) = (1, 1 + BUDGET / 2 + BUDGET / 8);
+            while next + len <= edge {
+                peer.sends(data(&vec![1; len as usize]).seq(next));
+                next += len;
+                if let Some(last) = peer.takes_all().pop() {
+                    edge = last.ack + u32::from(last.window);
+                }
+            }
+            assert_eq!(peer.stack.drops().of(Reason::TcpNoRoom), 0, "segments of {len} bytes");
+            assert_eq!(peer.stack.unread(connection) as u32, next - 1, "segments of {len} bytes");
+            let pinned = peer.pools.held() * Pools::SLOT;
+            assert!(pinned <= 2 * BUDGET as usize + Pools::SLOT, "{pinned} bytes are pinned by segments of {len}");
+            peer.stack.abort(connection);
+        }
+    }
+
     #[test]
     fn under_a_flood_of_small_segments_with_holes_pins_no_more_than_its_budget() {
         const BUDGET: u32 = 32 * 1024;

@@ -285,8 +285,7 @@ impl Connection {
 
     /// The window that memory allows now, and that can be shown: data fills some five eighths of the slots it comes in.
     fn memory_window(&self, config: &TcpConfig) -> u32 {
-        let charged = self.receive.queue.charged() + self.reassembly.charged();
-        window_of(config.receive_budget.saturating_sub(charged)).min(0xffff << self.receive.scale)
+        window_of(config.receive_budget.saturating_sub(self.charged())).min(0xffff << self.receive.scale)
     }
 
     /// The right edge to show the peer in a segment that is sent now.

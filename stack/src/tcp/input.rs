@@ -137,21 +137,19 @@ impl Connection {
             shared.drops.count(Reason::TcpLateData);
             return ControlFlow::Break(Outcome::Abort);
         }
-        if self.is_over_budget(shared) {
+        let in_order = segment.seq == self.receive.nxt;
+        if self.charged() > most_charged(in_order, shared) {
             shared.drops.count(Reason::TcpNoRoom);
             self.owe_now();
             return DONE;
         }
-        if segment.seq == self.receive.nxt {
-            self.take_in_order(segment, now, shared)
-        } else {
-            self.take_out_of_order(segment, shared)
-        }
+        if in_order { self.take_in_order(segment, now, shared) } else { self.take_out_of_order(segment, shared) }
     }
 
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let (before, fills_hole) = (self.receive.nxt, !self.reassembly.is_empty());
-        let gathers = self.receive.queue.gathers(segment.payload.len());
+        let is_pressed = self.charged() > shared.config.receive_budget;
+        let gathers = self.receive.queue.gathers(segment.payload.len(), is_pressed);
         let writers = if gathers { self.writers(shared) } else { None };
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
@@ -208,11 +206,9 @@ impl Connection {
         self.receive.owed = Owed::Now;
     }
 
-    /// Small segments pin whole slots, so a peer can fill a window's memory with few bytes. A quarter more than the
-    /// budget is let in, for the window was promised in bytes.
-    fn is_over_budget(&self, shared: &Shared<'_>) -> bool {
-        let charged = self.receive.queue.charged() + self.reassembly.charged();
-        charged > shared.config.receive_budget + shared.config.receive_budget / 4
+    /// What unread data pins.
+    pub(super) fn charged(&self) -> u32 {
+        self.receive.queue.charged() + self.reassembly.charged()
     }
 
     /// Eighth: the FIN.
@@ -233,4 +229,12 @@ impl Connection {
         };
         self.owe_now();
     }
+}
+
+/// What a connection may pin before its data is refused. The window is promised in bytes and paid in slots, which short
+/// segments fill badly: beyond the budget those in order are copied together, and twice the budget holds a window of
+/// them. Data that came before its time was promised nothing that may not come later.
+fn most_charged(in_order: bool, shared: &Shared<'_>) -> u32 {
+    let budget = shared.config.receive_budget;
+    if in_order { budget.saturating_mul(2) } else { budget.saturating_add(budget / 4) }
 }

@@ -2,11 +2,15 @@
 //!
 //! Invariant: `charged` is what the unread chunks pin: whole slots, not bytes. A slow reader so closes its own window
 //! and nobody else's. Of a run of small segments all but the first are copied together, so that they share slots; a small
-//! one behind a large one is the end of something, and is lent like it.
+//! one behind a large one is the end of something, and is lent like it. Once more than the budget is pinned, short segments
+//! are copied together too.
 
 use lendwire_nic::{Cells, Chunk, Queue};
 
 use super::shared::{COPY_BREAK, Shared};
+
+/// Two such payloads share a slot that holds a full Ethernet frame.
+const HALF_A_SLOT: usize = 1024;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +41,12 @@ impl RecvQueue {
         self.charged
     }
 
-    /// Whether a segment of `len` bytes that comes now is to be copied; to be asked once a segment.
-    pub(super) fn gathers(&mut self, len: usize) -> bool {
+    /// Whether a segment of `len` bytes that comes now is to be copied: one of a run of small ones, or, when the
+    /// connection's memory is under pressure, one that leaves half of its slot empty. To be asked once a segment.
+    pub(super) fn gathers(&mut self, len: usize, is_pressed: bool) -> bool {
         let small = len <= COPY_BREAK;
         let after_small = core::mem::replace(&mut self.after_small, small);
-        small && after_small && !self.is_empty()
+        !self.is_empty() && ((small && after_small) || (is_pressed && len <= HALF_A_SLOT))
     }
 
     /// Adds `chunk` at the end, copied behind the last small one where `writers` are given. Gives it back when no cell
