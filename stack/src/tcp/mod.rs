@@ -14,7 +14,8 @@
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `reply` | segments without a connection |
-//! | `socket` | what an application calls |
+//! | `ending` | how connections end |
+//! | `socket`, `question`, `handle` | what an application commands, asks and holds |
 //!
 //! Left out as yet: SACK, timestamps, urgent data, keep-alive, SYN cookies.
 
@@ -24,11 +25,14 @@ mod congestion;
 mod connection;
 mod demux;
 mod emit;
+mod ending;
+mod handle;
 mod handshake;
 mod input;
 mod listen;
 mod options;
 mod output;
+mod question;
 mod reassembly;
 mod recovery;
 mod recv_queue;
@@ -44,7 +48,7 @@ mod time_wait;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
-use self::connection::{Connection, Outcome, Owed, Waiting};
+use self::connection::{Connection, Waiting};
 use self::demux::{Demux, Entity, Tuple};
 use self::reply::Replies;
 use self::seq::Seq;
@@ -59,15 +63,15 @@ use crate::wheel::{Timer, Wheel};
 
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
+pub use self::handle::{
+    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, TcpInfo,
+    TcpUsage, WriteError,
+};
 pub use self::handshake::Handshake;
 pub use self::listen::Listener;
 pub use self::reassembly::Block;
 pub use self::reply::Reply;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
-pub use self::socket::{
-    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, TcpInfo,
-    TcpUsage, WriteError,
-};
 pub use self::time_wait::TimeWait;
 
 /// What a place in the table of connections holds.
@@ -250,16 +254,6 @@ impl<'s> Tcp<'s> {
         }
     }
 
-    /// What `outcome` means for the connection in place `index`: the one place where connections end.
-    fn settle(&mut self, index: u32, outcome: Outcome, now: Instant) {
-        match outcome {
-            Outcome::Open => self.attend_open(index, now),
-            Outcome::TimeWait => self.enter_time_wait(index, now),
-            Outcome::Ended(ended) => self.end(index, ended),
-            Outcome::Abort => self.abort(index),
-        }
-    }
-
     /// Puts a connection in line for output, and its deadline on the wheel.
     fn attend_open(&mut self, index: u32, now: Instant) {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
@@ -295,106 +289,6 @@ impl<'s> Tcp<'s> {
     /// Tells the application that something happened on the connection in place `index`.
     fn tell(&mut self, index: u32) {
         self.event_links.push_back(&mut self.events, index);
-    }
-
-    /// RFC 9293 §3.6.1: the connection becomes a TIME-WAIT. What is unread stays with the handle.
-    fn enter_time_wait(&mut self, index: u32, now: Instant) {
-        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
-        let (tuple, interface) = (connection.tuple, connection.interface);
-        let owes = connection.receive.owed != Owed::Nothing;
-        let entry = TimeWait::new(tuple, interface, connection.send.una, connection.receive.nxt);
-        let (place, evicted) = self.time_waits.insert(entry, self.shared.config.time_wait, now);
-        if let Some((gone, tuple)) = evicted {
-            self.demux.remove(self.hash(&tuple), Entity::TimeWait(gone));
-        }
-        let hash = self.hash(&tuple);
-        match place {
-            Some(place) => self.demux.replace(hash, Entity::Connection(index), Entity::TimeWait(place)),
-            None => self.demux.remove(hash, Entity::Connection(index)),
-        }
-        if owes {
-            self.acknowledge_time_wait(place);
-        }
-        self.finish(index, Ended::Closed);
-    }
-
-    /// The acknowledgment of the peer's FIN.
-    fn acknowledge_time_wait(&mut self, place: Option<u32>) {
-        let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
-        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, 0);
-        self.reply(Some(reply));
-    }
-
-    /// The connection in place `index` is over for the network.
-    fn end(&mut self, index: u32, ended: Ended) {
-        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
-        let hash = self.hash(&connection.tuple);
-        self.demux.remove(hash, Entity::Connection(index));
-        self.finish(index, ended);
-    }
-
-    /// [`Tcp::end`], and the peer is told by a reset (RFC 9293 §3.10.5).
-    fn abort(&mut self, index: u32) {
-        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
-        if connection.ended.is_none() {
-            let mut reset = Reply::acknowledgment(
-                connection.tuple,
-                connection.interface,
-                connection.bare_seq(),
-                connection.receive.nxt,
-                0,
-            );
-            reset.flags |= crate::wire::tcp::Flags::RST;
-            self.reply(Some(reset));
-            self.end(index, Ended::Reset);
-        }
-    }
-
-    /// Keeps what the application may still read, or frees the place.
-    fn finish(&mut self, index: u32, ended: Ended) {
-        self.wheel.disarm(index);
-        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
-        connection.ended = Some(ended);
-        connection.send.queue.clear(&mut self.shared.cells);
-        connection.reassembly.clear(&mut self.shared);
-        connection.rest(&mut self.shared);
-        if connection.held {
-            self.tell(index);
-        } else {
-            self.free(index);
-        }
-    }
-
-    fn free(&mut self, index: u32) {
-        self.wheel.disarm(index);
-        if let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) {
-            connection.release(&mut self.shared);
-        }
-        if let Some(key) = self.connections.key(index) {
-            self.connections.remove(key);
-        }
-    }
-
-    /// The active open in place `index` came to nothing.
-    fn fail(&mut self, index: u32, ended: Ended) {
-        self.wheel.disarm(index);
-        let Some(entry) = self.connections.by_index_mut(index) else { return };
-        let Entry::Opening(handshake) = entry else { return };
-        let tuple = handshake.tuple;
-        *entry = Entry::Failed(ended);
-        self.demux.remove(self.hash(&tuple), Entity::Connection(index));
-        self.tell(index);
-    }
-
-    fn remove_handshake(&mut self, index: u32) {
-        self.wheel.disarm(self.timer_of(Entity::Handshake(index)));
-        let Some(handshake) = self.handshakes.key(index).and_then(|key| self.handshakes.remove(key)) else { return };
-        self.demux.remove(self.hash(&handshake.tuple), Entity::Handshake(index));
-        if let handshake::Role::Passive(listener) = handshake.role
-            && let Some(listener) = self.listeners.at_mut(listener)
-        {
-            listener.handshakes -= 1;
-        }
     }
 
     fn reply(&mut self, reply: Option<Reply>) {

@@ -1,189 +1,23 @@
-//! What an application calls: commands and questions on listeners and connections.
+//! What an application commands: to listen, connect, write, read and close.
 //!
 //! Invariant: nothing here sends or blocks. A command notes what is to be done and puts the connection in line; a
 //! handle that has outlived its socket finds nothing.
 
-use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use lendwire_nic::Chunk;
 
 use super::connection::{OurFin, Outcome, PeerFin};
 use super::demux::{Entity, Tuple};
+use super::handle::{
+    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpHandle, WriteError,
+};
 use super::handshake::Handshake;
 use super::listen::Listener;
-use super::{Connection, Ended, Entry, State, Tcp};
+use super::{Connection, Ended, Entry, Tcp};
 use crate::ip::Ip;
 use crate::list::List;
-use crate::slab::Key;
-use crate::time::{Instant, Span};
-
-/// Names a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListenerHandle(Key);
-
-/// Names a connection, or an attempt at one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TcpHandle(Key);
-
-impl TcpHandle {
-    /// The connection's place in the storage, below the number of connections: where an application keeps what it knows
-    /// of it in a table of its own. Only one handle at a time has a place, but a place has many handles in its life.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0.index as usize
-    }
-}
-
-/// A connection on which something happened: data came, room was made, a state changed.
-///
-/// It says no more than that it is worth to read, write or ask for the state again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TcpEvent(pub TcpHandle);
-
-macro_rules! sentences {
-    ($name:ident { $($variant:ident => $text:literal,)* }) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(match self { $(Self::$variant { .. } => $text,)* })
-            }
-        }
-        impl core::error::Error for $name {}
-    };
-}
-
-/// What the stack knows of a connection's path and peer, in bytes where nothing else is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpInfo {
-    /// The state by its RFC name.
-    pub state: State,
-    /// The smoothed round-trip time, once there was a sample (RFC 6298).
-    pub rtt: Option<Span>,
-    /// The retransmission timeout as it stands, backed off or not.
-    pub rto: Span,
-    /// The largest segment that is sent.
-    pub mss: u16,
-    /// What congestion control lets be in flight.
-    pub congestion_window: u32,
-    /// Where slow start ends (RFC 5681).
-    pub slow_start_threshold: u32,
-    /// Sequence numbers that are sent and not acknowledged.
-    pub in_flight: u32,
-    /// What the peer lets be in flight.
-    pub send_window: u32,
-    /// What the peer was told that it may send.
-    pub receive_window: u32,
-}
-
-/// How much of each table of TCP is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpUsage {
-    /// Listeners.
-    pub listeners: usize,
-    /// Passive opens under way.
-    pub handshakes: usize,
-    /// Connections and active opens.
-    pub connections: usize,
-    /// TIME-WAITs.
-    pub time_waits: usize,
-    /// Connections whose data is being copied.
-    pub writers: usize,
-    /// Runs of data that came before their time.
-    pub blocks: usize,
-    /// Cells that hold no chunk.
-    pub free_cells: usize,
-}
-
-/// Why there is no listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListenError {
-    /// Port zero names no port.
-    PortZero,
-    /// Somebody listens there already.
-    InUse,
-    /// All listeners that the storage has room for are in use.
-    Full,
-}
-sentences!(ListenError {
-    PortZero => "port 0 cannot be listened on: choose one from 1 to 65535",
-    InUse => "another listener has this address and port",
-    Full => "the storage has no room for another listener",
-});
-
-/// Why there is no attempt at a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectError {
-    /// Port zero names no port.
-    PortZero,
-    /// The address is not one host's.
-    NotUnicast,
-    /// No route, or no address of ours, leads there.
-    NoRoute,
-    /// The local port has a connection to there already, or no free one is left.
-    InUse,
-    /// All connections that the storage has room for are in use.
-    Full,
-}
-sentences!(ConnectError {
-    PortZero => "port 0 cannot be connected to",
-    NotUnicast => "only the address of one host can be connected to",
-    NoRoute => "no route leads there: add an address and a gateway",
-    InUse => "the local port is taken for this destination",
-    Full => "the storage has no room for another connection",
-});
-
-/// Why nothing can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteError {
-    /// The handle's connection is gone.
-    NoSuchConnection,
-    /// The handshake is not complete: wait for an event.
-    NotYet,
-    /// The writing side is closed.
-    ShutDown,
-    /// The connection has ended.
-    Ended(Ended),
-}
-sentences!(WriteError {
-    NoSuchConnection => "the handle's connection is closed",
-    NotYet => "the connection is not established yet",
-    ShutDown => "the writing side is shut down",
-    Ended => "the connection has ended",
-});
-
-/// Why nothing can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadError {
-    /// The handle's connection is gone.
-    NoSuchConnection,
-    /// Nothing has come yet: wait for an event.
-    Empty,
-    /// The connection has ended, and not by the peer's FIN.
-    Ended(Ended),
-}
-sentences!(ReadError {
-    NoSuchConnection => "the handle's connection is closed",
-    Empty => "nothing has arrived yet",
-    Ended => "the connection has ended",
-});
-
-/// A chunk that was not taken, and why.
-#[derive(Debug)]
-pub struct PushError {
-    /// The chunk.
-    pub chunk: Chunk,
-    /// Why.
-    pub reason: PushRefused,
-}
-
-/// Why a chunk was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PushRefused {
-    /// As much as may wait is waiting: try again after an event.
-    Full,
-    /// As for [`WriteError`].
-    Cannot(WriteError),
-}
+use crate::time::Instant;
 
 impl Tcp<'_> {
     /// Command: accepts connections to `local`; an unspecified IPv6 address stands for every address of both versions.
@@ -404,98 +238,6 @@ impl Tcp<'_> {
         if let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) {
             connection.send.nodelay = nodelay;
             self.look_at(handle.0.index);
-        }
-    }
-
-    /// Question: the state by its RFC name; a handle whose connection is gone is closed.
-    pub(crate) fn state(&self, handle: TcpHandle) -> State {
-        match self.connections.at(handle.0) {
-            Some(Entry::Open(connection)) if connection.held => connection.state(),
-            Some(Entry::Opening(handshake)) if handshake.is_received() => State::SynReceived,
-            Some(Entry::Opening(_)) => State::SynSent,
-            Some(Entry::Open(_) | Entry::Failed(_)) | None => State::Closed,
-        }
-    }
-
-    /// Question: both ends.
-    pub(crate) fn ends(&self, handle: TcpHandle) -> Option<(SocketAddr, SocketAddr)> {
-        let tuple = match self.connections.at(handle.0)? {
-            Entry::Open(connection) => connection.tuple,
-            Entry::Opening(handshake) => handshake.tuple,
-            Entry::Failed(_) => return None,
-        };
-        Some((tuple.local_socket(), tuple.remote_socket()))
-    }
-
-    /// Question: what the stack knows of the path and the peer.
-    pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
-        let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
-        let send = &connection.send;
-        Some(TcpInfo {
-            state: connection.state(),
-            rtt: connection.rtt.smoothed(),
-            rto: connection.rtt.rto(),
-            mss: send.mss,
-            congestion_window: send.congestion.window(),
-            slow_start_threshold: send.congestion.threshold(),
-            in_flight: connection.in_flight(),
-            send_window: send.window,
-            receive_window: connection.receive.edge.since(connection.receive.nxt),
-        })
-    }
-
-    /// Question: how much of each table is in use.
-    pub(crate) fn usage(&self) -> TcpUsage {
-        TcpUsage {
-            listeners: self.listeners.len(),
-            handshakes: self.handshakes.len(),
-            connections: self.connections.len(),
-            time_waits: self.time_waits.len(),
-            writers: self.shared.writers.len(),
-            blocks: self.shared.blocks.len(),
-            free_cells: self.shared.cells.available(),
-        }
-    }
-
-    /// Question: how many bytes `write` would take.
-    pub(crate) fn room(&self, handle: TcpHandle) -> usize {
-        match self.connections.at(handle.0) {
-            Some(Entry::Open(connection)) if connection.held && connection.send.fin == OurFin::None => {
-                self.shared.config.send_budget.saturating_sub(connection.send.queue.bytes()) as usize
-            }
-            Some(_) | None => 0,
-        }
-    }
-
-    /// Question: how many bytes are queued and not acknowledged.
-    pub(crate) fn unacknowledged(&self, handle: TcpHandle) -> usize {
-        match self.connections.at(handle.0) {
-            Some(Entry::Open(connection)) => connection.send.queue.bytes() as usize,
-            Some(_) | None => 0,
-        }
-    }
-
-    /// Question: how many bytes wait to be read.
-    pub(crate) fn unread(&self, handle: TcpHandle) -> usize {
-        match self.connections.at(handle.0) {
-            Some(Entry::Open(connection)) => connection.receive.queue.bytes(),
-            Some(_) | None => 0,
-        }
-    }
-
-    /// Question, once each: a connection on which something happened since it was last asked for.
-    pub(crate) fn next_event(&mut self) -> Option<TcpEvent> {
-        loop {
-            let happened = self.event_links.pop_front(&mut self.events);
-            let index = happened.or_else(|| self.starved.pop(&self.shared))?;
-            let held = match self.connections.by_index(index) {
-                Some(Entry::Open(connection)) => connection.held,
-                Some(Entry::Opening(_) | Entry::Failed(_)) => true,
-                None => false,
-            };
-            if let Some(key) = self.connections.key(index).filter(|_| held) {
-                return Some(TcpEvent(TcpHandle(key)));
-            }
         }
     }
 }

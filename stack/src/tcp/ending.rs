@@ -1,0 +1,123 @@
+//! How connections end, and what of them stays.
+//!
+//! Invariant: whatever ends a connection goes through [`Tcp::settle`] or [`Tcp::abort`]. Segments no longer lead to it
+//! afterwards; what its application may still read stays until the handle is closed.
+
+use super::connection::{Outcome, Owed};
+use super::demux::Entity;
+use super::reply::Reply;
+use super::{Ended, Entry, Tcp, TimeWait, handshake};
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+
+impl Tcp<'_> {
+    /// What `outcome` means for the connection in place `index`: the one place where connections end.
+    pub(super) fn settle(&mut self, index: u32, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Open => self.attend_open(index, now),
+            Outcome::TimeWait => self.enter_time_wait(index, now),
+            Outcome::Ended(ended) => self.end(index, ended),
+            Outcome::Abort => self.abort(index),
+        }
+    }
+
+    /// RFC 9293 §3.6.1: the connection becomes a TIME-WAIT. What is unread stays with the handle.
+    fn enter_time_wait(&mut self, index: u32, now: Instant) {
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
+        let (tuple, interface) = (connection.tuple, connection.interface);
+        let owes = connection.receive.owed != Owed::Nothing;
+        let entry = TimeWait::new(tuple, interface, connection.send.una, connection.receive.nxt);
+        let (place, evicted) = self.time_waits.insert(entry, self.shared.config.time_wait, now);
+        if let Some((gone, tuple)) = evicted {
+            self.demux.remove(self.hash(&tuple), Entity::TimeWait(gone));
+        }
+        let hash = self.hash(&tuple);
+        match place {
+            Some(place) => self.demux.replace(hash, Entity::Connection(index), Entity::TimeWait(place)),
+            None => self.demux.remove(hash, Entity::Connection(index)),
+        }
+        if owes {
+            self.acknowledge_time_wait(place);
+        }
+        self.finish(index, Ended::Closed);
+    }
+
+    /// The acknowledgment of the peer's FIN.
+    pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>) {
+        let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
+        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, 0);
+        self.reply(Some(reply));
+    }
+
+    /// The connection in place `index` is over for the network.
+    fn end(&mut self, index: u32, ended: Ended) {
+        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
+        let hash = self.hash(&connection.tuple);
+        self.demux.remove(hash, Entity::Connection(index));
+        self.finish(index, ended);
+    }
+
+    /// [`Tcp::end`], and the peer is told by a reset (RFC 9293 §3.10.5).
+    pub(super) fn abort(&mut self, index: u32) {
+        let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
+        if connection.ended.is_none() {
+            let mut reset = Reply::acknowledgment(
+                connection.tuple,
+                connection.interface,
+                connection.bare_seq(),
+                connection.receive.nxt,
+                0,
+            );
+            reset.flags |= Flags::RST;
+            self.reply(Some(reset));
+            self.end(index, Ended::Reset);
+        }
+    }
+
+    /// Keeps what the application may still read, or frees the place.
+    fn finish(&mut self, index: u32, ended: Ended) {
+        self.wheel.disarm(index);
+        let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
+        connection.ended = Some(ended);
+        connection.send.queue.clear(&mut self.shared.cells);
+        connection.reassembly.clear(&mut self.shared);
+        connection.rest(&mut self.shared);
+        if connection.held {
+            self.tell(index);
+        } else {
+            self.free(index);
+        }
+    }
+
+    pub(super) fn free(&mut self, index: u32) {
+        self.wheel.disarm(index);
+        if let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) {
+            connection.release(&mut self.shared);
+        }
+        if let Some(key) = self.connections.key(index) {
+            self.connections.remove(key);
+        }
+    }
+
+    /// The active open in place `index` came to nothing.
+    pub(super) fn fail(&mut self, index: u32, ended: Ended) {
+        self.wheel.disarm(index);
+        let Some(entry) = self.connections.by_index_mut(index) else { return };
+        let Entry::Opening(handshake) = entry else { return };
+        let tuple = handshake.tuple;
+        *entry = Entry::Failed(ended);
+        self.demux.remove(self.hash(&tuple), Entity::Connection(index));
+        self.tell(index);
+    }
+
+    pub(super) fn remove_handshake(&mut self, index: u32) {
+        self.wheel.disarm(self.timer_of(Entity::Handshake(index)));
+        let Some(handshake) = self.handshakes.key(index).and_then(|key| self.handshakes.remove(key)) else { return };
+        self.demux.remove(self.hash(&handshake.tuple), Entity::Handshake(index));
+        if let handshake::Role::Passive(listener) = handshake.role
+            && let Some(listener) = self.listeners.at_mut(listener)
+        {
+            listener.handshakes -= 1;
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What applications hold and hear: handles, events, what is known of a connection, and why a command was refused.
+//!
+//! Invariant: a handle is small, `Copy`, and tagged with its socket's generation, so a place that was used again cannot
+//! be mistaken for the old socket.
+
+use core::fmt;
+
+use lendwire_nic::Chunk;
+
+use super::{Ended, State};
+use crate::slab::Key;
+use crate::time::Span;
+
+/// Names a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerHandle(pub(super) Key);
+
+/// Names a connection, or an attempt at one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TcpHandle(pub(super) Key);
+
+impl TcpHandle {
+    /// The connection's place in the storage, below the number of connections: where an application keeps what it knows
+    /// of it in a table of its own. Only one handle at a time has a place, but a place has many handles in its life.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// A connection on which something happened: data came, room was made, a state changed.
+///
+/// It says no more than that it is worth to read, write or ask for the state again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TcpEvent(pub TcpHandle);
+
+/// What the stack knows of a connection's path and peer, in bytes where nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The state by its RFC name.
+    pub state: State,
+    /// The smoothed round-trip time, once there was a sample (RFC 6298).
+    pub rtt: Option<Span>,
+    /// The retransmission timeout as it stands, backed off or not.
+    pub rto: Span,
+    /// The largest segment that is sent.
+    pub mss: u16,
+    /// What congestion control lets be in flight.
+    pub congestion_window: u32,
+    /// Where slow start ends (RFC 5681).
+    pub slow_start_threshold: u32,
+    /// Sequence numbers that are sent and not acknowledged.
+    pub in_flight: u32,
+    /// What the peer lets be in flight.
+    pub send_window: u32,
+    /// What the peer was told that it may send.
+    pub receive_window: u32,
+}
+
+/// How much of each table of TCP is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpUsage {
+    /// Listeners.
+    pub listeners: usize,
+    /// Passive opens under way.
+    pub handshakes: usize,
+    /// Connections and active opens.
+    pub connections: usize,
+    /// TIME-WAITs.
+    pub time_waits: usize,
+    /// Connections whose data is being copied.
+    pub writers: usize,
+    /// Runs of data that came before their time.
+    pub blocks: usize,
+    /// Cells that hold no chunk.
+    pub free_cells: usize,
+}
+
+macro_rules! sentences {
+    ($name:ident { $($variant:ident => $text:literal,)* }) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(match self { $(Self::$variant { .. } => $text,)* })
+            }
+        }
+        impl core::error::Error for $name {}
+    };
+}
+
+/// Why there is no listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// Port zero names no port.
+    PortZero,
+    /// Somebody listens there already.
+    InUse,
+    /// All listeners that the storage has room for are in use.
+    Full,
+}
+sentences!(ListenError {
+    PortZero => "port 0 cannot be listened on: choose one from 1 to 65535",
+    InUse => "another listener has this address and port",
+    Full => "the storage has no room for another listener",
+});
+
+/// Why there is no attempt at a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// Port zero names no port.
+    PortZero,
+    /// The address is not one host's.
+    NotUnicast,
+    /// No route, or no address of ours, leads there.
+    NoRoute,
+    /// The local port has a connection to there already, or no free one is left.
+    InUse,
+    /// All connections that the storage has room for are in use.
+    Full,
+}
+sentences!(ConnectError {
+    PortZero => "port 0 cannot be connected to",
+    NotUnicast => "only the address of one host can be connected to",
+    NoRoute => "no route leads there: add an address and a gateway",
+    InUse => "the local port is taken for this destination",
+    Full => "the storage has no room for another connection",
+});
+
+/// Why nothing can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// The handle's connection is gone.
+    NoSuchConnection,
+    /// The handshake is not complete: wait for an event.
+    NotYet,
+    /// The writing side is closed.
+    ShutDown,
+    /// The connection has ended.
+    Ended(Ended),
+}
+sentences!(WriteError {
+    NoSuchConnection => "the handle's connection is closed",
+    NotYet => "the connection is not established yet",
+    ShutDown => "the writing side is shut down",
+    Ended => "the connection has ended",
+});
+
+/// Why nothing can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The handle's connection is gone.
+    NoSuchConnection,
+    /// Nothing has come yet: wait for an event.
+    Empty,
+    /// The connection has ended, and not by the peer's FIN.
+    Ended(Ended),
+}
+sentences!(ReadError {
+    NoSuchConnection => "the handle's connection is closed",
+    Empty => "nothing has arrived yet",
+    Ended => "the connection has ended",
+});
+
+/// A chunk that was not taken, and why.
+#[derive(Debug)]
+pub struct PushError {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Why.
+    pub reason: PushRefused,
+}
+
+/// Why a chunk was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushRefused {
+    /// As much as may wait is waiting: try again after an event.
+    Full,
+    /// As for [`WriteError`].
+    Cannot(WriteError),
+}

@@ -1,0 +1,101 @@
+//! What an application asks: states, ends, room, what happened. Nothing here changes a connection.
+
+use core::net::SocketAddr;
+
+use super::connection::OurFin;
+use super::handle::{TcpEvent, TcpHandle, TcpInfo, TcpUsage};
+use super::{Entry, State, Tcp};
+
+impl Tcp<'_> {
+    /// Question: the state by its RFC name; a handle whose connection is gone is closed.
+    pub(crate) fn state(&self, handle: TcpHandle) -> State {
+        match self.connections.at(handle.0) {
+            Some(Entry::Open(connection)) if connection.held => connection.state(),
+            Some(Entry::Opening(handshake)) if handshake.is_received() => State::SynReceived,
+            Some(Entry::Opening(_)) => State::SynSent,
+            Some(Entry::Open(_) | Entry::Failed(_)) | None => State::Closed,
+        }
+    }
+
+    /// Question: both ends.
+    pub(crate) fn ends(&self, handle: TcpHandle) -> Option<(SocketAddr, SocketAddr)> {
+        let tuple = match self.connections.at(handle.0)? {
+            Entry::Open(connection) => connection.tuple,
+            Entry::Opening(handshake) => handshake.tuple,
+            Entry::Failed(_) => return None,
+        };
+        Some((tuple.local_socket(), tuple.remote_socket()))
+    }
+
+    /// Question: what the stack knows of the path and the peer.
+    pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
+        let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
+        let send = &connection.send;
+        Some(TcpInfo {
+            state: connection.state(),
+            rtt: connection.rtt.smoothed(),
+            rto: connection.rtt.rto(),
+            mss: send.mss,
+            congestion_window: send.congestion.window(),
+            slow_start_threshold: send.congestion.threshold(),
+            in_flight: connection.in_flight(),
+            send_window: send.window,
+            receive_window: connection.receive.edge.since(connection.receive.nxt),
+        })
+    }
+
+    /// Question: how much of each table is in use.
+    pub(crate) fn usage(&self) -> TcpUsage {
+        TcpUsage {
+            listeners: self.listeners.len(),
+            handshakes: self.handshakes.len(),
+            connections: self.connections.len(),
+            time_waits: self.time_waits.len(),
+            writers: self.shared.writers.len(),
+            blocks: self.shared.blocks.len(),
+            free_cells: self.shared.cells.available(),
+        }
+    }
+
+    /// Question: how many bytes `write` would take.
+    pub(crate) fn room(&self, handle: TcpHandle) -> usize {
+        match self.connections.at(handle.0) {
+            Some(Entry::Open(connection)) if connection.held && connection.send.fin == OurFin::None => {
+                self.shared.config.send_budget.saturating_sub(connection.send.queue.bytes()) as usize
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Question: how many bytes are queued and not acknowledged.
+    pub(crate) fn unacknowledged(&self, handle: TcpHandle) -> usize {
+        match self.connections.at(handle.0) {
+            Some(Entry::Open(connection)) => connection.send.queue.bytes() as usize,
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Question: how many bytes wait to be read.
+    pub(crate) fn unread(&self, handle: TcpHandle) -> usize {
+        match self.connections.at(handle.0) {
+            Some(Entry::Open(connection)) => connection.receive.queue.bytes(),
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Question, once each: a connection on which something happened since it was last asked for.
+    pub(crate) fn next_event(&mut self) -> Option<TcpEvent> {
+        loop {
+            let happened = self.event_links.pop_front(&mut self.events);
+            let index = happened.or_else(|| self.starved.pop(&self.shared))?;
+            let held = match self.connections.by_index(index) {
+                Some(Entry::Open(connection)) => connection.held,
+                Some(Entry::Opening(_) | Entry::Failed(_)) => true,
+                None => false,
+            };
+            if let Some(key) = self.connections.key(index).filter(|_| held) {
+                return Some(TcpEvent(TcpHandle(key)));
+            }
+        }
+    }
+}
