@@ -29,7 +29,7 @@ pub struct TcpConfig {
     pub fin_wait: Span,
     /// Timeouts in a row before a connection is given up. 15 take some 15 minutes (RFC 9293 MUST-20: over 100 s).
     pub retries: u8,
-    /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 255 s.
+    /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 191 s.
     pub syn_retries: u8,
 }
 
