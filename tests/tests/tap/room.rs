@@ -1,0 +1,135 @@
+//! A network namespace of the test's own: it has no name, nobody else sees it, and it ends with the test's process,
+//! however that ends.
+//!
+//! ```text
+//! guest ── lend0 (TAP) ── bridge ── port ═ wire ── the test's sockets, ping, curl, tcpdump
+//! ```
+//!
+//! A TAP device carries checksums that were left to a device as they are, so a capture there shows them unfinished.
+//! The `port` does no checksum offload: what the guest left open is completed there as its descriptor said, and the
+//! capture on `wire` shows whether that came out right. Toward the guest `wire` leaves checksums open, so that the
+//! guest meets those as well.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use xtask::install;
+use xtask::test::SKIP_TAP_VARIABLE;
+
+/// Addresses that only exist in the room.
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+pub(crate) const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+pub(crate) const HOST6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const GUEST6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
+
+/// The device whose frames are captured, and that the test's sockets use.
+pub(crate) const CAPTURED: &str = "wire";
+const TAP: &str = "lend0";
+
+/// Set in the process that runs inside.
+const INSIDE: &str = "LENDWIRE_INSIDE";
+
+/// Runs `body`, which is the whole of the test `name`, in a process with a network namespace of its own.
+pub(crate) fn inside(name: &str, body: impl FnOnce()) {
+    if env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    if let Some(why) = why_not() {
+        // Past the test runner, which keeps what a passed test prints to itself.
+        writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("stderr is open");
+        return;
+    }
+    // Built out here, where the network is.
+    let image = xtask::image::path().unwrap_or_else(|failure| panic!("{failure}"));
+    // /sys shows the devices of the namespace that it was mounted in.
+    let enter = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
+    let status = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--", "sh", "-c", enter])
+        .arg(env::current_exe().expect("a test has an executable"))
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env(xtask::image::IMAGE_VARIABLE, image)
+        .stdin(Stdio::null())
+        .status()
+        .expect("setpriv starts");
+    assert!(status.success(), "the run inside ended with {:?}, signal {:?}", status.code(), status.signal());
+}
+
+/// What this host lacks.
+fn why_not() -> Option<String> {
+    if env::var_os(SKIP_TAP_VARIABLE).is_some() {
+        return Some(format!("{SKIP_TAP_VARIABLE} is set"));
+    }
+    if !install::is_root() {
+        return Some("a TAP device and a network namespace need root".into());
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Some("there is no /dev/net/tun: load the tun module".into());
+    }
+    let more = [("ethtool", "ethtool"), ("unshare", "util-linux"), ("setpriv", "util-linux")];
+    let more = more.map(|(program, package)| install::Tool { program, package });
+    let tools = [&[install::QEMU], install::TAP_TOOLS, &more[..]].concat();
+    if let Err(failure) = install::ensure(&tools) {
+        return Some(failure.to_string());
+    }
+    let bridge = "ip link add lend-bridge type bridge";
+    let tried = Command::new("unshare").args(["--net", "--", "sh", "-c", bridge]).output();
+    match tried {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!("`{bridge}`: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Some(format!("unshare did not start: {error}")),
+    }
+}
+
+/// Builds the wires, and returns the TAP device's name.
+pub(crate) fn build() -> &'static str {
+    let setting = |name: &str, value: &str| {
+        fs::write(format!("/proc/sys/net/{name}"), value).unwrap_or_else(|error| panic!("{name}: {error}"));
+    };
+    // The congestion control of a host is its owner's choice; here it is always the same.
+    setting("ipv4/tcp_congestion_control", "reno");
+    ip("link set lo up");
+    ip(&format!("tuntap add dev {TAP} mode tap"));
+    ip("link add bridge type bridge stp_state 0 forward_delay 0 mcast_snooping 0");
+    ip(&format!("link add port type veth peer name {CAPTURED}"));
+    for device in [TAP, "bridge", "port"] {
+        // Linux itself only speaks from the other end.
+        ip(&format!("link set {device} addrgenmode none"));
+    }
+    for device in [TAP, "port"] {
+        ip(&format!("link set {device} master bridge"));
+    }
+    run("ethtool", ["-K", "port", "tx", "off"]);
+    setting(&format!("ipv6/conf/{CAPTURED}/accept_dad"), "0");
+    for device in [TAP, "port", "bridge", CAPTURED] {
+        ip(&format!("link set {device} up"));
+    }
+    ip(&format!("addr add {HOST}/24 dev {CAPTURED}"));
+    ip(&format!("addr add {HOST6}/64 dev {CAPTURED} nodad"));
+    TAP
+}
+
+#[track_caller]
+fn ip(words: &str) {
+    run("ip", words.split(' '));
+}
+
+/// Runs a program to its end, and returns what it printed.
+///
+/// # Panics
+/// If it fails, with everything it said.
+#[track_caller]
+pub(crate) fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> String {
+    let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+    let output = Command::new(program).args(&arguments).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} did not start: {error}"));
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {arguments:?}: {}\n{said}{complained}", output.status);
+    said.into_owned()
+}
