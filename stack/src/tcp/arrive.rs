@@ -78,9 +78,9 @@ impl Tcp<'_> {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.attend(index),
-            Progress::Challenge => self.challenge(segment),
+            Progress::Challenge(reason) => self.challenge(segment, reason),
             Progress::Failed(ended) => self.fail(index, ended),
-            Progress::Reset => self.reply(Reply::reset(segment)),
+            Progress::Reset => self.refuse(segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);
                 connection.owe_now();
@@ -101,9 +101,9 @@ impl Tcp<'_> {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.look_at(self.timer_of(Entity::Handshake(index))),
-            Progress::Challenge => self.challenge(&segment),
+            Progress::Challenge(reason) => self.challenge(&segment, reason),
             Progress::Failed(_) => self.remove_handshake(index),
-            Progress::Reset => self.reply(Reply::reset(&segment)),
+            Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => self.complete(index, role, &agreed, segment, now),
         }
     }
@@ -213,8 +213,15 @@ impl Tcp<'_> {
         }
     }
 
+    /// RFC 9293 §3.5.2: a segment that acknowledges what this handshake has not sent.
+    fn refuse(&mut self, segment: &Arrival) {
+        self.shared.drops.count(Reason::TcpAck);
+        self.reply(Reply::reset(segment));
+    }
+
     /// RFC 5961 §3.2, §4.2, for a connection that is not one yet.
-    fn challenge(&mut self, segment: &Arrival) {
+    fn challenge(&mut self, segment: &Arrival, reason: Reason) {
+        self.shared.drops.count(reason);
         let handshake = match self.find(&segment.tuple) {
             Some(Entity::Handshake(index)) => self.handshakes.by_index(index),
             Some(Entity::Connection(index)) => match self.connections.by_index(index) {

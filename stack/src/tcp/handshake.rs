@@ -64,13 +64,13 @@ pub(super) enum Progress {
     Dropped(Reason),
     /// A SYN or SYN-ACK is due.
     Answer,
-    /// An acknowledgment alone is due, and the handshake goes on.
-    Challenge,
+    /// The segment is dropped; an acknowledgment alone is due, and the handshake goes on.
+    Challenge(Reason),
     /// It is complete.
     Established(Agreed),
     /// It is over, without a connection.
     Failed(Ended),
-    /// The segment was of another connection: a reset with SEG.ACK as its number.
+    /// The segment acknowledges what was never sent: a reset with SEG.ACK as its number.
     Reset,
 }
 
@@ -159,18 +159,18 @@ impl Handshake {
             return if segment.has(Flags::RST) {
                 Progress::Dropped(Reason::TcpOutOfWindow)
             } else {
-                Progress::Challenge
+                Progress::Challenge(Reason::TcpOutOfWindow)
             };
         }
         if segment.has(Flags::RST) {
             // RFC 5961 §3.2: exactly the next number, or a challenge. A passive open then listens again.
             return match segment.seq == irs + 1 {
                 true => Progress::Failed(Ended::Refused),
-                false => Progress::Challenge,
+                false => Progress::Challenge(Reason::TcpReset),
             };
         }
         if segment.has(Flags::SYN) {
-            return Progress::Challenge;
+            return Progress::Challenge(Reason::TcpSyn);
         }
         match segment.ack {
             None => Progress::Dropped(Reason::TcpAck),

@@ -29,8 +29,11 @@ pub(super) struct Arrival {
 impl Arrival {
     /// Checks everything about `datagram` that does not depend on a connection.
     pub(super) fn parse(datagram: Datagram, work: &mut Work) -> Result<Self, Reason> {
+        let (together, len) = (datagram.transport().len(), datagram.transport_len());
         let segment = Segment::parse(datagram.transport()).map_err(|malformed| match malformed {
+            Malformed::Short if len >= tcp::HEADER_LEN => Reason::HeaderSplit,
             Malformed::Short => Reason::TcpShort,
+            Malformed::DataOffset if len > together && datagram.transport()[12] >> 4 >= 5 => Reason::HeaderSplit,
             Malformed::DataOffset => Reason::TcpDataOffset,
         })?;
         let (header, flags, header_len) = (*segment.header, segment.flags(), segment.header_len());

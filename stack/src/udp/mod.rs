@@ -217,7 +217,7 @@ impl<'s> Udp<'s> {
 /// The two directions.
 impl Udp<'_> {
     /// Input: a datagram. It comes back if nobody is bound to its port, for its sender to be told.
-    pub(crate) fn receive(&mut self, datagram: Datagram, ip: &mut Ip<'_>, work: &mut Work) -> Option<Datagram> {
+    pub(crate) fn receive(&mut self, mut datagram: Datagram, ip: &mut Ip<'_>, work: &mut Work) -> Option<Datagram> {
         let header = match check_header(&datagram) {
             Ok(header) => header,
             Err(reason) => {
@@ -226,8 +226,15 @@ impl Udp<'_> {
             }
         };
         let Some(index) = self.ports.find(header.destination_port.get(), datagram.destination, &self.sockets) else {
-            ip.drops.count(Reason::UdpUnbound);
-            return Some(datagram);
+            // RFC 1122 §4.1.3.4: what was damaged on the way is dropped silently; its port may not be the sender's.
+            datagram.truncate_transport(usize::from(header.len.get()));
+            let damaged = match (header.checksum.get(), datagram.destination) {
+                (0, IpAddr::V4(_)) => None,
+                (0, IpAddr::V6(_)) => Some(Reason::UdpNoChecksum),
+                (_, _) => Some(Reason::UdpChecksum).filter(|_| !datagram.is_sound(work)),
+            };
+            ip.drops.count(damaged.unwrap_or(Reason::UdpUnbound));
+            return Some(datagram).filter(|_| damaged.is_none());
         };
         match self.deliver(index, header, datagram, work) {
             Ok(()) => self.ready_links.push_back(&mut self.ready, index),

@@ -368,6 +368,35 @@ fn handshakes() -> Vec<Row> {
         .given(connecting),
         row("a reset that acknowledges nothing", Reason::TcpReset, second, |it| it.bytes[AT_FLAGS] = RST)
             .given(connecting),
+        row("a TCP header in two buffers", Reason::HeaderSplit, syn, |it| it.cut(AT_V4_BODY + 19)),
+        row("TCP options in two buffers", Reason::HeaderSplit, syn_with_options, |it| it.cut(AT_OPTIONS + 4)),
+        row("a reset near a handshake that is not exact", Reason::TcpReset, third, |it| {
+            it.bytes[AT_FLAGS] = RST;
+            shift(it, AT_SEQUENCE, 1);
+        })
+        .given(half_open)
+        .answered(ACKNOWLEDGED),
+        row("a third segment far from a handshake", Reason::TcpOutOfWindow, third, |it| {
+            shift(it, AT_SEQUENCE, 1 << 24);
+        })
+        .given(half_open)
+        .answered(ACKNOWLEDGED),
+        row("another SYN in a handshake", Reason::TcpSyn, third, |it| {
+            it.bytes[AT_FLAGS] = SYN;
+            shift(it, AT_SEQUENCE, 1);
+        })
+        .given(half_open)
+        .answered(ACKNOWLEDGED),
+        row("a third segment that acknowledges what was never sent", Reason::TcpAck, third, |it| {
+            shift(it, AT_ACKNOWLEDGMENT, 1);
+        })
+        .given(half_open)
+        .answered(RESET),
+        row("an answer that acknowledges what was never sent", Reason::TcpAck, second, |it| {
+            shift(it, AT_ACKNOWLEDGMENT, 1);
+        })
+        .given(connecting)
+        .answered(RESET),
         row("an answer without a SYN", Reason::TcpFlags, second, |it| it.bytes[AT_FLAGS] = ACK).given(connecting),
     ]
 }

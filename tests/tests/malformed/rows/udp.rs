@@ -62,6 +62,16 @@ pub(crate) fn rows() -> Vec<Row> {
         row("to all nodes' closed port", Reason::UdpUnbound, hello6, |it| {
             it.set(0, &ALL_NODES_MAC.0).set(AT_IP + 24, &ALL_NODES.octets()).set(AT_V6_BODY + 2, &[0, 9]);
         }),
+        // RFC 1122 §4.1.3.4: it is discarded silently, so nobody is told that the port is closed.
+        row("a wrong checksum, to a closed port", Reason::UdpChecksum, hello, |it| {
+            it.bytes[AT_PORT + 1] = 9;
+            it.bytes[AT_CHECKSUM] ^= 1;
+        })
+        .unrepaired(),
+        row("no checksum over IPv6, to a closed port", Reason::UdpNoChecksum, hello6, |it| {
+            it.set(AT_V6_BODY + 2, &[0, 9]).set(AT_V6_BODY + 6, &[0, 0]);
+        })
+        .unrepaired(),
         unwelcome(
             "one datagram more than a socket keeps",
             Reason::UdpQueueFull,
