@@ -52,6 +52,11 @@ fn envelope(tuple: &Tuple, interface: Option<InterfaceId>) -> Envelope {
     envelope
 }
 
+/// An interface's bit in a set of full ones; a shared bit only costs a turn.
+fn bit_of(interface: InterfaceId) -> u32 {
+    1 << (interface.index() % 32)
+}
+
 fn turn_of(not_sent: NotSent) -> Turn {
     match not_sent {
         NotSent::Full(interface) => Turn::Full(interface),
@@ -62,19 +67,10 @@ fn turn_of(not_sent: NotSent) -> Turn {
 }
 
 impl Tcp<'_> {
-    /// Output: sends until nobody has anything to send, the rings are full, or `budget` segments are sent. Returns
-    /// whether more could be sent at once.
-    pub(crate) fn transmit(
-        &mut self,
-        nics: &mut [&mut dyn Nic],
-        ip: &mut Ip<'_>,
-        now: Instant,
-        budget: &mut usize,
-    ) -> bool {
-        if !self.transmit_replies(nics, ip, now, budget) {
-            return false;
-        }
-        let mut full = 0u32;
+    /// Output: sends until nobody has anything to send, the rings are full, or `budget` segments are sent. A full ring
+    /// stops those behind it, and nobody else.
+    pub(crate) fn transmit(&mut self, nics: &mut [&mut dyn Nic], ip: &mut Ip<'_>, now: Instant, budget: &mut usize) {
+        let mut full = self.transmit_replies(nics, ip, now, budget);
         let mut turns = self.ready.len();
         while turns > 0 && *budget > 0 {
             turns -= 1;
@@ -86,14 +82,13 @@ impl Tcp<'_> {
                     self.look_at(index);
                 }
                 Turn::Full(interface) => {
-                    full |= 1 << (interface.index() % 32);
+                    full |= bit_of(interface);
                     self.look_at(index);
                 }
                 Turn::Waits => self.waiting_links.push_back(&mut self.waiting, index),
                 Turn::Unreachable(reason) => self.on_unreachable(index, reason, now),
             }
         }
-        !self.ready.is_empty() && full == 0
     }
 
     /// Question: whether [`Tcp::transmit`] has something to do.
@@ -109,38 +104,39 @@ impl Tcp<'_> {
         }
     }
 
-    /// Sends replies in order; false when a ring is full.
+    /// Tries each reply once, in order. Returns the interfaces whose rings are full, a bit each.
     fn transmit_replies(
         &mut self,
         nics: &mut [&mut dyn Nic],
         ip: &mut Ip<'_>,
         now: Instant,
         budget: &mut usize,
-    ) -> bool {
+    ) -> u32 {
+        let mut full = 0;
         for _ in 0..self.replies.len() {
-            let Some(reply) = self.replies.pop() else { return true };
+            let Some(reply) = self.replies.pop() else { break };
             if reply.waits {
                 let _ = self.replies.push(reply);
                 continue;
             }
-            let sent = self.send_reply(&reply, nics, ip, now);
-            match sent.map_err(turn_of) {
+            match self.send_reply(&reply, nics, ip, now) {
                 Ok(()) => {
                     *budget = budget.saturating_sub(1);
                     self.shared.statistics.segments_sent += 1;
                 }
-                Err(Turn::Waits) => {
+                // All go behind each other in turn, so their order stays.
+                Err(NotSent::Full(interface)) => {
+                    full |= bit_of(interface);
+                    let _ = self.replies.push(reply);
+                }
+                Err(NotSent::Unresolved) => {
                     let _ = self.replies.push(Reply { waits: true, ..reply });
                 }
-                Err(Turn::Unreachable(reason)) => self.shared.drops.count(reason),
-                Err(Turn::Full(_) | Turn::Again | Turn::Done) => {
-                    // It goes behind the others: they are of different connections.
-                    let _ = self.replies.push(reply);
-                    return false;
-                }
+                Err(NotSent::NoRoute) => self.shared.drops.count(Reason::NoRoute),
+                Err(NotSent::Silent) => self.shared.drops.count(Reason::NeighbourSilent),
             }
         }
-        true
+        full
     }
 
     fn send_reply(
@@ -201,7 +197,7 @@ impl Tcp<'_> {
         let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
-        if full & 1 << (path.interface.index() % 32) != 0 {
+        if full & bit_of(path.interface) != 0 {
             return Turn::Full(path.interface);
         }
         let info = nics[path.interface.index()].info();
