@@ -3,14 +3,20 @@
 use core::net::SocketAddr;
 
 use super::connection::OurFin;
+use super::demux::Entity;
 use super::handle::{TcpEvent, TcpHandle, TcpInfo, TcpUsage};
-use super::{Entry, State, Tcp};
+use super::{Ended, Entry, State, Tcp};
 
 impl Tcp<'_> {
     /// Question: the state by its RFC name; a handle whose connection is gone is closed.
     pub(crate) fn state(&self, handle: TcpHandle) -> State {
         match self.connections.at(handle.0) {
-            Some(Entry::Open(connection)) if connection.held => connection.state(),
+            Some(Entry::Open(connection)) if connection.held => {
+                match (connection.ended, self.find(&connection.tuple)) {
+                    (Some(Ended::Closed), Some(Entity::TimeWait(_))) => State::TimeWait,
+                    (Some(_) | None, _) => connection.state(),
+                }
+            }
             Some(Entry::Opening(handshake)) if handshake.is_received() => State::SynReceived,
             Some(Entry::Opening(_)) => State::SynSent,
             Some(Entry::Open(_) | Entry::Failed(_)) | None => State::Closed,

@@ -67,7 +67,7 @@ fn figure_13_fins_that_cross_go_through_closing() {
     assert_eq!(peer.stack.state(connection), State::Closing);
     peer.expects(ack().seq(2).ack(2));
     peer.sends(ack().ack(2));
-    assert_eq!(peer.stack.state(connection), State::Closed);
+    assert_eq!(peer.stack.state(connection), State::TimeWait);
     peer.expects_nothing();
     peer.sends(fin().seq(1));
     peer.expects(ack().seq(2).ack(2));

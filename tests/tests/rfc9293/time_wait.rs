@@ -1,5 +1,6 @@
 //! RFC 9293 §3.6.1, §3.10.7.4 (TIME-WAIT), RFC 1337, RFC 6191.
 
+use lendwire::tcp::State;
 use lendwire::time::Span;
 use lendwire_tests::peer::Peer;
 use lendwire_tests::segment::{ack, data, fin, rst, rst_ack, syn, syn_ack};
@@ -32,6 +33,19 @@ fn lasts_twice_the_segment_lifetime_and_then_knows_nothing() {
     peer.expects(rst().seq(2));
     peer.expects_nothing_for(Span::from_secs(100));
     assert_eq!(peer.stack.next_deadline(), None);
+}
+
+#[test]
+fn is_the_state_that_a_handle_shows_until_it_is_over() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.shutdown(connection, peer.now()).expect("it stands");
+    peer.expects(fin().seq(1).ack(1));
+    peer.sends(fin());
+    peer.expects(ack().seq(2).ack(2));
+    assert_eq!(peer.stack.state(connection), State::TimeWait);
+    peer.waits(Span::from_secs(61));
+    assert_eq!(peer.stack.state(connection), State::Closed);
 }
 
 #[test]
