@@ -39,6 +39,8 @@ pub struct Handshake {
     /// A SYN or SYN-ACK is to be sent.
     pub(super) due: bool,
     sent_at: Option<Instant>,
+    /// It was sent more than once, so that nobody knows which one is answered (Karn's rule).
+    repeated: bool,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -97,6 +99,7 @@ impl Handshake {
             tries: 0,
             due: true,
             sent_at: None,
+            repeated: false,
             deadline: None,
         }
     }
@@ -202,7 +205,7 @@ impl Handshake {
             mss: options::effective_mss(options.mss, self.mtu, self.tuple.remote()),
             send_scale: self.send_scale(),
             receive_scale: if self.scales() { options::receive_scale(config) } else { 0 },
-            round_trip: self.sent_at.filter(|_| self.tries <= 1).map(|sent_at| now.since(sent_at)),
+            round_trip: self.sent_at.filter(|_| !self.repeated).map(|sent_at| now.since(sent_at)),
         }
     }
 
@@ -216,12 +219,16 @@ impl Handshake {
     /// Commits: the SYN or SYN-ACK was sent. Returns whether it was one more time.
     pub(super) fn sent(&mut self, now: Instant) -> bool {
         self.due = false;
-        self.tries = self.tries.saturating_add(1);
-        self.sent_at = Some(now);
-        // RFC 6298 §2.1 and §5.5: 1 s at first, then twice as long each time.
-        let timeout = Span::from_micros(1_000_000 << u32::from(self.tries - 1).min(6));
-        self.deadline = Some(now + timeout);
-        self.tries > 1
+        let again = self.sent_at.replace(now).is_some();
+        self.repeated |= again;
+        // An answer to a SYN that came again is no try of ours: it neither uses one up nor puts the next one off.
+        if self.deadline.is_none() {
+            self.tries = self.tries.saturating_add(1);
+            // RFC 6298 §2.1 and §5.5: 1 s at first, then twice as long each time.
+            let timeout = Span::from_micros(1_000_000 << u32::from(self.tries - 1).min(6));
+            self.deadline = Some(now + timeout);
+        }
+        again
     }
 
     /// Input: time has passed. Says whether the handshake goes on.

@@ -161,3 +161,18 @@ fn a_listener_on_every_address_hears_both_versions_and_the_exact_one_goes_first(
         assert!(peer.stack.accept(exact).is_some());
     }
 }
+
+#[test]
+fn syns_that_come_again_use_up_none_of_a_handshakes_tries() {
+    let mut peer = Peer::new();
+    let listener = peer.listen();
+    for _ in 0..20 {
+        peer.sends(syn().seq(0).mss(1460));
+        peer.expects(syn_ack().ack(1));
+    }
+    // The SYN-ACK comes again in its own time, counted from the first one.
+    peer.expects_after(Span::from_millis(1000), syn_ack().ack(1));
+    peer.stands_at(1);
+    peer.sends(ack());
+    assert!(peer.stack.accept(listener).is_some());
+}
