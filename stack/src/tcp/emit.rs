@@ -5,11 +5,11 @@
 
 use core::net::IpAddr;
 
-use lendwire_nic::{Nic, Offloads};
-use zerocopy::IntoBytes;
+use lendwire_nic::{Nic, Offloads, Payload, TxPacket};
 
 use super::demux::Tuple;
 use super::handshake::Handshake;
+use super::header::{self, Fields};
 use super::reply::Reply;
 use super::send_queue::{Limits, Sums};
 use super::{Ended, Entry, State, Tcp};
@@ -17,7 +17,7 @@ use crate::drops::Reason;
 use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
-use crate::wire::tcp::{self, HEADER_LEN};
+use crate::wire::tcp;
 
 /// Segments that one connection sends before the next one has its turn.
 const BURST: usize = 16;
@@ -255,23 +255,11 @@ fn send_handshake(
         return Turn::Done;
     }
     let (flags, options) = handshake.segment(&shared.config);
-    let len = HEADER_LEN + options.len();
-    let header = tcp::Header {
-        source_port: handshake.tuple.local_port.into(),
-        destination_port: handshake.tuple.remote_port.into(),
-        sequence: handshake.iss.0.into(),
-        acknowledgment: handshake.receive_next().0.into(),
-        data_offset: ((len / 4) as u8) << 4,
-        flags: flags.bits(),
-        // RFC 7323 §2.2: the window of a SYN is never scaled.
-        window: (super::connection::initial_window(&shared.config) as u16).into(),
-        checksum: 0.into(),
-        urgent: 0.into(),
-    };
-    let mut packet = lendwire_nic::TxPacket::new(lendwire_nic::Payload::EMPTY);
-    let bytes = packet.push(len);
-    bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());
-    options.write(&mut bytes[HEADER_LEN..]);
+    // RFC 7323 §2.2: the window of a SYN is never scaled.
+    let window = super::connection::initial_window(&shared.config) as u16;
+    let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window };
+    let mut packet = TxPacket::new(Payload::EMPTY);
+    header::push(&mut packet, &handshake.tuple, fields, options);
     let envelope = envelope(&handshake.tuple, handshake.interface);
     if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
         return turn_of(not_sent);

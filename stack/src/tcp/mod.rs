@@ -13,7 +13,7 @@
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
-//! | `reply` | segments without a connection |
+//! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
 //! | `socket`, `question`, `handle` | what an application commands, asks and holds |
 //!
@@ -28,6 +28,7 @@ mod emit;
 mod ending;
 mod handle;
 mod handshake;
+mod header;
 mod input;
 mod listen;
 mod options;

@@ -5,14 +5,14 @@
 //! ring or an unresolved neighbour so leaves everything as it was.
 
 use lendwire_nic::{Payload, TxPacket};
-use zerocopy::IntoBytes;
 
 use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
+use super::header::{self, Fields};
 use super::send_queue::{Ending, Limits};
 use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
-use crate::wire::tcp::{self, Flags, HEADER_LEN};
+use crate::wire::tcp::{Flags, HandshakeOptions};
 
 /// A segment that could be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,18 +138,9 @@ impl Connection {
         let payload =
             plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize));
         let mut packet = TxPacket::new(payload);
-        let header = tcp::Header {
-            source_port: self.tuple.local_port.into(),
-            destination_port: self.tuple.remote_port.into(),
-            sequence: plan.seq.0.into(),
-            acknowledgment: self.receive.nxt.0.into(),
-            data_offset: ((HEADER_LEN / 4) as u8) << 4,
-            flags: plan.flags.bits(),
-            window: self.window_field(plan.edge).into(),
-            checksum: 0.into(),
-            urgent: 0.into(),
-        };
-        packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
+        let window = self.window_field(plan.edge);
+        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
+        header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
         packet
     }
 

@@ -3,13 +3,13 @@
 //! Invariant: a fixed ring; what finds no place is dropped and counted, for the peer will ask again.
 
 use lendwire_nic::{Payload, TxPacket};
-use zerocopy::IntoBytes;
 
 use super::demux::Tuple;
+use super::header::{self, Fields};
 use super::segment::Arrival;
 use super::seq::Seq;
 use crate::ip::InterfaceId;
-use crate::wire::tcp::{self, Flags, HEADER_LEN};
+use crate::wire::tcp::{Flags, HandshakeOptions};
 
 /// A segment of a header alone.
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +52,8 @@ impl Reply {
     /// The segment.
     pub(super) fn packet(&self) -> TxPacket<'static> {
         let mut packet = TxPacket::new(Payload::EMPTY);
-        let header = tcp::Header {
-            source_port: self.tuple.local_port.into(),
-            destination_port: self.tuple.remote_port.into(),
-            sequence: self.seq.0.into(),
-            acknowledgment: self.ack.0.into(),
-            data_offset: ((HEADER_LEN / 4) as u8) << 4,
-            flags: self.flags.bits(),
-            window: self.window.into(),
-            checksum: 0.into(),
-            urgent: 0.into(),
-        };
-        packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
+        let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window };
+        header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
         packet
     }
 }

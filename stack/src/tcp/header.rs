@@ -1,0 +1,38 @@
+//! The header of a segment that leaves: written in one place for data, handshakes and replies.
+
+use lendwire_nic::TxPacket;
+use zerocopy::IntoBytes;
+
+use super::demux::Tuple;
+use super::seq::Seq;
+use crate::wire::tcp::{Flags, HEADER_LEN, HandshakeOptions, Header};
+
+/// What of a header differs from segment to segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    pub(super) seq: Seq,
+    pub(super) ack: Seq,
+    pub(super) flags: Flags,
+    /// As it stands in the field: scaled already.
+    pub(super) window: u16,
+}
+
+/// Puts the header and `options` in front of `packet`; the checksum is left to `ip`.
+#[inline]
+pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: HandshakeOptions) {
+    let len = HEADER_LEN + options.len();
+    let header = Header {
+        source_port: tuple.local_port.into(),
+        destination_port: tuple.remote_port.into(),
+        sequence: fields.seq.0.into(),
+        acknowledgment: fields.ack.0.into(),
+        data_offset: ((len / 4) as u8) << 4,
+        flags: fields.flags.bits(),
+        window: fields.window.into(),
+        checksum: 0.into(),
+        urgent: 0.into(),
+    };
+    let bytes = packet.push(len);
+    bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());
+    options.write(&mut bytes[HEADER_LEN..]);
+}
