@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`platform`] | what a driver asks of its kernel |
+//! | [`driver`] | what a kernel asks of its driver |
 //! | [`loopback`] | two ends joined in memory: nothing is copied |
 //! | [`virtio`] | virtio-net over modern PCI |
 //! | [`pci`], [`registers`] | what drivers of PCI functions share |
@@ -14,6 +15,7 @@
 #![cfg_attr(not(feature = "host"), no_std)]
 
 mod dma;
+pub mod driver;
 #[cfg(feature = "host")]
 pub mod impaired;
 pub mod loopback;

@@ -76,3 +76,25 @@ pub struct Message {
     /// The word it writes (the vector on x86).
     pub data: u32,
 }
+
+/// How a device's interrupts reach the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring<'a> {
+    /// Not at all: it is polled.
+    Polled,
+    /// By a line that stays asserted until [`crate::driver::Driver::acknowledge`].
+    Line,
+    /// By messages, each driver's documentation says which is for what.
+    Messages(&'a [Message]),
+}
+
+impl<'a> Wiring<'a> {
+    /// The messages; none where there is a line, or nothing.
+    #[must_use]
+    pub const fn messages(self) -> &'a [Message] {
+        match self {
+            Self::Messages(messages) => messages,
+            Self::Polled | Self::Line => &[],
+        }
+    }
+}

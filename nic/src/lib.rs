@@ -13,7 +13,7 @@
 //! | [`TxPacket`], [`RxPacket`], [`Offload`] | packets as both sides of the seam see them |
 //! | [`Nic`], [`NicInfo`] | what a driver is |
 //!
-//! `unsafe` lives in `chunk`, `pool`, `content` and the checksum kernels only.
+//! `unsafe` lives in `chunk`, `pool`, `slot_list`, `content` and the checksum kernels only.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -26,13 +26,16 @@ mod packet;
 mod payload;
 mod pool;
 mod queue;
+mod slot_list;
 pub mod sum;
 mod sync;
 mod work;
 
 pub use chunk::{Chunk, ChunkMut};
 pub use content::{Content, Mark};
-pub use nic::{Fault, Full, Interrupts, Link, MacAddress, MulticastFilter, Nic, NicInfo, NicStatistics, Pending};
+pub use nic::{
+    Fault, Full, Interrupts, Link, MacAddress, MulticastFilter, Nic, NicInfo, NicStatistics, Pending, VlanFilter,
+};
 pub use offload::{Checksum, Offload, Offloads, Received, Segmentation};
 pub use packet::{HEADER_ROOM, MAX_CHUNKS, RxPacket, TooManyChunks, TxPacket};
 pub use payload::{Part, Parts, Payload};

@@ -36,6 +36,11 @@ pub trait Nic {
         let _ = filter;
     }
 
+    /// Which 802.1Q networks to receive, besides untagged frames. A device without a filter passes more than asked.
+    fn set_vlans(&mut self, filter: VlanFilter<'_>) {
+        let _ = filter;
+    }
+
     /// Whether the cable is in.
     fn link(&self) -> Link {
         Link::Up
@@ -83,6 +88,15 @@ pub enum MulticastFilter<'a> {
     All,
     /// These.
     Only(&'a [MacAddress]),
+}
+
+/// 802.1Q networks to let in.
+#[derive(Clone, Copy, Debug)]
+pub enum VlanFilter<'a> {
+    /// Every one.
+    All,
+    /// Those of these numbers (0 to 4094).
+    Only(&'a [u16]),
 }
 
 /// An IEEE 802 address.
@@ -141,6 +155,8 @@ pub struct NicStatistics {
     pub interrupts: u64,
     /// Payload bytes that the driver copied: zero, unless the device cannot reach the stack's memory.
     pub copied: u64,
+    /// Times that a device which gave up was reset and started again.
+    pub recoveries: u64,
     /// Frames dropped and events refused, by [`Fault`].
     pub faults: [u64; Fault::ALL.len()],
 }

@@ -2,12 +2,14 @@
 //!
 //! Invariant: header bytes and payload bytes never share a buffer, so nobody edits what a device may be reading.
 
-use crate::{Checksum, Chunk, Offload, Payload, Received};
+use crate::slot_list::SlotList;
+use crate::{Checksum, Chunk, ChunkMut, Offload, Payload, Received};
 
 /// Bytes for all headers of a packet: Ethernet 14, 802.1Q 4, IPv6 40, TCP 60, and some air.
 pub const HEADER_ROOM: usize = 128;
 
-/// Chunks that one received packet can span: a 9000-byte frame in 2 KiB slots takes 5.
+/// Chunks that a received packet has room for by itself: a 9000-byte frame in 2 KiB slots takes 5. See
+/// [`RxPacket::spill`] for more.
 pub const MAX_CHUNKS: usize = 8;
 
 /// A packet on its way out: headers that are filled back to front, a borrowed payload, and what the device has to do.
@@ -27,6 +29,8 @@ pub struct TxPacket<'q> {
     payload: Payload<'q>,
     /// What the device has to do.
     pub offload: Offload,
+    /// Packets of one flow have the same number: a device with several queues keeps them on one of them, in order.
+    pub flow: u32,
 }
 
 impl<'q> TxPacket<'q> {
@@ -34,7 +38,7 @@ impl<'q> TxPacket<'q> {
     #[must_use]
     pub const fn new(payload: Payload<'q>) -> Self {
         let offload = Offload { checksum: Checksum::Done, segmentation: None, vlan: None };
-        Self { headers: [0; HEADER_ROOM], start: HEADER_ROOM, payload, offload }
+        Self { headers: [0; HEADER_ROOM], start: HEADER_ROOM, payload, offload, flow: 0 }
     }
 
     /// Makes room for a header of `len` bytes in front, zeroed, and returns it. An offload's offsets move along.
@@ -98,9 +102,9 @@ impl<'q> TxPacket<'q> {
 /// A received packet: the chunks it arrived in, none of them empty, and what the device said about it.
 #[derive(Debug)]
 pub struct RxPacket {
-    chunks: [Chunk; MAX_CHUNKS],
-    first: u8,
-    end: u8,
+    chunks: List,
+    first: u16,
+    end: u16,
     len: u32,
     /// The transport checksum.
     pub checksum: Received,
@@ -108,9 +112,35 @@ pub struct RxPacket {
     pub vlan: Option<u16>,
     /// Payload bytes of each of the TCP segments that the device made one of.
     pub segment_size: Option<u16>,
+    /// The hash over addresses and ports that the device chose the queue by.
+    pub hash: Option<u32>,
 }
 
-/// A packet that spans more chunks than [`MAX_CHUNKS`]; the chunk comes back.
+/// Where the chunks lie. Every entry is a live chunk, those outside of `first..end` empty ones.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every packet is inline, and there is no heap")]
+enum List {
+    Inline([Chunk; MAX_CHUNKS]),
+    Slot(SlotList),
+}
+
+impl List {
+    fn entries(&self) -> &[Chunk] {
+        match self {
+            Self::Inline(chunks) => chunks,
+            Self::Slot(chunks) => chunks,
+        }
+    }
+
+    fn entries_mut(&mut self) -> &mut [Chunk] {
+        match self {
+            Self::Inline(chunks) => chunks,
+            Self::Slot(chunks) => chunks,
+        }
+    }
+}
+
+/// A packet that has no room for another chunk; the chunk comes back.
 #[derive(Debug)]
 pub struct TooManyChunks(pub Chunk);
 
@@ -118,35 +148,57 @@ impl RxPacket {
     /// A packet in one chunk.
     #[must_use]
     pub fn new(chunk: Chunk) -> Self {
-        let mut packet = Self {
-            chunks: [const { Chunk::EMPTY }; MAX_CHUNKS],
+        let (end, len) = (u16::from(!chunk.is_empty()), chunk.len() as u32);
+        let mut chunks = [const { Chunk::EMPTY }; MAX_CHUNKS];
+        chunks[0] = chunk;
+        Self {
+            chunks: List::Inline(chunks),
             first: 0,
-            end: u8::from(!chunk.is_empty()),
-            len: chunk.len() as u32,
+            end,
+            len,
             checksum: Received::Unchecked,
             vlan: None,
             segment_size: None,
-        };
-        packet.chunks[0] = chunk;
-        packet
+            hash: None,
+        }
     }
 
     /// Adds the next chunk; an empty one leaves no trace.
     ///
     /// # Errors
-    /// [`TooManyChunks`] with the chunk.
+    /// [`TooManyChunks`] with the chunk, when [`MAX_CHUNKS`] lie inline or the slot of [`RxPacket::spill`] is full.
     pub fn push(&mut self, chunk: Chunk) -> Result<(), TooManyChunks> {
         // Headers are read in the first chunk, so bytes must not hide behind an empty one.
         if chunk.is_empty() {
             return Ok(());
         }
-        let Some(place) = self.chunks.get_mut(usize::from(self.end)) else {
-            return Err(TooManyChunks(chunk));
-        };
-        self.len += chunk.len() as u32;
-        *place = chunk;
+        let len = chunk.len() as u32;
+        if let Some(place) = self.chunks.entries_mut().get_mut(usize::from(self.end)) {
+            *place = chunk;
+        } else {
+            let List::Slot(list) = &mut self.chunks else { return Err(TooManyChunks(chunk)) };
+            list.push(chunk).map_err(TooManyChunks)?;
+        }
+        self.len += len;
         self.end += 1;
         Ok(())
+    }
+
+    /// Moves the list of chunks, not their bytes, to `slot`, so that more can be pushed: a segment of 64 KiB that a
+    /// device coalesced into slots of 2 KiB takes 33, and a slot has room for 64. The slot is held as long as the packet
+    /// lives. Nothing happens where the list is in a slot already, or where this one has no more room than there is
+    /// inline.
+    pub fn spill(&mut self, slot: ChunkMut) {
+        let List::Inline(chunks) = &mut self.chunks else { return };
+        let mut list = SlotList::new(slot);
+        if list.capacity() <= MAX_CHUNKS {
+            return;
+        }
+        for chunk in &mut chunks[usize::from(self.first)..usize::from(self.end)] {
+            list.push(core::mem::take(chunk)).expect("there is more room than inline");
+        }
+        (self.first, self.end) = (0, self.end - self.first);
+        self.chunks = List::Slot(list);
     }
 
     /// Bytes.
@@ -164,7 +216,7 @@ impl RxPacket {
     /// The chunks in order.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
-        &self.chunks[usize::from(self.first)..usize::from(self.end)]
+        &self.chunks.entries()[usize::from(self.first)..usize::from(self.end)]
     }
 
     /// The bytes that lie together at the front: headers are read here.
@@ -181,7 +233,7 @@ impl RxPacket {
         assert!(count <= self.len(), "a packet cannot advance beyond its end");
         self.len -= count as u32;
         while count > 0 {
-            let chunk = &mut self.chunks[usize::from(self.first)];
+            let chunk = &mut self.chunks.entries_mut()[usize::from(self.first)];
             if count < chunk.len() {
                 chunk.advance(count);
                 return;
@@ -199,8 +251,8 @@ impl RxPacket {
         }
         self.len = len as u32;
         let (mut left, mut end) = (len, self.first);
-        for chunk in &mut self.chunks[usize::from(self.first)..usize::from(self.end)] {
-            end += u8::from(left > 0);
+        for chunk in self.live_mut() {
+            end += u16::from(left > 0);
             chunk.truncate(left);
             left -= chunk.len();
         }
@@ -212,7 +264,7 @@ impl RxPacket {
         if self.first == self.end {
             return None;
         }
-        let chunk = core::mem::take(&mut self.chunks[usize::from(self.first)]);
+        let chunk = core::mem::take(&mut self.chunks.entries_mut()[usize::from(self.first)]);
         self.first += 1;
         self.len -= chunk.len() as u32;
         Some(chunk)
@@ -220,12 +272,16 @@ impl RxPacket {
 
     /// The first chunk, to keep its sum.
     pub fn first_mut(&mut self) -> Option<&mut Chunk> {
-        self.chunks[usize::from(self.first)..usize::from(self.end)].first_mut()
+        self.live_mut().first_mut()
     }
 
     /// Pool memory that these chunks keep from being reused, in bytes.
     #[must_use]
     pub fn pinned(&self) -> usize {
         self.chunks().iter().map(Chunk::pinned).sum()
+    }
+
+    fn live_mut(&mut self) -> &mut [Chunk] {
+        &mut self.chunks.entries_mut()[usize::from(self.first)..usize::from(self.end)]
     }
 }

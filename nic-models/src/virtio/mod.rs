@@ -24,5 +24,5 @@ mod transmit;
 
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use header::{HEADER_LEN, Header};
-pub use net::{Unstoppable, VirtioNet};
+pub use net::VirtioNet;
 pub use probe::{ProbeError, VIRTIO_NET_IDS};

@@ -8,18 +8,15 @@ use super::probe::{CONFIG_STATUS, Mappings, Memory, ProbeError, STATUS_LINK_UP, 
 use super::receive::{Receiver, Refill, Trouble};
 use super::ring::{RING_SIZE, SplitRing};
 use super::transmit::{Refusal, Transmitter};
+use crate::driver::{Causes, Driver, Events, Unstoppable};
 use crate::pci::Region;
-use crate::platform::{ConfigSpace, Dma, Message, Platform};
+use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
 use crate::registers::{Mapped, Registers};
 use crate::sendable::is_sendable;
 
-/// The device did not confirm that it stopped. The memory it may still use is never given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unstoppable;
-
 /// A running virtio network device.
 ///
-/// Dropping it stops the device, as [`VirtioNet::quiesce`] does.
+/// Dropping it stops the device, as [`Driver::quiesce`] does.
 pub struct VirtioNet<P: Platform, R: Registers = Mapped> {
     platform: P,
     transport: Transport<R>,
@@ -39,9 +36,9 @@ pub struct VirtioNet<P: Platform, R: Registers = Mapped> {
 impl<P: Platform> VirtioNet<P, Mapped> {
     /// Starts the device behind `config`.
     ///
-    /// `receive` is the pool that frames arrive in. `messages` are where interrupts go: received frames, then
-    /// transmit completions (armed only when the ring runs short), then configuration changes; with one message the
-    /// first two share it; with none the device is only polled. Interrupts start masked.
+    /// `receive` is the pool that frames arrive in. Messages of `wiring` are for received frames, then transmit
+    /// completions (armed only when the ring runs short), then configuration changes; with one message the first two
+    /// share it. Interrupts start masked.
     ///
     /// # Errors
     /// See [`ProbeError`]; the device is then left stopped.
@@ -49,7 +46,7 @@ impl<P: Platform> VirtioNet<P, Mapped> {
         config: &dyn ConfigSpace,
         platform: P,
         receive: &'static Pool,
-        messages: &[Message],
+        wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
         let mut map = |region: Region| {
             let pointer = platform.map(region.physical, region.len)?;
@@ -57,7 +54,7 @@ impl<P: Platform> VirtioNet<P, Mapped> {
             // mapping is never undone.
             Some(unsafe { Mapped::new(pointer, region.len) })
         };
-        let mapped = Mappings::of(config, &mut map, messages)?;
+        let mapped = Mappings::of(config, &mut map, wiring.messages())?;
         Self::start(mapped, platform, receive)
     }
 }
@@ -72,9 +69,9 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         platform: P,
         mut map: impl FnMut(Region) -> Option<R>,
         receive: &'static Pool,
-        messages: &[Message],
+        wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
-        Self::start(Mappings::of(config, &mut map, messages)?, platform, receive)
+        Self::start(Mappings::of(config, &mut map, wiring.messages())?, platform, receive)
     }
 
     /// The steps of virtio 1.2 §3.1.1.
@@ -137,27 +134,6 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         Ok(())
     }
 
-    /// Stops the device and gives everything back that it used.
-    ///
-    /// # Errors
-    /// [`Unstoppable`].
-    pub fn quiesce(mut self) -> Result<(), Unstoppable> {
-        self.stop()
-    }
-
-    /// Tells the driver of `count` interrupts, for [`Nic::statistics`].
-    pub fn on_interrupts(&mut self, count: u64) {
-        self.statistics.interrupts += count;
-    }
-
-    /// Tells the driver that the device's configuration changed: link state, or a device that gave up.
-    pub fn on_configuration_change(&mut self) {
-        if self.transport.status() & status::NEEDS_RESET != 0 {
-            self.fail(Fault::Broken);
-        }
-        self.read_link();
-    }
-
     fn stop(&mut self) -> Result<(), Unstoppable> {
         let Some(memory) = self.memory.take() else { return Ok(()) };
         if !self.transport.reset() {
@@ -165,6 +141,8 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             self.transmitter.ring.abandon();
             return Err(Unstoppable);
         }
+        self.receiver.ring.clear();
+        self.transmitter.ring.clear();
         // SAFETY: the device confirmed its reset, so it uses no memory any more; the areas inside are not reached
         // again, for every path to them looks at `memory` or ends with the driver.
         unsafe { self.platform.release(memory) };
@@ -315,6 +293,33 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
 
     fn statistics(&self) -> NicStatistics {
         self.statistics
+    }
+}
+
+impl<P: Platform, R: Registers> Driver for VirtioNet<P, R> {
+    fn on_interrupts(&mut self, count: u64) {
+        self.statistics.interrupts += count;
+    }
+
+    fn acknowledge(&mut self) -> Causes {
+        Causes::empty()
+    }
+
+    fn on_configuration_change(&mut self) -> Events {
+        let (was_broken, link_before) = (self.is_broken, self.link());
+        if self.transport.status() & status::NEEDS_RESET != 0 {
+            self.fail(Fault::Broken);
+        }
+        self.read_link();
+        let mut events = Events::empty();
+        events.set(Events::LINK, self.link() != link_before);
+        events.set(Events::BROKEN, self.is_broken && !was_broken);
+        events
+    }
+
+    fn quiesce(&mut self) -> Result<(), Unstoppable> {
+        self.is_broken = true;
+        self.stop()
     }
 }
 

@@ -249,6 +249,13 @@ impl<H> SplitRing<H> {
         Ok(self.look()? > more)
     }
 
+    /// Lets go what a device that has stopped held.
+    pub(super) fn clear(&mut self) {
+        for descriptor in &mut self.descriptors {
+            descriptor.held = None;
+        }
+    }
+
     /// Gives up what the device holds without freeing it: the device may still use it.
     pub(super) fn abandon(&mut self) {
         for descriptor in &mut self.descriptors {

@@ -1,4 +1,5 @@
 //! A device that lies. Each lie is counted; none is believed, and none costs a slot.
+use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{RECEIVE, TRANSMIT, feature};
 use lendwire_nic::{Fault, MAX_CHUNKS, Nic};
 use proptest::prelude::*;

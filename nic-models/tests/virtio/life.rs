@@ -1,8 +1,9 @@
 //! A device's life: what it takes to start, and that stopping gives everything back.
+use lendwire_drivers::driver::{Driver as _, Events, Unstoppable};
 use lendwire_drivers::model::{ConfigModel, Memory, Offer, VirtioNetModel, feature};
 use lendwire_drivers::pci::PciError;
-use lendwire_drivers::platform::ConfigSpace;
-use lendwire_drivers::virtio::{ProbeError, Unstoppable, VirtioNet};
+use lendwire_drivers::platform::{ConfigSpace, Wiring};
+use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Fault, Link, MacAddress, Nic, Pool};
 
 use crate::{Bench, Driver, MESSAGES, packet, probe, rounds, small, without};
@@ -22,8 +23,13 @@ fn refused_at(offer: Offer, change: impl FnOnce(&ConfigModel)) -> ProbeError {
     let config = device.config_space();
     change(&config);
     let windows = device.clone();
-    let probed: Result<Driver, ProbeError> =
-        VirtioNet::probe_with(&config, memory.clone(), move |region| windows.registers(region), pool, &MESSAGES);
+    let probed: Result<Driver, ProbeError> = VirtioNet::probe_with(
+        &config,
+        memory.clone(),
+        move |region| windows.registers(region),
+        pool,
+        Wiring::Messages(&MESSAGES),
+    );
     let error = probed.err().expect("the driver does not start this device");
     assert_eq!((memory.taken(), pool.available()), (0, 16));
     error
@@ -97,7 +103,7 @@ fn a_device_that_does_not_stop_keeps_its_memory() {
     let pool = Pool::leaked(16, 2048).unwrap();
     memory.share_pool(pool);
     let device = VirtioNetModel::new(&memory, small());
-    let driver = probe(&device, &memory, pool).unwrap();
+    let mut driver = probe(&device, &memory, pool).unwrap();
     device.unplug();
     assert_eq!(driver.quiesce(), Err(Unstoppable));
     assert_eq!((pool.available(), memory.taken()), (8, 1));
@@ -108,18 +114,17 @@ fn the_link_follows_the_cable() {
     let mut bench = Bench::new(small());
     bench.device.set_link(false);
     assert_eq!(bench.device.interrupts(), [MESSAGES[2]]);
-    bench.driver.on_configuration_change();
-    assert_eq!(bench.driver.link(), Link::Down);
+    assert_eq!((bench.driver.on_configuration_change(), bench.driver.link()), (Events::LINK, Link::Down));
     bench.device.set_link(true);
-    bench.driver.on_configuration_change();
-    assert_eq!(bench.driver.link(), Link::Up);
+    assert_eq!((bench.driver.on_configuration_change(), bench.driver.link()), (Events::LINK, Link::Up));
+    assert_eq!(bench.driver.on_configuration_change(), Events::empty());
 }
 
 #[test]
 fn a_device_that_needs_a_reset_is_broken() {
     let mut bench = Bench::new(small());
     bench.device.need_reset();
-    bench.driver.on_configuration_change();
+    assert_eq!(bench.driver.on_configuration_change(), Events::LINK | Events::BROKEN);
     bench.assert_broken(Fault::Broken);
 }
 
@@ -132,7 +137,9 @@ fn one_message_serves_both_queues_and_none_means_polling() {
         let device = VirtioNetModel::new(&memory, small());
         let windows = device.clone();
         let map = move |region| windows.registers(region);
-        let mut driver = VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, messages).unwrap();
+        let mut driver =
+            VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, Wiring::Messages(messages))
+                .unwrap();
         let _ = driver.set_interrupts(lendwire_nic::Interrupts::Armed);
         device.deliver(&[1; 60]);
         assert_eq!(device.interrupts(), messages);
@@ -240,7 +247,7 @@ fn finding_the_registers_leaves_them_where_they_were() {
     let config = device.config_space();
     let windows = device.clone();
     let map = move |region| windows.registers(region);
-    let _driver: Driver = VirtioNet::probe_with(&config, memory, map, pool, &MESSAGES).unwrap();
+    let _driver: Driver = VirtioNet::probe_with(&config, memory, map, pool, Wiring::Messages(&MESSAGES)).unwrap();
     assert_eq!(config.read(0x14), ConfigModel::MSIX_TABLE as u32);
     assert_eq!(u64::from(config.read(0x24)) << 32 | u64::from(config.read(0x20) & !0xf), ConfigModel::REGISTERS);
     // Memory, bus master, no interrupt line; MSI-X on and not masked.

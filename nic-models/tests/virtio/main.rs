@@ -6,8 +6,9 @@ mod hostile;
 mod life;
 mod traffic;
 
+use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{Memory, ModelRegisters, Offer, VirtioNetModel, feature};
-use lendwire_drivers::platform::Message;
+use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Checksum, Chunk, Fault, Nic, Payload, Pool, RxPacket, TxPacket};
 
@@ -97,7 +98,7 @@ impl Bench {
 fn probe(device: &VirtioNetModel, memory: &Memory, pool: &'static Pool) -> Result<Driver, ProbeError> {
     let windows = device.clone();
     let map = move |region| windows.registers(region);
-    VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, &MESSAGES)
+    VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, Wiring::Messages(&MESSAGES))
 }
 
 fn packet(payload: &[Chunk]) -> TxPacket<'_> {

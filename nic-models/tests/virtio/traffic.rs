@@ -1,4 +1,5 @@
 //! An honest device: what is sent and received, and how often either side is disturbed for it.
+use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{Offer, RECEIVE, TRANSMIT, feature};
 use lendwire_nic::{Chunk, Fault, Full, Interrupts, Nic, Offloads, Pending, Received};
 

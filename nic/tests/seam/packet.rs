@@ -74,6 +74,49 @@ fn a_packet_in_too_many_chunks_gives_the_last_one_back() {
 }
 
 #[test]
+fn a_spilled_packet_has_room_for_as_many_chunks_as_the_slot() {
+    let (chunks, lists) = (pool(64, 64), pool(2, 2048));
+    let mut packet = RxPacket::new(filled(chunks, &[0; 10]));
+    for value in 1..MAX_CHUNKS as u8 {
+        packet.push(filled(chunks, &[value; 10])).unwrap();
+    }
+    packet.advance(15);
+    packet.spill(lists.take().unwrap());
+    packet.spill(lists.take().expect("the first slot is the packet's"));
+    assert_eq!((packet.chunks().len(), packet.len(), lists.available()), (MAX_CHUNKS - 1, 65, 1), "one slot is enough");
+    for value in MAX_CHUNKS as u8..64 {
+        packet.push(filled(chunks, &[value; 10])).unwrap();
+    }
+    let shown: Vec<u8> = packet.chunks().iter().map(|chunk| chunk[0]).collect();
+    assert_eq!(shown, (1..64).collect::<Vec<_>>());
+    packet.push(Chunk::from_static(b"x")).unwrap();
+    assert!(packet.push(Chunk::from_static(b"y")).is_err());
+    packet.truncate(100);
+    assert_eq!((packet.chunks().len(), chunks.available()), (11, 64 - 11));
+    assert_eq!(packet.pop().unwrap().len(), 5);
+    drop(packet);
+    assert_eq!((chunks.available(), lists.available()), (64, 2));
+}
+
+#[test]
+fn a_slot_that_held_a_list_can_be_written_again() {
+    let lists = pool(1, 2048);
+    let mut packet = RxPacket::new(Chunk::from_static(b"a"));
+    packet.spill(lists.take().unwrap());
+    drop(packet);
+    let mut slot = lists.take().unwrap();
+    assert!(slot.bytes_mut().iter().all(|byte| *byte == 0), "no pointer is left in what a device will be given");
+}
+
+#[test]
+fn a_slot_with_no_more_room_than_inline_is_not_used() {
+    let lists = pool(1, 256);
+    let mut packet = RxPacket::new(Chunk::from_static(b"a"));
+    packet.spill(lists.take().unwrap());
+    assert_eq!((packet.front(), lists.available()), (&b"a"[..], 1));
+}
+
+#[test]
 fn a_packet_frees_what_it_no_longer_shows() {
     let pool = pool(3, 64);
     let mut packet = RxPacket::new(filled(pool, &[1; 10]));
@@ -101,6 +144,7 @@ enum Step {
     Advance(usize),
     Truncate(usize),
     Pop,
+    Spill,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -109,6 +153,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Advance),
         2 => any::<usize>().prop_map(Step::Truncate),
         1 => Just(Step::Pop),
+        1 => Just(Step::Spill),
     ]
 }
 
@@ -120,6 +165,7 @@ proptest! {
         first in prop::collection::vec(any::<u8>(), 1..20),
         steps in prop::collection::vec(step(), 0..20),
     ) {
+        let lists = pool(1, 1024);
         let mut packet = RxPacket::new(Chunk::from_static(forever(&first)));
         let mut model = first;
         for step in steps {
@@ -139,6 +185,7 @@ proptest! {
                     packet.truncate(len);
                     model.truncate(len);
                 }
+                Step::Spill => lists.take().into_iter().for_each(|slot| packet.spill(slot)),
                 Step::Pop => {
                     let chunk = packet.pop();
                     prop_assert_eq!(chunk.is_none(), model.is_empty());

@@ -3,46 +3,28 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use lendwire_drivers::driver::Driver;
 use lendwire_drivers::pci::PciId;
-use lendwire_drivers::platform::Message;
+use lendwire_drivers::platform::Wiring;
 use lendwire_drivers::virtio::{ProbeError, VIRTIO_NET_IDS, VirtioNet};
-use lendwire_nic::{Nic, Pool};
+use lendwire_nic::Pool;
 
 use crate::arch::interrupts;
 use crate::arch::memory::Kernel;
 use crate::arch::pci::{self, Function};
 
-/// A driver, as the loop uses it.
-pub(super) trait Device: Nic {
-    /// The device interrupted `count` times for frames.
-    fn on_interrupts(&mut self, count: u64);
-
-    /// The device interrupted because it is no longer what it was.
-    fn on_configuration_change(&mut self);
-}
-
-impl Device for VirtioNet<Kernel> {
-    fn on_interrupts(&mut self, count: u64) {
-        VirtioNet::on_interrupts(self, count);
-    }
-
-    fn on_configuration_change(&mut self) {
-        VirtioNet::on_configuration_change(self);
-    }
-}
-
 /// What a driver is for, and how it starts: a line of the match table.
-struct Driver {
+struct Match {
     ids: &'static [PciId],
     start: Start,
 }
 
-type Start = fn(Function, &'static Pool, &[Message]) -> Result<Box<dyn Device>, ProbeError>;
+type Start = fn(Function, &'static Pool, Wiring<'_>) -> Result<Box<dyn Driver>, ProbeError>;
 
-const DRIVERS: &[Driver] = &[Driver {
+const DRIVERS: &[Match] = &[Match {
     ids: VIRTIO_NET_IDS,
-    start: |function, receive, messages| {
-        let driver = VirtioNet::probe(&function, Kernel, receive, messages)?;
+    start: |function, receive, wiring| {
+        let driver = VirtioNet::probe(&function, Kernel, receive, wiring)?;
         Ok(Box::new(driver))
     },
 }];
@@ -65,12 +47,13 @@ impl fmt::Display for NoDevice {
 }
 
 /// Starts the first card that there is a driver for. Frames will arrive in slots of `receive`.
-pub(super) fn find(receive: &'static Pool) -> Result<Box<dyn Device>, NoDevice> {
+pub(super) fn find(receive: &'static Pool) -> Result<Box<dyn Driver>, NoDevice> {
     let messages = interrupts::messages();
     for function in pci::discover() {
         let Some(id) = PciId::of(&function) else { continue };
         let Some(driver) = DRIVERS.iter().find(|driver| id.is_in(driver.ids)) else { continue };
-        return (driver.start)(function, receive, &messages).map_err(|error| NoDevice::Refused(function, error));
+        return (driver.start)(function, receive, Wiring::Messages(&messages))
+            .map_err(|error| NoDevice::Refused(function, error));
     }
     Err(NoDevice::None)
 }

@@ -6,10 +6,10 @@
 
 use alloc::boxed::Box;
 
+use lendwire_drivers::driver::Driver;
 use lendwire_nic::{Interrupts, Pending};
 use lendwire_unikernel::command_line::Poll;
 
-use super::device::Device;
 use super::network::{Network, Version};
 use crate::arch::serial::line;
 use crate::arch::timer::Clock;
@@ -24,7 +24,7 @@ const PATIENCE: u64 = 50;
 /// Everything that runs.
 pub(super) struct Loop {
     network: Network,
-    device: Box<dyn Device>,
+    device: Box<dyn Driver>,
     clock: Clock,
     poll: Poll,
     /// Interrupts that the driver was told of.
@@ -42,7 +42,7 @@ enum Said {
 }
 
 impl Loop {
-    pub(super) fn new(network: Network, device: Box<dyn Device>, clock: Clock, poll: Poll) -> Self {
+    pub(super) fn new(network: Network, device: Box<dyn Driver>, clock: Clock, poll: Poll) -> Self {
         let told = interrupts::taken();
         Self { network, device, clock, poll, told, allocations_at_start: memory::allocations(), said: Said::Nothing }
     }
