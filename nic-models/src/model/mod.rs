@@ -7,18 +7,12 @@
 //! |---|---|
 //! | `memory` | [`Memory`]: what the device can reach; the only `unsafe` |
 //! | `config_space` | [`ConfigModel`]: a function's configuration space |
-//! | `queue` | the split virtqueue from the device's side |
-//! | `virtio_net` | [`VirtioNetModel`]: what a test makes the device do |
-//! | `registers` | what the driver's accesses do |
+//! | `virtio` | [`VirtioNetModel`]: the virtio network device |
 
 mod config_space;
 mod memory;
-mod queue;
-mod registers;
-mod virtio_net;
+mod virtio;
 
 pub use config_space::ConfigModel;
 pub use memory::Memory;
-pub use queue::Chain;
-pub use registers::ModelRegisters;
-pub use virtio_net::{Offer, RECEIVE, Sent, TRANSMIT, VirtioNetModel, feature};
+pub use virtio::{Chain, ModelRegisters, Offer, RECEIVE, Sent, TRANSMIT, VirtioNetModel, feature};

@@ -3,10 +3,10 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
-use super::config_space::ConfigModel;
-use super::memory::Memory;
 use super::queue::Chain;
 use super::registers::{ModelRegisters, State};
+use crate::model::ConfigModel;
+use crate::model::Memory;
 use crate::pci::Region;
 use crate::platform::Message;
 

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::config_space::ConfigModel;
+use super::net::{Offer, feature};
 use super::queue::Queue;
-use super::virtio_net::{Offer, feature};
+use crate::model::ConfigModel;
 use crate::pci::Region;
 use crate::platform::Message;
 use crate::registers::Registers;

@@ -1,6 +1,6 @@
 //! The split virtqueue from the device's side (virtio 1.2 §2.7).
 
-use super::memory::Memory;
+use crate::model::Memory;
 
 /// One queue as the driver set it up.
 #[derive(Clone, Default)]
