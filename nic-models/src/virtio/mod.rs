@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `net` | [`VirtioNet`]: start, poll, quiesce |
 //! | `probe` | what is looked at, agreed on and set aside before |
+//! | `pair` | one receive and one transmit queue, and their memory |
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
 //! | `ring` | the split virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
@@ -16,6 +17,7 @@
 mod features;
 mod header;
 mod net;
+mod pair;
 mod pci;
 mod probe;
 mod receive;

@@ -3,14 +3,15 @@
 use lendwire_nic::{Fault, Full, Interrupts, Link, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, TxPacket};
 
 use super::features::Features;
-use super::pci::{Doorbell, NO_VECTOR, Transport, status};
-use super::probe::{CONFIG_STATUS, Mappings, Memory, ProbeError, STATUS_LINK_UP, negotiate, queue_size};
-use super::receive::{Receiver, Refill, Trouble};
-use super::ring::{RING_SIZE, SplitRing};
-use super::transmit::{Refusal, Transmitter};
+use super::pair::{Pair, pair_vectors};
+use super::pci::{NO_VECTOR, Transport, status};
+use super::probe::{CONFIG_STATUS, Mappings, ProbeError, STATUS_LINK_UP, negotiate};
+use super::receive::{Refill, Trouble};
+use super::ring::RING_SIZE;
+use super::transmit::Refusal;
 use crate::driver::{Causes, Driver, Events, Unstoppable};
 use crate::pci::Region;
-use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
+use crate::platform::{ConfigSpace, Platform, Wiring};
 use crate::registers::{Mapped, Registers};
 use crate::sendable::is_sendable;
 
@@ -20,15 +21,12 @@ use crate::sendable::is_sendable;
 pub struct VirtioNet<P: Platform, R: Registers = Mapped> {
     platform: P,
     transport: Transport<R>,
-    /// The run behind both rings and the header slots; `None` once it was given back.
-    memory: Option<Dma>,
-    receiver: Receiver,
-    receive_doorbell: Doorbell,
-    transmitter: Transmitter,
-    transmit_doorbell: Doorbell,
+    pair: Pair,
     has_link_status: bool,
     link: Link,
     is_broken: bool,
+    /// It was stopped, and everything given back.
+    is_stopped: bool,
     info: NicInfo,
     statistics: NicStatistics,
 }
@@ -81,53 +79,36 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             return Err(ProbeError::NoReset);
         }
         let started = negotiate(&transport, receive).and_then(|terms| {
-            let sizes = [queue_size(&transport, 0)?, queue_size(&transport, 1)?];
-            let memory = Memory::take(&platform, sizes).ok_or(ProbeError::NoMemory)?;
-            Ok((terms, sizes, memory))
+            let pair = Pair::new(0, &transport, terms.features, &platform, receive)?;
+            Ok((terms, pair))
         });
-        let (terms, sizes, memory) = match started {
+        let (terms, pair) = match started {
             Ok(started) => started,
             Err(error) => {
                 transport.add_status(status::FAILED);
                 return Err(error);
             }
         };
-        let event_index = terms.features.contains(Features::EVENT_IDX);
-        let mergeable = terms.features.contains(Features::MRG_RXBUF);
-        let checked = terms.features.contains(Features::GUEST_CSUM);
-        let receive_ring = SplitRing::new(memory.receive, sizes[0], event_index);
-        let transmit_ring = SplitRing::new(memory.transmit, sizes[1], event_index);
         let mut driver = Self {
             platform,
             transport,
-            memory: Some(memory.run),
-            receiver: Receiver::new(receive_ring, receive, mergeable, checked),
-            receive_doorbell: Doorbell::NONE,
-            transmitter: Transmitter::new(transmit_ring, memory.headers),
-            transmit_doorbell: Doorbell::NONE,
+            pair,
             has_link_status: terms.features.contains(Features::STATUS),
             link: Link::Up,
             is_broken: false,
+            is_stopped: false,
             info: terms.info,
             statistics: NicStatistics::default(),
         };
         // From here on a failure drops the driver, which stops the device.
-        driver.connect(vectors, sizes)?;
+        driver.connect(vectors)?;
         Ok(driver)
     }
 
     /// Hands the queues to the device and lets it run.
-    fn connect(&mut self, vectors: u16, sizes: [u16; 2]) -> Result<(), ProbeError> {
-        let vector = |wanted: u16, otherwise: u16| if wanted < vectors { wanted } else { otherwise };
-        let first = vector(0, NO_VECTOR);
-        let transport = &self.transport;
-        self.receive_doorbell = transport.enable_queue(0, sizes[0], self.receiver.ring.bus(), first)?;
-        let second = vector(1, first);
-        self.transmit_doorbell = transport.enable_queue(1, sizes[1], self.transmitter.ring.bus(), second)?;
-        transport.set_config_vector(vector(2, NO_VECTOR))?;
-        if self.receiver.refill(&self.platform) == Refill::Unreachable {
-            return Err(ProbeError::PoolUnreachable);
-        }
+    fn connect(&mut self, vectors: u16) -> Result<(), ProbeError> {
+        self.pair.connect(&self.transport, pair_vectors(0, vectors), &self.platform)?;
+        self.transport.set_config_vector(if vectors > 2 { 2 } else { NO_VECTOR })?;
         self.transport.add_status(status::DRIVER_OK);
         self.kick();
         self.read_link();
@@ -135,33 +116,25 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     }
 
     fn stop(&mut self) -> Result<(), Unstoppable> {
-        let Some(memory) = self.memory.take() else { return Ok(()) };
+        if core::mem::replace(&mut self.is_stopped, true) {
+            return Ok(());
+        }
         if !self.transport.reset() {
-            self.receiver.ring.abandon();
-            self.transmitter.ring.abandon();
+            self.pair.abandon();
             return Err(Unstoppable);
         }
-        self.receiver.ring.clear();
-        self.transmitter.ring.clear();
-        // SAFETY: the device confirmed its reset, so it uses no memory any more; the areas inside are not reached
-        // again, for every path to them looks at `memory` or ends with the driver.
-        unsafe { self.platform.release(memory) };
+        // SAFETY: the device confirmed its reset, so it uses no memory any more; the queues are not reached again, for
+        // every path to them looks at `is_broken` or ends with the driver.
+        unsafe { self.pair.release(&self.platform) };
         Ok(())
     }
 
     fn kick(&mut self) {
-        if self.receiver.ring.must_kick() {
-            self.transport.ring(self.receive_doorbell);
-            self.statistics.kicks += 1;
-        }
-        if self.transmitter.ring.must_kick() {
-            self.transport.ring(self.transmit_doorbell);
-            self.statistics.kicks += 1;
-        }
+        self.statistics.kicks += self.pair.kick(&self.transport);
     }
 
     fn refill(&mut self) {
-        match self.receiver.refill(&self.platform) {
+        match self.pair.receiver.refill(&self.platform) {
             Refill::Done => {}
             Refill::Starved => self.statistics.count(Fault::NoSlot),
             Refill::Unreachable => self.fail(Fault::Broken),
@@ -189,17 +162,6 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         }
         self.transport.add_status(status::FAILED);
     }
-
-    fn arm(&mut self) -> Result<bool, Fault> {
-        let received = self.receiver.ring.arm(0)?;
-        if !self.transmitter.is_short() {
-            self.transmitter.ring.mask();
-            return Ok(received);
-        }
-        // Most of what is in flight should come back before the processor is woken for it.
-        let most = self.transmitter.ring.in_flight() / 4 * 3;
-        Ok(self.transmitter.ring.arm(most)? || received)
-    }
 }
 
 impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
@@ -216,7 +178,7 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
             self.statistics.count(Fault::Unsendable);
             return Ok(());
         }
-        match self.transmitter.push(packet, &self.platform) {
+        match self.pair.transmitter.push(packet, &self.platform) {
             Ok(()) => {
                 self.statistics.sent += 1;
                 self.statistics.sent_bytes += packet.len() as u64;
@@ -234,7 +196,7 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
             if self.is_broken {
                 return None;
             }
-            match self.receiver.pop() {
+            match self.pair.receiver.pop() {
                 Ok(packet) => {
                     let packet = packet?;
                     self.statistics.received += 1;
@@ -252,12 +214,11 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
         if self.is_broken {
             return;
         }
-        if let Err(fault) = self.transmitter.collect() {
+        if let Err(fault) = self.pair.transmitter.collect() {
             return self.fail(fault);
         }
         self.refill();
-        self.receiver.ring.keep_masked();
-        self.transmitter.ring.keep_masked();
+        self.pair.keep_masked();
         self.kick();
     }
 
@@ -267,15 +228,14 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
         }
         match interrupts {
             Interrupts::Masked => {
-                self.receiver.ring.mask();
-                self.transmitter.ring.mask();
+                self.pair.mask();
                 Pending::Nothing
             }
             Interrupts::Armed => {
                 // Nothing wakes a processor for frames that the device has no buffer for.
                 self.refill();
                 self.kick();
-                match self.arm() {
+                match self.pair.arm() {
                     Ok(true) => Pending::Work,
                     Ok(false) => Pending::Nothing,
                     Err(fault) => {
