@@ -1,7 +1,33 @@
 //! The machine under the image: one folder an architecture, all with the same face.
+//!
+//! | an architecture's room has | for |
+//! |---|---|
+//! | `exit::fail` | ending a run that cannot be, with QEMU's status 3; a panic says its line first |
+//! | `serial::line` | the one way to speak |
+//! | `timer::{Calibration, Clock}` | microseconds since entry |
+//! | `idle::sleep` | no instruction until a device interrupts or a moment of the clock |
+//! | `interrupts::{messages, taken}` | how devices interrupt, and how often they did |
+//! | `memory::{Kernel, allocations, uncleared}` | the drivers' [`Platform`](lendwire_drivers::platform::Platform), the heap |
+//! | `entropy::secret` | 16 secret bytes, and where they came from |
+//! | `config_space::{read, write, window}` | what [`pci`] needs to look at the bus |
+//!
+//! It begins by itself, makes a [`Machine`] and hands it to `image::run`. One processor, memory mapped to itself;
+//! interrupts are off except while the machine sleeps, so nothing above ever races with a handler.
 
+mod command_line;
+pub(crate) mod pci;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::x86_64::*;
+
+/// What start-up found, handed to the program once.
+pub(crate) struct Machine {
+    /// Begun at entry; finish it after the work that must be done anyway.
+    pub(crate) calibration: timer::Calibration,
+    /// The kernel command line.
+    pub(crate) command_line: command_line::CommandLine,
+    /// Bytes of RAM that the heap was given.
+    pub(crate) ram: usize,
+}

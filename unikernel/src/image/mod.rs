@@ -27,7 +27,7 @@ use crate::arch::{Machine, entropy};
 
 /// Runs until the machine is switched off.
 pub(crate) fn run(machine: Machine) -> ! {
-    let Machine { tsc_at_entry, calibration, command_line, ram } = machine;
+    let Machine { calibration, command_line, ram } = machine;
     let Some(command_line) = command_line.text() else {
         give_up(format_args!("the command line is longer than 1023 bytes, or not UTF-8: shorten it"));
     };
@@ -43,12 +43,12 @@ pub(crate) fn run(machine: Machine) -> ! {
     };
     let (secret, source) = entropy::secret();
     // Everything up to here ran beside the measurement.
-    let clock = calibration.finish(tsc_at_entry);
+    let clock = calibration.finish();
     let info = device.info();
     line(format_args!(
-        "lendwire: {} KiB of memory, tsc {} kHz, entropy by {source:?}, {} with {:?}",
+        "lendwire: {} KiB of memory, counter at {} kHz, entropy by {source:?}, {} with {:?}",
         ram / 1024,
-        clock.tsc_khz(),
+        clock.counter_khz(),
         info.name,
         info.offloads,
     ));

@@ -7,6 +7,7 @@
 
 mod boot;
 mod bytes;
+pub(super) mod config_space;
 mod descriptors;
 pub(crate) mod entropy;
 pub(crate) mod exit;
@@ -15,19 +16,6 @@ pub(crate) mod interrupts;
 mod local_apic;
 pub(crate) mod memory;
 mod paging;
-pub(crate) mod pci;
 pub(crate) mod serial;
 mod start_info;
 pub(crate) mod timer;
-
-/// What start-up found, handed to the program once.
-pub(crate) struct Machine {
-    /// The time-stamp counter when the loader jumped to the image.
-    pub(crate) tsc_at_entry: u64,
-    /// Runs since the first instruction of Rust; finish it after the work that must be done anyway.
-    pub(crate) calibration: timer::Calibration,
-    /// The kernel command line.
-    pub(crate) command_line: start_info::CommandLine,
-    /// Bytes of RAM that the heap was given.
-    pub(crate) ram: usize,
-}

@@ -3,13 +3,13 @@
 //!
 //! Invariant: everything is copied before any memory is handed out, so it does not matter where the loader left it.
 
+use crate::arch::command_line::{self, CommandLine};
+
 const MAGIC: u32 = 0x336e_c578;
 /// The memory map came with version 1.
 const VERSION_WITH_MEMORY_MAP: u32 = 1;
 const USABLE: u32 = 1;
 
-/// Bytes of command line that are kept; a longer one is refused by its reader.
-const COMMAND_LINE_ROOM: usize = 1024;
 /// Runs of usable memory that are kept; PCs report a handful.
 const REGION_ROOM: usize = 16;
 
@@ -28,25 +28,9 @@ pub(super) struct Region {
     pub(super) len: u64,
 }
 
-/// The kernel command line, as bytes: the loader promises no encoding.
-pub(crate) struct CommandLine {
-    bytes: [u8; COMMAND_LINE_ROOM],
-    len: usize,
-}
-
 impl HandedOver {
     pub(super) fn regions(&self) -> &[Region] {
         &self.regions[..self.region_count]
-    }
-}
-
-impl CommandLine {
-    /// The words, or `None` where they are not UTF-8 or longer than what is kept.
-    pub(crate) fn text(&self) -> Option<&str> {
-        if self.len == COMMAND_LINE_ROOM {
-            return None;
-        }
-        core::str::from_utf8(&self.bytes[..self.len]).ok()
     }
 }
 
@@ -104,20 +88,11 @@ pub(super) fn read(address: u64) -> HandedOver {
 }
 
 fn read_command_line(address: u64) -> CommandLine {
-    let mut line = CommandLine { bytes: [0; COMMAND_LINE_ROOM], len: 0 };
-    if address == 0 {
-        return line;
-    }
     let text = core::ptr::with_exposed_provenance::<u8>(address as usize);
-    while line.len < COMMAND_LINE_ROOM {
-        let byte = text.wrapping_add(line.len);
-        // SAFETY: the string is NUL-terminated (start_info.h), and the loop has not passed its NUL.
-        let byte = unsafe { byte.read() };
-        if byte == 0 {
-            return line;
-        }
-        line.bytes[line.len] = byte;
-        line.len += 1;
-    }
-    line
+    let byte = |at: usize| {
+        // SAFETY: the string is NUL-terminated (start_info.h), and no more is asked for once its NUL was seen.
+        unsafe { text.wrapping_add(at).read() }
+    };
+    let len = if address == 0 { 0 } else { (0..command_line::ROOM).take_while(|at| byte(*at) != 0).count() };
+    CommandLine::of((0..len).map(byte))
 }

@@ -38,8 +38,8 @@ impl Clock {
         Instant::from_micros(self.now())
     }
 
-    /// The time-stamp counter's rate in kHz.
-    pub(crate) fn tsc_khz(&self) -> u64 {
+    /// The rate of the time-stamp counter in kHz.
+    pub(crate) fn counter_khz(&self) -> u64 {
         (1_000 << 32) / self.micros_per_tick
     }
 
@@ -54,21 +54,23 @@ impl Clock {
 
 /// A measurement under way: the 8254's channel 2 and the local APIC's timer both count down.
 pub(crate) struct Calibration {
+    tsc_at_entry: u64,
     start: Sample,
 }
 
 impl Calibration {
     /// Starts the counters. The local APIC must be on by the time of [`Calibration::finish`].
-    pub(super) fn start() -> Self {
+    pub(super) fn start(tsc_at_entry: u64) -> Self {
         start_pit();
         local_apic::start_timer(u32::MAX);
-        Self { start: Sample::take() }
+        Self { tsc_at_entry, start: Sample::take() }
     }
 
     /// Ends the measurement, after waiting until it is long enough.
-    pub(crate) fn finish(self, tsc_at_entry: u64) -> Clock {
+    pub(crate) fn finish(self) -> Clock {
+        let tsc_at_entry = self.tsc_at_entry;
         // Once round, the 8254 no longer says how much time went by.
-        let start = if pit_is_round() { Self::start().start } else { self.start };
+        let start = if pit_is_round() { Self::start(tsc_at_entry).start } else { self.start };
         let end = loop {
             let end = Sample::take();
             if start.pit.wrapping_sub(end.pit) >= SHORTEST_TICKS {

@@ -1,25 +1,25 @@
 //! PCI: which functions there are, their configuration space, and addresses for the registers of those that the
 //! firmware left without.
 //!
-//! Invariant: nothing is moved that the firmware placed. (PCI Local Bus 3.0, §3.2.2.3.2 "configuration mechanism #1",
-//! §6.2.5 "base addresses".)
+//! Invariant: nothing is moved that the firmware placed. (PCI Local Bus 3.0, §6.1 "configuration space", §6.2.5 "base
+//! addresses".) How configuration space is reached, and where registers may lie, is the machine's: `config_space`.
 //!
 //! Left out: the extended configuration space above byte 255, numbering of buses behind bridges (the firmware's work;
 //! what it did not number is not seen), I/O port registers.
 
 use alloc::vec::Vec;
 
-use ::x86_64::instructions::port::Port;
 use lendwire_drivers::platform::ConfigSpace;
 
-const CONFIG_ADDRESS: u16 = 0xcf8;
-const CONFIG_DATA: u16 = 0xcfc;
+use super::config_space;
 
 const IDENTITY: u16 = 0x00;
 const COMMAND: u16 = 0x04;
 const HEADER_TYPE: u16 = 0x0c;
 const FIRST_BAR: u16 = 0x10;
 const BUS_NUMBERS: u16 = 0x18;
+
+const LAST_REGISTER: u16 = 0xfc;
 
 const ABSENT: u32 = 0xffff_ffff;
 const BAR_COUNT: u16 = 6;
@@ -29,16 +29,12 @@ const BAR_FLAGS: u32 = 0xf;
 const COMMAND_IO: u32 = 1 << 0;
 const COMMAND_MEMORY: u32 = 1 << 1;
 
-/// Where QEMU's PCs route memory accesses to PCI whatever the firmware does: above the most RAM that they place below
-/// 4 GiB, below the interrupt controllers.
-const WINDOW: core::ops::Range<u64> = 0xc000_0000..0xfec0_0000;
-
 /// One function, as the bus names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Function {
-    bus: u8,
-    device: u8,
-    function: u8,
+    pub(super) bus: u8,
+    pub(super) device: u8,
+    pub(super) function: u8,
 }
 
 impl core::fmt::Display for Function {
@@ -57,36 +53,20 @@ pub(crate) fn discover() -> Vec<Function> {
 
 impl ConfigSpace for Function {
     fn read(&self, offset: u16) -> u32 {
-        if offset > 0xfc {
+        if offset > LAST_REGISTER {
             return ABSENT;
         }
-        self.select(offset);
-        // SAFETY: the data port of configuration mechanism #1; reading configuration space touches no memory.
-        unsafe { Port::new(CONFIG_DATA).read() }
+        config_space::read(*self, offset)
     }
 
     fn write(&self, offset: u16, value: u32) {
-        if offset > 0xfc {
-            return;
+        if offset <= LAST_REGISTER {
+            config_space::write(*self, offset, value);
         }
-        self.select(offset);
-        // SAFETY: the data port of configuration mechanism #1; what the write makes a device do is the driver's
-        // business, which owns the function.
-        unsafe { Port::new(CONFIG_DATA).write(value) }
     }
 }
 
 impl Function {
-    fn select(&self, offset: u16) {
-        let address = 1 << 31
-            | u32::from(self.bus) << 16
-            | u32::from(self.device) << 11
-            | u32::from(self.function) << 8
-            | u32::from(offset & 0xfc);
-        // SAFETY: the address port of configuration mechanism #1 only latches.
-        unsafe { Port::new(CONFIG_ADDRESS).write(address) }
-    }
-
     fn header_type(&self) -> u8 {
         (self.read(HEADER_TYPE) >> 16) as u8
     }
@@ -130,13 +110,14 @@ fn assign_addresses(found: &[Function]) {
     if endpoints().any(is_assigned) {
         return;
     }
-    let mut next = WINDOW.start;
+    let Some(window) = config_space::window() else { return };
+    let mut next = window.start;
     for function in endpoints() {
-        assign_function(function, &mut next);
+        assign_function(function, &mut next, window.end);
     }
 }
 
-fn assign_function(function: Function, next: &mut u64) {
+fn assign_function(function: Function, next: &mut u64, end: u64) {
     // The upper half of the register is the status, whose bits clear where ones are written.
     let command = function.read(COMMAND) & 0xffff;
     // While a register holds all ones to show its size, it must not answer to that address.
@@ -145,7 +126,7 @@ fn assign_function(function: Function, next: &mut u64) {
         let Some(size) = bar_size(function, &bar) else { continue };
         let address = next.next_multiple_of(size);
         // A register set that finds no room keeps address zero, and its driver will say so.
-        if address + size > WINDOW.end {
+        if address + size > end {
             continue;
         }
         function.write(bar.offset, address as u32);
