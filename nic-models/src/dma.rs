@@ -10,7 +10,7 @@ use crate::platform::Dma;
 
 /// A part of a [`Dma`] run; it does not own it.
 #[derive(Debug)]
-pub(crate) struct Area {
+pub struct Area {
     pointer: NonNull<u8>,
     bus: u64,
     len: usize,
@@ -27,7 +27,7 @@ impl Area {
     ///
     /// # Panics
     /// If they do not lie in it, or do not start on a multiple of 8.
-    pub(crate) unsafe fn of(dma: &Dma, offset: usize, len: usize) -> Self {
+    pub unsafe fn of(dma: &Dma, offset: usize, len: usize) -> Self {
         assert!(offset.checked_add(len).is_some_and(|end| end <= dma.len), "an area lies in its run");
         // SAFETY: `offset` is at most `dma.len`.
         let pointer = unsafe { dma.pointer.add(offset) };
@@ -36,34 +36,45 @@ impl Area {
     }
 
     /// Where the device sees the byte at `offset`.
-    pub(crate) fn bus(&self, offset: usize) -> u64 {
+    #[must_use]
+    pub fn bus(&self, offset: usize) -> u64 {
         self.bus + offset as u64
     }
 
-    pub(crate) fn read16(&self, offset: usize, ordering: Ordering) -> u16 {
+    /// One load of two bytes, little-endian. `offset` is a multiple of 2; with [`Ordering::Acquire`], what the device wrote
+    /// before is seen after.
+    ///
+    /// # Panics
+    /// This and all below: if the field does not lie in the area, which only the driver's own mistake can cause.
+    #[must_use]
+    pub fn read16(&self, offset: usize, ordering: Ordering) -> u16 {
         u16::from_le(self.atomic16(offset).load(ordering))
     }
 
-    pub(crate) fn write16(&self, offset: usize, value: u16, ordering: Ordering) {
+    /// One store of two bytes. With [`Ordering::Release`], the device sees what was written before it first.
+    pub fn write16(&self, offset: usize, value: u16, ordering: Ordering) {
         self.atomic16(offset).store(value.to_le(), ordering);
     }
 
-    pub(crate) fn read32(&self, offset: usize) -> u32 {
+    /// One load of four bytes; `offset` is a multiple of 4.
+    #[must_use]
+    pub fn read32(&self, offset: usize) -> u32 {
         u32::from_le(self.atomic32(offset).load(Ordering::Relaxed))
     }
 
-    pub(crate) fn write32(&self, offset: usize, value: u32) {
+    /// One store of four bytes.
+    pub fn write32(&self, offset: usize, value: u32) {
         self.atomic32(offset).store(value.to_le(), Ordering::Relaxed);
     }
 
     /// Two stores: the device is not told of the field before both are done.
-    pub(crate) fn write64(&self, offset: usize, value: u64) {
+    pub fn write64(&self, offset: usize, value: u64) {
         self.write32(offset, value as u32);
         self.write32(offset + 4, (value >> 32) as u32);
     }
 
     /// Copies `bytes` to `offset`: memory that the device only reads, and not yet.
-    pub(crate) fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
+    pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
         let to = self.at(offset, bytes.len(), 1);
         // SAFETY: `at` checked that the bytes lie in the area; `bytes` is memory that no area covers.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) }

@@ -6,7 +6,7 @@
 //! | [`driver`] | what a kernel asks of its driver |
 //! | [`loopback`] | two ends joined in memory: nothing is copied |
 //! | [`virtio`] | virtio-net over modern PCI |
-//! | [`pci`], [`registers`] | what drivers of PCI functions share |
+//! | [`pci`], [`registers`], [`dma`], [`sendable`] | what drivers share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
 //! | `tap` (`host`, Linux) | a TAP interface |
 //! | `model` (`host`) | devices in software, honest and hostile |
@@ -14,7 +14,7 @@
 //! No driver here copies payload, parses a frame, or trusts a device.
 #![cfg_attr(not(feature = "host"), no_std)]
 
-mod dma;
+pub mod dma;
 pub mod driver;
 #[cfg(feature = "host")]
 pub mod impaired;
@@ -24,7 +24,7 @@ pub mod model;
 pub mod pci;
 pub mod platform;
 pub mod registers;
-mod sendable;
+pub mod sendable;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub mod tap;
 pub mod virtio;

@@ -6,7 +6,8 @@ use lendwire_nic::{Checksum, NicInfo, Offloads, Sum, TxPacket};
 const LINK_HEADER: usize = 18;
 
 /// Whether a device as `info` describes it can send `packet` at all.
-pub(crate) fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
+#[must_use]
+pub fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
     let offload = &packet.offload;
     let has = |wanted| info.offloads.contains(wanted);
     let checksum = match offload.checksum {
@@ -26,7 +27,10 @@ pub(crate) fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
 }
 
 /// Does what [`Checksum::Fill`] leaves to a device: `front` is a copy of the packet's headers.
-pub(crate) fn complete_checksum(front: &mut [u8], packet: &TxPacket<'_>) {
+///
+/// # Panics
+/// If the packet is not [sendable](is_sendable).
+pub fn complete_checksum(front: &mut [u8], packet: &TxPacket<'_>) {
     let Checksum::Fill { start, offset } = packet.offload.checksum else { return };
     let start = usize::from(start);
     let payload = packet.payload().parts().fold(Sum::ZERO, |sum, part| sum.then(Sum::of(part.bytes())));
