@@ -47,7 +47,7 @@ const MODULES: [(&str, &[&str]); 15] = [
 const ABOVE_IP: [&str; 4] = ["icmp", "udp", "tcp", "dhcp"];
 
 /// The files, and the folders, that may say `unsafe`, and what for.
-const UNSAFE_ROOMS: [(&str, &str); 18] = [
+const UNSAFE_ROOMS: &[(&str, &str)] = &[
     ("nic/src/chunk.rs", "views of slots"),
     ("nic/src/pool.rs", "slots"),
     ("nic/src/slot_list.rs", "chunks in the memory of a slot"),
