@@ -58,7 +58,7 @@ fn an_address_may_be_given_instead_of_leased() {
             ip: Some("10.0.2.15/24".into()),
             gw: Some("10.0.2.2".into()),
             ip6: Some("fec0::15/64".into()),
-            poll: None,
+            ..KernelLine::default()
         };
     }) else {
         return;

@@ -8,6 +8,7 @@ use std::fs;
 use clap::ValueEnum;
 
 use crate::failure::Failure;
+use crate::qemu::Arch;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,11 +40,14 @@ impl Accel {
     }
 }
 
-/// Decides for this host.
+/// Decides for this host and a guest of architecture `arch`.
 ///
 /// # Errors
 /// [`Failure::Missing`] when KVM was asked for by name and `/dev/kvm` does not open.
-pub fn on_this_host(request: Request) -> Result<Accel, Failure> {
+pub fn on_this_host(request: Request, arch: Arch) -> Result<Accel, Failure> {
+    if request == Request::Auto && !arch.is_the_hosts() {
+        return Ok(Accel::Tcg);
+    }
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let opens = fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
     let accel = choose(request, &cpuinfo, opens)?;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Failure {
     /// Something was checked and differs: exit code 1.
     Difference(String),
+    /// What was asked for cannot be: exit code 2.
+    Usage(String),
     /// The guest printed a panic or left with its panic status: exit code 3.
     Panicked(String),
     /// The guest, or the network to it, stayed silent past a deadline: exit code 4.
@@ -37,6 +39,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Difference(_) => 1,
+            Failure::Usage(_) => 2,
             Failure::Panicked(_) => 3,
             Failure::Silent(_) => 4,
             Failure::Died(_) => 5,
@@ -53,6 +56,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Difference(message)
+            | Failure::Usage(message)
             | Failure::Panicked(message)
             | Failure::Silent(message)
             | Failure::Died(message)

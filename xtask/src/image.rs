@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::install;
 use crate::progress::Progress;
+use crate::qemu::Arch;
 
 /// The environment variable by which `cargo xtask test` hands a built image to the tests.
 pub const IMAGE_VARIABLE: &str = "LENDWIRE_IMAGE";
@@ -55,14 +56,14 @@ pub(crate) fn targets<'a>(metadata: &'a Value, kind: &'a str) -> impl Iterator<I
     targets.filter(move |target| target["kind"][0] == kind)
 }
 
-/// The image to boot: the one that [`IMAGE_VARIABLE`] names, or one built now.
+/// The image to boot on x86_64: the one that [`IMAGE_VARIABLE`] names, or one built now.
 ///
 /// # Errors
 /// As [`build`].
 pub fn path() -> Result<PathBuf, Failure> {
     match env::var_os(IMAGE_VARIABLE) {
         Some(path) => Ok(path.into()),
-        None => build(),
+        None => build(Arch::X86_64),
     }
 }
 
@@ -70,11 +71,11 @@ pub fn path() -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// [`Failure::Missing`] without the Rust target, [`Failure::Build`] with the compiler's words.
-pub fn build() -> Result<PathBuf, Failure> {
-    install::rust_target(&workspace())?;
+pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
+    install::rust_target(&workspace(), arch.target())?;
     let progress = Progress::start("building the unikernel");
     let mut child = cargo()
-        .args(["build", "--release", "-p", PACKAGE, "--bin", PACKAGE, "--target", install::UNIKERNEL_TARGET])
+        .args(["build", "--release", "-p", PACKAGE, "--bin", PACKAGE, "--target", arch.target()])
         .args(["--quiet", "--message-format=json-render-diagnostics"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -18,9 +18,6 @@ pub struct Tool {
     pub package: &'static str,
 }
 
-/// The emulator.
-pub const QEMU: Tool = Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" };
-
 /// What the tests over a TAP device call.
 pub const TAP_TOOLS: &[Tool] = &[
     Tool { program: "ip", package: "iproute2" },
@@ -30,9 +27,6 @@ pub const TAP_TOOLS: &[Tool] = &[
     Tool { program: "nc", package: "netcat-openbsd" },
     Tool { program: "ping", package: "iputils-ping" },
 ];
-
-/// The bare-metal target of the unikernel.
-pub const UNIKERNEL_TARGET: &str = "x86_64-unknown-none";
 
 /// The path of a program on PATH or in the system's administration folders, which a user's PATH may lack.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -79,28 +73,26 @@ pub fn ensure(tools: &[Tool]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sees to it that the Rust target of the unikernel is installed.
+/// Sees to it that a Rust target is installed.
 ///
 /// # Errors
 /// [`Failure::Missing`] with the command to run.
-pub fn rust_target(workspace: &Path) -> Result<(), Failure> {
-    let asked = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", UNIKERNEL_TARGET])
-        .current_dir(workspace)
-        .output();
+pub fn rust_target(workspace: &Path, target: &str) -> Result<(), Failure> {
+    let asked =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", target]).current_dir(workspace).output();
     let folder = asked.ok().filter(|answer| answer.status.success()).map(|answer| answer.stdout);
     let folder = folder.and_then(|stdout| String::from_utf8(stdout).ok());
     if folder.is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
         return Ok(());
     }
-    let progress = Progress::start(&format!("adding the Rust target {UNIKERNEL_TARGET}"));
-    let added = Command::new("rustup").args(["target", "add", UNIKERNEL_TARGET]).current_dir(workspace).output();
+    let progress = Progress::start(&format!("adding the Rust target {target}"));
+    let added = Command::new("rustup").args(["target", "add", target]).current_dir(workspace).output();
     if added.is_ok_and(|output| output.status.success()) {
         progress.done();
         return Ok(());
     }
     Err(Failure::Missing(format!(
-        "the Rust target {UNIKERNEL_TARGET} is not installed. Run this in the project's folder:\n    rustup target add {UNIKERNEL_TARGET}"
+        "the Rust target {target} is not installed. Run this in the project's folder:\n    rustup target add {target}"
     )))
 }
 
@@ -134,10 +126,13 @@ fn packages(tools: &[Tool]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::Arch;
 
     #[test]
     fn a_missing_tool_is_asked_for_by_its_package() {
-        let Failure::Missing(message) = ask_for(&[QEMU, TAP_TOOLS[4]]) else { panic!("another failure") };
+        let Failure::Missing(message) = ask_for(&[Arch::X86_64.emulator(), TAP_TOOLS[4]]) else {
+            panic!("another failure")
+        };
         assert!(message.contains("not found: qemu-system-x86_64, nc"), "{message}");
         assert!(message.ends_with("install -y --no-install-recommends qemu-system-x86 netcat-openbsd"), "{message}");
     }

@@ -11,7 +11,7 @@ use crate::failure::{EXIT_CODES, Failure};
 use crate::image;
 use crate::install;
 use crate::probe::{self, Client};
-use crate::qemu::{Guest, HttpPort, KernelLine, Net, Options, Serial, Service};
+use crate::qemu::{Arch, Guest, HttpPort, KernelLine, Net, Nic, Offloads, Options, Serial, Service};
 use crate::stats;
 use crate::tap::{self, Cidr};
 
@@ -26,6 +26,15 @@ const PAGE_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct Arguments {
+    /// The guest's network card
+    #[arg(long, value_enum, default_value = "virtio")]
+    nic: Nic,
+    /// The guest's processor
+    #[arg(long, value_enum, default_value = "x86_64")]
+    arch: Arch,
+    /// Whether the card does checksums and segmentation for the guest, as far as it and the network can
+    #[arg(long, value_enum, default_value = "on")]
+    offloads: Offloads,
     /// The guest's network: `user` (QEMU's own, no root needed) or `tap:NAME` (a TAP device of this host)
     #[arg(long, default_value = "user", value_parser = Net::parse)]
     net: Net,
@@ -57,6 +66,9 @@ pub struct Arguments {
     /// Whether the guest polls or sleeps when idle
     #[arg(long, value_parser = ["adaptive", "always", "never"])]
     poll: Option<String>,
+    /// Has the guest stop its card and start it again this often before it serves
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    restart: Option<u32>,
 }
 
 /// Runs the command.
@@ -64,26 +76,28 @@ pub struct Arguments {
 /// # Errors
 /// Any [`Failure`].
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let accel = accel::on_this_host(arguments.accel)?;
-    let kernel = kernel_line(arguments)?;
-    let qemu = install::tool(install::QEMU)?;
+    let accel = accel::on_this_host(arguments.accel, arguments.arch)?;
     let http_port = HttpPort::Exactly(arguments.port);
-    if arguments.net == Net::User {
-        // Booting checks it again; nobody should wait for a build to hear of a taken port.
-        http_port.check()?;
-    }
-    let image = image::build()?;
-    let options = Options {
-        qemu: Some(qemu),
+    let mut options = Options {
+        arch: arguments.arch,
         net: arguments.net.clone(),
+        nic: arguments.nic,
+        offloads: arguments.offloads,
         http_port,
         accel,
         processors: arguments.smp,
-        kernel,
         capture: arguments.capture.clone(),
         serial: Serial::Print,
-        ..Options::new(image)
+        ..Options::new("")
     };
+    // Booting checks these again; nobody should wait for a build to hear of them.
+    options.check()?;
+    options.kernel = kernel_line(arguments)?;
+    if arguments.net == Net::User {
+        http_port.check()?;
+    }
+    options.qemu = Some(install::tool(arguments.arch.emulator())?);
+    options.image = image::build(arguments.arch)?;
     println!("booting with {}", describe(accel));
     let mut guest = Guest::boot(options)?;
     let waker = guest.waker();
@@ -163,9 +177,10 @@ fn kernel_line(arguments: &Arguments) -> Result<KernelLine, Failure> {
         gw: arguments.gw.map(|gateway| gateway.to_string()),
         ip6: arguments.ip6.clone(),
         poll: arguments.poll.clone(),
+        restart: arguments.restart,
     };
     let Net::Tap(name) = &arguments.net else { return Ok(kernel) };
-    tap::check(name)?;
+    tap::check(name, arguments.nic.queue_pairs())?;
     if kernel.ip.is_some() {
         return Ok(kernel);
     }

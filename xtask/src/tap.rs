@@ -45,11 +45,13 @@ impl Cidr {
     }
 }
 
-/// Checks that `name` is a TAP device that is up.
+/// Checks that `name` is a TAP device that is up and has as many pairs of queues as the guest's card.
 ///
 /// # Errors
 /// [`Failure::Missing`] with the commands that make it so.
-pub fn check(name: &str) -> Result<(), Failure> {
+pub fn check(name: &str, queue_pairs: u16) -> Result<(), Failure> {
+    let queues = if queue_pairs > 1 { " multi_queue" } else { "" };
+    let creation = |name: &str| creation(name, queues);
     let device = Path::new("/sys/class/net").join(name);
     if !device.exists() {
         return Err(Failure::Missing(format!(
@@ -57,19 +59,32 @@ pub fn check(name: &str) -> Result<(), Failure> {
             creation(name)
         )));
     }
-    if !device.join("tun_flags").exists() {
+    let Some(tun_flags) = flags(&device.join("tun_flags")) else {
         return Err(Failure::Missing(format!(
             "{name} is not a TAP device. Choose another name and create it as root:\n{}",
             creation("lend0")
         )));
+    };
+    // The kernel opens a device only as it was made (linux/if_tun.h).
+    const IFF_MULTI_QUEUE: u32 = 0x100;
+    if (tun_flags & IFF_MULTI_QUEUE != 0) != (queue_pairs > 1) {
+        let has = if queue_pairs > 1 { "one pair of queues" } else { "several queues" };
+        return Err(Failure::Missing(format!(
+            "{name} was made with {has}, which does not fit this card. Choose another name and create it as root:\n{}",
+            creation("lend1")
+        )));
     }
-    let flags = fs::read_to_string(device.join("flags")).unwrap_or_default();
-    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or(0);
     const IFF_UP: u32 = 1;
-    if flags & IFF_UP == 0 {
+    if flags(&device.join("flags")).unwrap_or(0) & IFF_UP == 0 {
         return Err(Failure::Missing(format!("{name} is down. Bring it up as root:\n    ip link set {name} up")));
     }
     Ok(())
+}
+
+/// A hexadecimal number of a device's file; `None` where it has no such file.
+fn flags(file: &Path) -> Option<u32> {
+    let text = fs::read_to_string(file).ok()?;
+    u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
 }
 
 /// The first IPv4 address of a device, if it has one.
@@ -86,9 +101,9 @@ fn first_address(listing: &str) -> Option<Cidr> {
     Cidr::parse(words.next()?)
 }
 
-fn creation(name: &str) -> String {
+fn creation(name: &str, queues: &str) -> String {
     format!(
-        "    ip tuntap add dev {name} mode tap user \"$(logname)\"\n    ip addr add 10.77.0.1/24 dev {name}\n    ip link set {name} up"
+        "    ip tuntap add dev {name} mode tap{queues} user \"$(logname)\"\n    ip addr add 10.77.0.1/24 dev {name}\n    ip link set {name} up"
     )
 }
 
@@ -132,9 +147,11 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_or_no_tap_says_how_to_make_one() {
-        let Err(Failure::Missing(absent)) = check("nosuchtap0") else { panic!("accepted") };
+        let Err(Failure::Missing(absent)) = check("nosuchtap0", 1) else { panic!("accepted") };
+        let Err(Failure::Missing(queues)) = check("nosuchtap0", 4) else { panic!("accepted") };
+        assert!(queues.contains("mode tap multi_queue user"), "{queues}");
         assert!(absent.contains("ip tuntap add dev nosuchtap0 mode tap"), "{absent}");
-        let Err(Failure::Missing(loopback)) = check("lo") else { panic!("accepted") };
+        let Err(Failure::Missing(loopback)) = check("lo", 1) else { panic!("accepted") };
         assert!(loopback.contains("lo is not a TAP device"), "{loopback}");
     }
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::image::{self, IMAGE_VARIABLE, cargo};
 use crate::install;
+use crate::qemu::Arch;
 
 /// Tells the tests that those over a TAP device cannot run here.
 pub const SKIP_TAP_VARIABLE: &str = "LENDWIRE_SKIP_TAP";
@@ -169,12 +170,12 @@ impl Report {
             self.skip("QEMU tests", in_qemu, "--quick");
             return self.skip("TAP tests", over_tap, "--quick");
         }
-        if let Err(failure) = install::tool(install::QEMU) {
+        if let Err(failure) = install::tool(Arch::X86_64.emulator()) {
             self.skip("QEMU tests", in_qemu, &failure.to_string());
             return self.skip("TAP tests", over_tap, &failure.to_string());
         }
         println!("\n== the unikernel's image");
-        let image = match image::build() {
+        let image = match image::build(Arch::X86_64) {
             Ok(image) => image,
             Err(failure) => {
                 println!("{failure}");

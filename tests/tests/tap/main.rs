@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use capture::{Capture, Completed};
 use clients::Target;
 use room::{GUEST, GUEST6, HOST};
-use xtask::qemu::{Guest, KernelLine, Net, Options};
+use xtask::qemu::{Guest, KernelLine, Net, Offloads, Options};
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,29 +28,29 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn linux_and_the_guest_agree_with_checksum_offload() {
     room::inside("linux_and_the_guest_agree_with_checksum_offload", || {
-        run("virtio-net-pci,disable-legacy=on", Completed::ByLinux);
+        run(Offloads::On, Completed::ByLinux);
     });
 }
 
 #[test]
 fn linux_and_the_guest_agree_without_checksum_offload() {
     room::inside("linux_and_the_guest_agree_without_checksum_offload", || {
-        run("virtio-net-pci,disable-legacy=on,csum=off,guest_csum=off", Completed::ByGuest);
+        run(Offloads::Off, Completed::ByGuest);
     });
 }
 
-fn run(card: &str, completed: Completed) {
+fn run(offloads: Offloads, completed: Completed) {
     let mut clock = Clock(Instant::now());
     let tap = room::build();
     let mut capture = Capture::start(room::CAPTURED);
     let mut options = Options::new(xtask::image::path().unwrap_or_else(|failure| panic!("{failure}")));
     options.net = Net::Tap(tap.into());
-    options.card = card.into();
+    options.offloads = offloads;
     options.kernel = KernelLine {
         ip: Some(format!("{GUEST}/24")),
         gw: Some(HOST.to_string()),
         ip6: Some(format!("{GUEST6}/64")),
-        poll: None,
+        ..KernelLine::default()
     };
     clock.lap("the room is built");
     let mut guest = Guest::boot(options).unwrap_or_else(|failure| panic!("{failure}"));

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use xtask::install;
+use xtask::qemu::Arch;
 use xtask::test::SKIP_TAP_VARIABLE;
 
 /// Addresses that only exist in the room.
@@ -74,7 +75,7 @@ fn why_not() -> Option<String> {
     }
     let more = [("ethtool", "ethtool"), ("unshare", "util-linux"), ("setpriv", "util-linux")];
     let more = more.map(|(program, package)| install::Tool { program, package });
-    let tools = [&[install::QEMU], install::TAP_TOOLS, &more[..]].concat();
+    let tools = [&[Arch::X86_64.emulator()], install::TAP_TOOLS, &more[..]].concat();
     if let Err(failure) = install::ensure(&tools) {
         return Some(failure.to_string());
     }

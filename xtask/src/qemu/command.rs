@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Forward, KernelLine, Net, Options, Transport};
+use super::{Arch, Forward, KernelLine, Net, Nic, Offloads, Options, Transport};
 
 /// The status with which QEMU ends when the guest writes 1 to the debug-exit port: 2v + 1 (QEMU `hw/misc/debugexit.c`).
 pub(super) const PANIC_STATUS: i32 = 3;
@@ -26,16 +26,19 @@ pub(super) fn arguments(
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
-    add(&["-M", "q35", "-accel", options.accel.name(), "-cpu", "max"]);
+    add(machine(options));
+    add(&["-accel", options.accel.name(), "-cpu", "max"]);
     add(&["-smp", &options.processors.to_string(), "-m", &options.memory.to_string()]);
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"]);
-    if let Some(firmware) = firmware {
+    if let Some(firmware) = firmware.filter(|_| options.arch == Arch::X86_64) {
         add(&["-bios", firmware]);
     }
-    add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
-    add(&["-netdev", &netdev(&options.net, forwards)]);
-    add(&["-device", &format!("{},netdev=n0,romfile=", options.card)]);
-    let line = kernel_line(&options.kernel);
+    if options.arch == Arch::X86_64 {
+        add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
+    }
+    add(&["-netdev", &netdev(options, forwards)]);
+    add(&["-device", &card(options)]);
+    let line = kernel_line(options);
     if !line.is_empty() {
         add(&["-append", &line]);
     }
@@ -49,9 +52,33 @@ pub(super) fn arguments(
     arguments
 }
 
-fn netdev(net: &Net, forwards: &[Forward]) -> String {
-    match net {
-        Net::Tap(name) => format!("tap,id=n0,ifname={name},script=no,downscript=no"),
+/// The machine: with virtio as memory-mapped registers, one that has them, and with virtio 1 behind them.
+fn machine(options: &Options) -> &'static [&'static str] {
+    match (options.arch, options.nic) {
+        (Arch::X86_64, Nic::VirtioMmio) => &["-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false"],
+        (Arch::X86_64, Nic::Virtio | Nic::VirtioPacked | Nic::VirtioMq | Nic::E1000 | Nic::E1000e) => &["-M", "q35"],
+        (Arch::Aarch64 | Arch::Riscv64, _) => &["-M", "virt", "-global", "virtio-mmio.force-legacy=false"],
+    }
+}
+
+fn card(options: &Options) -> String {
+    let mut card = format!("{},netdev=n0", options.nic.device(options.offloads));
+    for property in &options.properties {
+        card.push(',');
+        card.push_str(property);
+    }
+    card
+}
+
+fn netdev(options: &Options, forwards: &[Forward]) -> String {
+    match &options.net {
+        Net::Tap(name) => {
+            let queues = match options.nic.queue_pairs() {
+                1 => String::new(),
+                pairs => format!(",queues={pairs}"),
+            };
+            format!("tap,id=n0,ifname={name},script=no,downscript=no{queues}")
+        }
         Net::User => {
             let rules = forwards.iter().flat_map(|forward| {
                 forward.service.transports().iter().map(|transport| {
@@ -68,9 +95,13 @@ fn netdev(net: &Net, forwards: &[Forward]) -> String {
     }
 }
 
-fn kernel_line(kernel: &KernelLine) -> String {
-    let KernelLine { ip, gw, ip6, poll } = kernel;
-    let parts = [("ip", ip), ("gw", gw), ("ip6", ip6), ("poll", poll)];
+fn kernel_line(options: &Options) -> String {
+    let KernelLine { ip, gw, ip6, poll, restart } = &options.kernel;
+    let restart = &restart.map(|times| times.to_string());
+    // virtio-net offers nothing when it is told so; the others have no such property, so the guest is told.
+    let is_told = options.offloads == Offloads::Off && !options.nic.is_virtio();
+    let offloads = &is_told.then(|| "off".to_owned());
+    let parts = [("ip", ip), ("gw", gw), ("ip6", ip6), ("poll", poll), ("offloads", offloads), ("restart", restart)];
     let given = parts.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key}={value}")));
     given.collect::<Vec<_>>().join(" ")
 }
@@ -102,7 +133,7 @@ mod tests {
         let line = joined(&Options::new("image.elf"), &forwards, None);
         let netdev = "-netdev user,id=n0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:5007-:7,hostfwd=udp:127.0.0.1:5007-:7 ";
         assert!(line.contains(netdev), "{line}");
-        assert!(line.contains("-device virtio-net-pci,disable-legacy=on,netdev=n0,romfile= "), "{line}");
+        assert!(line.contains("-device virtio-net-pci,disable-legacy=on,romfile=,netdev=n0 "), "{line}");
         assert!(line.ends_with("-kernel image.elf") && !line.contains("-append"), "{line}");
     }
 
@@ -111,6 +142,58 @@ mod tests {
         let options = Options { net: Net::Tap("lend0".into()), ..Options::new("i") };
         let line = joined(&options, &[], None);
         assert!(line.contains("-netdev tap,id=n0,ifname=lend0,script=no,downscript=no "), "{line}");
+    }
+
+    fn with(nic: Nic, offloads: Offloads) -> String {
+        let net = Net::Tap("lend0".into());
+        joined(&Options { net, nic, offloads, ..Options::new("i") }, &[], None)
+    }
+
+    #[test]
+    fn each_card_is_on_a_machine_that_has_its_bus() {
+        for (nic, machine, device) in [
+            (Nic::Virtio, "-M q35 ", "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0 "),
+            (Nic::VirtioPacked, "-M q35 ", "virtio-net-pci,disable-legacy=on,romfile=,packed=on,netdev=n0 "),
+            (
+                Nic::VirtioMmio,
+                "-M microvm,acpi=off -global virtio-mmio.force-legacy=false ",
+                "virtio-net-device,netdev=n0 ",
+            ),
+            (Nic::VirtioMq, "-M q35 ", "mq=on,rss=on,hash=on,vectors=10,netdev=n0 "),
+            (Nic::E1000, "-M q35 ", "-device e1000,romfile=,netdev=n0 "),
+            (Nic::E1000e, "-M q35 ", "-device e1000e,romfile=,netdev=n0 "),
+        ] {
+            let line = with(nic, Offloads::On);
+            assert!(line.starts_with(machine) && line.contains(device), "{nic:?}: {line}");
+            assert_eq!(line.contains("downscript=no,queues=4 "), nic == Nic::VirtioMq, "{line}");
+            assert!(!line.contains("=off,guest") && !line.contains("-append"), "{line}");
+        }
+    }
+
+    #[test]
+    fn offloads_are_taken_from_virtio_and_kept_from_the_guest_elsewhere() {
+        for nic in [Nic::Virtio, Nic::VirtioPacked, Nic::VirtioMmio, Nic::VirtioMq] {
+            let line = with(nic, Offloads::Off);
+            assert!(line.contains(",csum=off,gso=off,guest_csum=off,") && !line.contains("-append"), "{line}");
+        }
+        for nic in [Nic::E1000, Nic::E1000e] {
+            let line = with(nic, Offloads::Off);
+            assert!(line.contains("-append offloads=off ") && !line.contains("csum=off"), "{line}");
+        }
+    }
+
+    #[test]
+    fn further_properties_come_behind_the_cards_own() {
+        let properties = vec!["vectors=0".into(), "mac=52:54:00:00:00:09".into()];
+        let line = joined(&Options { properties, ..Options::new("i") }, &[], None);
+        assert!(line.contains("netdev=n0,vectors=0,mac=52:54:00:00:00:09 "), "{line}");
+    }
+
+    #[test]
+    fn firmware_and_exit_port_are_a_pcs() {
+        let options = Options { arch: Arch::Riscv64, ..Options::new("i") };
+        let words = arguments(&options, &[], None, Some(QUICK_FIRMWARE));
+        assert!(!words.iter().any(|word| word == "-bios" || word.to_string_lossy().contains("isa-")), "{words:?}");
     }
 
     #[test]

@@ -61,17 +61,18 @@ impl Guest {
     /// Starts QEMU. The guest is not up yet when this returns.
     ///
     /// # Errors
-    /// [`Failure::Missing`] without QEMU or the TAP device, [`Failure::Port`] when the port asked for is taken,
+    /// [`Failure::Usage`] when there can be no such guest, [`Failure::Missing`] without QEMU or the TAP device, [`Failure::Port`] when the port asked for is taken,
     /// [`Failure::Died`] when QEMU does not start.
     pub fn boot(options: Options) -> Result<Guest, Failure> {
+        options.check()?;
         let qemu = match &options.qemu {
             Some(path) => path.clone(),
-            None => install::tool(install::QEMU)?,
+            None => install::tool(options.arch.emulator())?,
         };
         let forwards = match &options.net {
             Net::User => ports::choose(options.http_port)?,
             Net::Tap(name) => {
-                tap::check(name)?;
+                tap::check(name, options.nic.queue_pairs())?;
                 Vec::new()
             }
         };
