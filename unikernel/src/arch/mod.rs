@@ -2,12 +2,12 @@
 //!
 //! | an architecture's room has | for |
 //! |---|---|
-//! | `exit::fail` | ending a run that cannot be, with QEMU's status 3; a panic says its line first |
+//! | `exit::fail` | ending a run that cannot be, with QEMU's status 3 |
 //! | `serial::line` | the one way to speak |
 //! | `timer::{Calibration, Clock}` | microseconds since entry |
 //! | `idle::sleep` | no instruction until a device interrupts or a moment of the clock |
 //! | `interrupts::{messages, taken}` | how devices interrupt, and how often they did |
-//! | `memory::{Kernel, allocations, uncleared}` | the drivers' [`Platform`](lendwire_drivers::platform::Platform), the heap |
+//! | `paging::map_registers` | what [`memory`] needs to show a driver its device |
 //! | `entropy::secret` | 16 secret bytes, and where they came from |
 //! | `config_space::{read, write, window}` | what [`pci`] needs to look at the bus |
 //!
@@ -15,6 +15,8 @@
 //! interrupts are off except while the machine sleeps, so nothing above ever races with a handler.
 
 mod command_line;
+pub(crate) mod memory;
+mod panic;
 pub(crate) mod pci;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

@@ -1,10 +1,6 @@
-//! The way out: QEMU's `isa-debug-exit` device, and what a panic says before it.
-
-use core::panic::PanicInfo;
+//! The way out: QEMU's `isa-debug-exit` device.
 
 use ::x86_64::instructions::{hlt, interrupts, port::Port};
-
-use super::serial;
 
 /// Where xtask puts the device: `-device isa-debug-exit,iobase=0xf4,iosize=1`.
 const DEBUG_EXIT: u16 = 0xf4;
@@ -21,13 +17,4 @@ pub(crate) fn fail() -> ! {
     loop {
         hlt();
     }
-}
-
-#[panic_handler]
-fn on_panic(panic: &PanicInfo<'_>) -> ! {
-    match panic.location() {
-        Some(place) => serial::line(format_args!("panic: {} ({place})", panic.message())),
-        None => serial::line(format_args!("panic: {}", panic.message())),
-    }
-    fail()
 }

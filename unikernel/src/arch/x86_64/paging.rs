@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 
 use lendwire_drivers::platform::Platform;
 
-use super::memory::Kernel;
+use crate::arch::memory::Kernel;
 
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
@@ -45,7 +45,7 @@ pub(super) fn open_holes() {
 ///
 /// `None` when the range is empty, touches the first 2 MiB (where RAM is), or needs page tables and there is no
 /// memory for them.
-pub(super) fn map_registers(physical: u64, len: usize) -> Option<NonNull<u8>> {
+pub(in crate::arch) fn map_registers(physical: u64, len: usize) -> Option<NonNull<u8>> {
     let end = physical.checked_add(len as u64)?;
     if len == 0 || physical < LARGE_PAGE || end > CANONICAL_END {
         return None;

@@ -1,9 +1,10 @@
-//! All RAM between the image and 4 GiB, as one heap: start-up's boxes and the drivers' DMA memory.
+//! The RAM that nobody else holds, as one heap: start-up's boxes and the drivers' DMA memory.
 //!
 //! Invariant: memory is identity-mapped, so the address the CPU uses is the address a device uses. The program
 //! allocates while it starts and not afterwards; [`allocations`] shows it.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,48 +13,37 @@ use talc::TalcLock;
 use talc::source::Manual;
 
 use super::paging;
-use super::start_info::HandedOver;
 
-/// The identity map of `boot.s` ends here.
-const MAPPED_END: u64 = 1 << 32;
-/// Below lie the firmware's tables.
-const LOW_MEMORY_END: u64 = 1 << 20;
 /// Every DMA block starts on a page of its own: no ring asks for more, and a device's block shares no page.
 const DMA_ALIGN: usize = 4096;
 
 #[global_allocator]
-static HEAP: CountingHeap = CountingHeap {
-    talc: TalcLock::new(Manual),
-    allocations: AtomicU64::new(0),
-    ram_end: AtomicU64::new(LOW_MEMORY_END),
-};
+static HEAP: CountingHeap =
+    CountingHeap { talc: TalcLock::new(Manual), allocations: AtomicU64::new(0), ram_end: AtomicU64::new(0) };
 
 /// How often anything was allocated since boot. It must stand still once the program serves.
 pub(crate) fn allocations() -> u64 {
     HEAP.allocations.load(Ordering::Relaxed)
 }
 
-/// Gives the heap all usable RAM that neither the image nor the firmware holds; the bytes it got.
-pub(super) fn claim(handed_over: &HandedOver) -> usize {
-    let image_end = (&raw const __image_end).addr() as u64;
-    let mut claimed = 0;
-    for region in handed_over.regions() {
-        // The image starts where low memory ends, so one bound skips both.
-        let start = region.start.max(image_end);
-        let end = region.start.saturating_add(region.len).min(MAPPED_END);
-        if start >= end {
-            continue;
-        }
-        let base = ptr::with_exposed_provenance_mut(start as usize);
-        let len = (end - start) as usize;
-        // SAFETY: the loader calls it usable RAM, it is identity-mapped, and nothing uses it yet: it is above the
-        // image, and what the loader handed over was copied.
-        if unsafe { HEAP.talc.lock().claim(base, len) }.is_some() {
-            HEAP.ram_end.fetch_max(end, Ordering::Relaxed);
-            claimed += len;
-        }
+/// Gives the heap the memory of `region`; the bytes it got, which is none where the region is too small for a heap.
+///
+/// # Safety
+/// It is RAM that is mapped to itself, above the image, and nothing else uses it from now on.
+pub(super) unsafe fn claim(region: Range<u64>) -> usize {
+    let base = ptr::with_exposed_provenance_mut(region.start as usize);
+    let len = region.end.saturating_sub(region.start) as usize;
+    // SAFETY: the caller's promise is talc's own condition.
+    if unsafe { HEAP.talc.lock().claim(base, len) }.is_none() {
+        return 0;
     }
-    claimed
+    HEAP.ram_end.fetch_max(region.end, Ordering::Relaxed);
+    len
+}
+
+/// The first byte after the image: no memory below is for the heap.
+pub(super) fn image_end() -> u64 {
+    (&raw const __image_end).addr() as u64
 }
 
 /// `len` bytes that are never given back, on a page of their own, as they were left by whoever had them before: to clear
@@ -99,7 +89,8 @@ unsafe impl Platform for Kernel {
 
     fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {
         let address = pointer.as_ptr().expose_provenance() as u64;
-        let reachable = LOW_MEMORY_END..HEAP.ram_end.load(Ordering::Relaxed);
+        let image_start = (&raw const __image_start).addr() as u64;
+        let reachable = image_start..HEAP.ram_end.load(Ordering::Relaxed);
         reachable.contains(&address).then_some(address)
     }
 
@@ -113,7 +104,9 @@ fn dma_layout(len: usize) -> Option<Layout> {
 }
 
 unsafe extern "C" {
-    /// The first byte after the image (`image.ld`).
+    /// The first byte of the image (the linker script of the architecture).
+    static __image_start: u8;
+    /// The first byte after it.
     static __image_end: u8;
 }
 
