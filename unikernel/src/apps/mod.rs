@@ -1,5 +1,5 @@
-//! The programs that the image serves, on the stack's public face alone: HTTP, a sink, a source and echo over TCP, and
-//! echo over UDP.
+//! The programs that the image serves, on the stack's public face alone: HTTP, a sink, a source, a digest and echo over
+//! TCP, and echo over UDP.
 //!
 //! Invariant: what a client is served is kept in a table beside the stack's, found by the connection's place; nothing
 //! walks all clients and nothing allocates. A client that does not read, or a memory that is full, stops its own
@@ -7,11 +7,12 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `http`, `sink`, `source`, `echo` | one TCP conversation each |
+//! | `http`, `sink`, `source`, `digest`, `echo` | one TCP conversation each |
 //! | `udp_echo` | both of its sockets |
 //! | `line` | clients in order of their deadlines, and those that wait for memory |
 //! | `report` | the counters as the pages show them |
 
+mod digest;
 mod echo;
 mod http;
 mod line;
@@ -43,8 +44,10 @@ pub const SINK_PORT: u16 = 5001;
 pub const SOURCE_PORT: u16 = 5002;
 /// Sends back what it gets; 7 is RFC 862's.
 pub const ECHO_PORTS: [u16; 2] = [5003, 7];
+/// Says how many bytes it was sent, and their CRC-32.
+pub const DIGEST_PORT: u16 = 5004;
 
-const LISTENERS: usize = 5;
+const LISTENERS: usize = 6;
 /// Connections of one service that may wait to be accepted.
 const BACKLOG: usize = 128;
 
@@ -99,6 +102,7 @@ enum Conversation {
     Sink,
     Source(source::Conversation),
     Echo(echo::Conversation),
+    Digest(digest::Conversation),
 }
 
 /// What a conversation waits for, or that it is over.
@@ -125,6 +129,7 @@ enum Service {
     Sink,
     Source,
     Echo,
+    Digest,
 }
 
 const SERVICES: [(u16, Service); LISTENERS] = [
@@ -133,6 +138,7 @@ const SERVICES: [(u16, Service); LISTENERS] = [
     (SOURCE_PORT, Service::Source),
     (ECHO_PORTS[0], Service::Echo),
     (ECHO_PORTS[1], Service::Echo),
+    (DIGEST_PORT, Service::Digest),
 ];
 
 /// All services of one stack.
@@ -189,17 +195,18 @@ struct Turn<'a, 's> {
 }
 
 impl<'s> Server<'s> {
-    /// Listens on every port of [`HTTP_PORT`], [`SINK_PORT`], [`SOURCE_PORT`] and [`ECHO_PORTS`], on all addresses.
+    /// Listens on every port of [`HTTP_PORT`], [`SINK_PORT`], [`SOURCE_PORT`], [`ECHO_PORTS`] and [`DIGEST_PORT`], on all
+    /// addresses.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(stack: &mut Stack<'_>, storage: Storage<'s>, supplies: Supplies) -> Result<Self, StartError> {
         let mut listen = |port| stack.listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port), BACKLOG);
-        let [a, b, c, d, e] = SERVICES.map(|(port, service)| listen(port).map(|handle| (handle, service)));
+        let [a, b, c, d, e, f] = SERVICES.map(|(port, service)| listen(port).map(|handle| (handle, service)));
         let Storage { places, patience, starved, stalled } = storage;
         places.fill_with(Place::default);
         Ok(Self {
-            listeners: [a?, b?, c?, d?, e?],
+            listeners: [a?, b?, c?, d?, e?, f?],
             places,
             patience: Line::new(patience),
             starved: Line::new(starved),
@@ -281,6 +288,7 @@ impl<'s> Server<'s> {
             Service::Sink => Conversation::Sink,
             Service::Source => Conversation::Source(source::Conversation::default()),
             Service::Echo => Conversation::Echo(echo::Conversation::default()),
+            Service::Digest => Conversation::Digest(digest::Conversation::default()),
         };
         self.places[place].0 = Some(Client { handle, conversation });
         self.renew_patience(place, turn.now);
@@ -296,6 +304,7 @@ impl<'s> Server<'s> {
             Conversation::Sink => sink::serve(*handle, turn.stack),
             Conversation::Source(conversation) => conversation.serve(*handle, turn.stack, self.supplies.one_mebibyte),
             Conversation::Echo(conversation) => conversation.serve(*handle, turn.stack, &self.supplies),
+            Conversation::Digest(conversation) => conversation.serve(*handle, turn.stack),
         };
         if self.http.responses != responses {
             self.renew_patience(place, turn.now);
@@ -385,7 +394,7 @@ impl<'s> Server<'s> {
     fn patience_end(&self, place: usize) -> Option<Instant> {
         match &self.client(place)?.conversation {
             Conversation::Http(conversation) => Some(conversation.patience_ends),
-            Conversation::Sink | Conversation::Source(_) | Conversation::Echo(_) => None,
+            Conversation::Sink | Conversation::Source(_) | Conversation::Echo(_) | Conversation::Digest(_) => None,
         }
     }
 

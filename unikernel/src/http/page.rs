@@ -25,7 +25,7 @@ td { padding: 0 1em 0 0 } td + td { text-align: right; font-variant-numeric: tab
 <p>This page comes from a unikernel: one program on a bare x86_64 machine, with no operating system under it. Its TCP/IP
 stack lends buffers to the network card instead of copying them.
 <p><a href="/1k">/1k</a> and <a href="/1m">/1m</a> are 1024 and 1048576 bytes of static content, sent without a copy;
-<a href="/stats">/stats</a> has the figures below as JSON. TCP port 5001 takes bytes, 5002 gives bytes, 5003 and 7 echo.
+<a href="/stats">/stats</a> has the figures below as JSON. TCP port 5001 takes bytes, 5002 gives bytes, 5003 and 7 echo, 5004 says the CRC-32 of what it took.
 <h2>Since boot</h2>
 <table>
 "#;

@@ -67,7 +67,7 @@ fn who_is_slow_to_read_keeps_its_connection_and_who_never_reads_loses_it() {
 fn all_memory_is_back_when_the_clients_are_gone() {
     let mut world = World::new(Offloads::empty());
     let free = world.pools.map(|pool| pool.available());
-    for port in [HTTP_PORT, 5001, 5002, 5003, 7] {
+    for port in [HTTP_PORT, 5001, 5002, 5003, 7, 5004] {
         let client = world.connect(port);
         world.say_without_listening(&client, b"GET /1k HTTP/1.1\r\nHost: a\r\n\r\nGET /");
         world.client.stack.abort(client.handle);

@@ -3,7 +3,7 @@
 use lendwire::tcp::State;
 use lendwire::time::Span;
 use lendwire_nic::{Chunk, ChunkMut, Offloads};
-use lendwire_unikernel::apps::{ECHO_PORTS, SINK_PORT, SOURCE_PORT};
+use lendwire_unikernel::apps::{DIGEST_PORT, ECHO_PORTS, SINK_PORT, SOURCE_PORT};
 use lendwire_unikernel::http::ONE_MEBIBYTE;
 
 use crate::world::{End, OFFLOADS, World};
@@ -81,6 +81,26 @@ fn the_sink_takes_all_and_closes_when_the_client_does() {
     world.hear(&mut client);
     assert_eq!((client.got.len(), client.ended), (0, Some(End::Closed)));
     assert_eq!(world.server.stack.work().copied, 0);
+}
+
+#[test]
+fn the_digest_says_what_it_took_without_copying_it() {
+    for times in [0, 3] {
+        let mut world = World::new(Offloads::empty());
+        let free = world.pools[0].available();
+        let mut client = world.connect(DIGEST_PORT);
+        let mut sent = crc32fast::Hasher::new();
+        for _ in 0..times {
+            sent.update(&ONE_MEBIBYTE);
+            world.say(&mut client, &ONE_MEBIBYTE);
+        }
+        assert_eq!(client.got, b"", "it speaks last");
+        assert_eq!((world.server.stack.work().copied, world.pools[0].available()), (0, free));
+        world.shut(&client);
+        world.hear(&mut client);
+        let answer = format!("{} {:08x}\n", times << 20, sent.finalize());
+        assert_eq!((client.got, client.ended), (answer.into_bytes(), Some(End::Closed)));
+    }
 }
 
 #[test]

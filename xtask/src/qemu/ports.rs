@@ -18,6 +18,8 @@ pub enum Service {
     Echo,
     /// TCP and UDP echo on 7 (RFC 862).
     EchoWellKnown,
+    /// TCP 5004 says how many bytes it was sent, and their CRC-32.
+    Digest,
 }
 
 /// A transport protocol.
@@ -31,8 +33,8 @@ pub enum Transport {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Service; 5] =
-        [Service::Http, Service::Sink, Service::Source, Service::Echo, Service::EchoWellKnown];
+    pub const ALL: [Service; 6] =
+        [Service::Http, Service::Sink, Service::Source, Service::Echo, Service::EchoWellKnown, Service::Digest];
 
     /// The port inside the guest.
     pub fn guest_port(self) -> u16 {
@@ -42,13 +44,14 @@ impl Service {
             Service::Source => 5002,
             Service::Echo => 5003,
             Service::EchoWellKnown => 7,
+            Service::Digest => 5004,
         }
     }
 
     /// The transports it is served on.
     pub fn transports(self) -> &'static [Transport] {
         match self {
-            Service::Http | Service::Sink | Service::Source => &[Transport::Tcp],
+            Service::Http | Service::Sink | Service::Source | Service::Digest => &[Transport::Tcp],
             Service::Echo | Service::EchoWellKnown => &[Transport::Tcp, Transport::Udp],
         }
     }
@@ -60,6 +63,7 @@ impl Service {
             Service::Sink => "TCP sink",
             Service::Source => "TCP source",
             Service::Echo | Service::EchoWellKnown => "TCP and UDP echo",
+            Service::Digest => "TCP digest",
         }
     }
 
