@@ -80,6 +80,12 @@ impl Area {
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) }
     }
 
+    /// Zeroes all of it: memory that the device does not use, or not any more.
+    pub(crate) fn zero(&mut self) {
+        // SAFETY: the area lies in a live run, and no reference to its bytes outlives a call.
+        unsafe { self.pointer.write_bytes(0, self.len) }
+    }
+
     fn atomic16(&self, offset: usize) -> &AtomicU16 {
         let pointer = self.at(offset, 2, 2).cast().as_ptr();
         // SAFETY: `at` checked place and alignment (the area starts on a multiple of 8); the memory is initialised

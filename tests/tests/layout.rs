@@ -57,7 +57,6 @@ const UNSAFE_ROOMS: &[(&str, &str)] = &[
     ("nic-models/src/platform.rs", "what a driver asks of its kernel"),
     ("nic-models/src/dma.rs", "memory of a device"),
     ("nic-models/src/registers.rs", "registers of a device"),
-    ("nic-models/src/virtio/ring.rs", "the ring"),
     ("nic-models/src/virtio/probe.rs", "the cutting of DMA memory into rings"),
     ("nic-models/src/virtio/net.rs", "registers that the platform mapped, and when memory goes back"),
     ("nic-models/src/virtio/pair.rs", "the giving back of DMA memory"),

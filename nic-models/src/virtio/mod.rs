@@ -6,7 +6,7 @@
 //! | `probe` | what is looked at, agreed on and set aside before |
 //! | `pair` | one receive and one transmit queue, and their memory |
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
-//! | `ring` | the split virtqueue, the driver's side |
+//! | `ring` | the virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
 //! | `pci` | where the registers are, and the device's life |
 //! | `features` | what is negotiated |

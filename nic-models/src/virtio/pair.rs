@@ -6,9 +6,9 @@ use lendwire_nic::{Fault, Pool};
 
 use super::features::Features;
 use super::pci::{Doorbell, NO_VECTOR, Transport};
-use super::probe::{Memory, ProbeError, queue_size};
+use super::probe::{Memory, ProbeError, shape};
 use super::receive::{Receiver, Refill};
-use super::ring::SplitRing;
+use super::ring::{Ring, Shape, Wish};
 use super::transmit::Transmitter;
 use crate::platform::{Dma, Platform};
 use crate::registers::Registers;
@@ -19,7 +19,7 @@ pub(super) struct Pair {
     pub(super) transmitter: Transmitter,
     /// The numbers of both, as the device counts them.
     queues: [u16; 2],
-    sizes: [u16; 2],
+    shapes: [Shape; 2],
     doorbells: [Doorbell; 2],
     /// The run behind both rings and the header slots; `None` once it was given back.
     memory: Option<Dma>,
@@ -36,18 +36,17 @@ impl Pair {
     ) -> Result<Self, ProbeError> {
         // virtio 1.2 §5.1.2: receiveqN is 2N, transmitqN is 2N+1, both from zero.
         let queues = [2 * number, 2 * number + 1];
-        let sizes = [queue_size(transport, queues[0])?, queue_size(transport, queues[1])?];
-        let memory = Memory::take(platform, sizes).ok_or(ProbeError::NoMemory)?;
-        let event_index = features.contains(Features::EVENT_IDX);
+        let shapes = [shape(transport, queues[0], features)?, shape(transport, queues[1], features)?];
+        let memory = Memory::take(platform, shapes).ok_or(ProbeError::NoMemory)?;
         let mergeable = features.contains(Features::MRG_RXBUF);
         let checked = features.contains(Features::GUEST_CSUM);
-        let receive_ring = SplitRing::new(memory.receive, sizes[0], event_index);
-        let transmit_ring = SplitRing::new(memory.transmit, sizes[1], event_index);
+        let receive_ring = Ring::new(memory.receive, shapes[0]);
+        let transmit_ring = Ring::new(memory.transmit, shapes[1]);
         Ok(Self {
             receiver: Receiver::new(receive_ring, receive, mergeable, checked),
             transmitter: Transmitter::new(transmit_ring, memory.headers),
             queues,
-            sizes,
+            shapes,
             doorbells: [Doorbell::NONE; 2],
             memory: Some(memory.run),
         })
@@ -64,7 +63,7 @@ impl Pair {
         let rings = [self.receiver.ring.bus(), self.transmitter.ring.bus()];
         for (index, bus) in rings.into_iter().enumerate() {
             self.doorbells[index] =
-                transport.enable_queue(self.queues[index], self.sizes[index], bus, vectors[index])?;
+                transport.enable_queue(self.queues[index], self.shapes[index].size, bus, vectors[index])?;
         }
         match self.receiver.refill(platform) {
             Refill::Done | Refill::Starved => Ok(()),
@@ -84,14 +83,12 @@ impl Pair {
     /// Asks for an interrupt at the next frame, and for one when a short transmit ring is long again. Returns whether
     /// there is work already.
     pub(super) fn arm(&mut self) -> Result<bool, Fault> {
-        let received = self.receiver.ring.arm(0)?;
+        let received = self.receiver.ring.arm(Wish::Next)?;
         if !self.transmitter.is_short() {
             self.transmitter.ring.mask();
             return Ok(received);
         }
-        // Most of what is in flight should come back before the processor is woken for it.
-        let most = self.transmitter.ring.in_flight() / 4 * 3;
-        Ok(self.transmitter.ring.arm(most)? || received)
+        Ok(self.transmitter.ring.arm(Wish::Most)? || received)
     }
 
     pub(super) fn mask(&mut self) {
@@ -109,8 +106,8 @@ impl Pair {
     /// # Safety
     /// The device has stopped, or was never given the queues. They are not used again.
     pub(super) unsafe fn release(&mut self, platform: &impl Platform) {
-        self.receiver.ring.clear();
-        self.transmitter.ring.clear();
+        self.receiver.ring.reset();
+        self.transmitter.ring.reset();
         let Some(memory) = self.memory.take() else { return };
         // SAFETY: the caller's promise covers device and driver.
         unsafe { platform.release(memory) };

@@ -5,7 +5,7 @@ use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Offloads, Pool};
 use super::features::Features;
 use super::header::HEADER_LEN;
 use super::pci::{Transport, program_interrupts, status};
-use super::ring::{RING_SIZE, ring_len};
+use super::ring::{RING_SIZE, Shape};
 use super::transmit::{HEADER_SLOT, MAX_PARTS};
 use crate::dma::Area;
 use crate::pci::{self, Bars, PciError, PciId, Region};
@@ -129,13 +129,17 @@ pub(super) fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) 
     })
 }
 
-/// How many descriptors queue `queue` gets: what the device allows, or what the driver has room for.
-pub(super) fn queue_size<R: Registers>(transport: &Transport<R>, queue: u16) -> Result<u16, ProbeError> {
+/// The ring of queue `queue`: of the size that the device allows, or what the driver has room for.
+pub(super) fn shape<R: Registers>(
+    transport: &Transport<R>,
+    queue: u16,
+    features: Features,
+) -> Result<Shape, ProbeError> {
     let size = transport.queue_size(queue);
     if size < 2 || !size.is_power_of_two() {
         return Err(ProbeError::BadQueue);
     }
-    Ok(size.min(RING_SIZE as u16))
+    Ok(Shape { size: size.min(RING_SIZE as u16), event_index: features.contains(Features::EVENT_IDX) })
 }
 
 /// Both rings and the header slots, in one run.
@@ -147,9 +151,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn take(platform: &impl Platform, sizes: [u16; 2]) -> Option<Self> {
-        let [receive_len, transmit_len] = sizes.map(ring_len);
-        let headers_len = usize::from(sizes[1]) * HEADER_SLOT;
+    pub(super) fn take(platform: &impl Platform, shapes: [Shape; 2]) -> Option<Self> {
+        let [receive_len, transmit_len] = shapes.map(Shape::len);
+        let headers_len = usize::from(shapes[1].size) * HEADER_SLOT;
         let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
         let receive = unsafe { Area::of(&run, 0, receive_len) };

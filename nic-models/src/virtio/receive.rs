@@ -7,12 +7,12 @@ use lendwire_nic::{Chunk, ChunkMut, Fault, MAX_CHUNKS, Pool, RxPacket};
 use zerocopy::FromBytes;
 
 use super::header::{HEADER_LEN, Header, Senseless};
-use super::ring::{Access, Buffer, Completed, SplitRing};
+use super::ring::{Access, Buffer, Completed, Ring};
 use crate::platform::Platform;
 
 /// The receive side.
 pub(super) struct Receiver {
-    pub(super) ring: SplitRing<ChunkMut>,
+    pub(super) ring: Ring<ChunkMut>,
     pool: &'static Pool,
     /// Whether a frame may span several slots.
     mergeable: bool,
@@ -48,7 +48,7 @@ pub(super) enum Refill {
 }
 
 impl Receiver {
-    pub(super) fn new(ring: SplitRing<ChunkMut>, pool: &'static Pool, mergeable: bool, checked: bool) -> Self {
+    pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, mergeable: bool, checked: bool) -> Self {
         Self { ring, pool, mergeable, checked, is_starved: false }
     }
 
@@ -62,7 +62,7 @@ impl Receiver {
                 break;
             }
         }
-        let was_starved = core::mem::replace(&mut self.is_starved, self.ring.in_flight() == 0);
+        let was_starved = core::mem::replace(&mut self.is_starved, self.ring.is_idle());
         if self.is_starved && !was_starved { Refill::Starved } else { Refill::Done }
     }
 
@@ -72,23 +72,19 @@ impl Receiver {
         let (header, chunk) = opened(first).map_err(Trouble::Dropped)?;
         let buffers = if self.mergeable { header.num_buffers.get() } else { 1 };
         let rest = buffers.checked_sub(1).ok_or(Trouble::Dropped(Fault::BadChain))?;
-        // The device completes all buffers of a frame at once: those that are not there never come.
-        if rest > 0 && (usize::from(rest) >= MAX_CHUNKS || !self.has_ready(rest)?) {
+        if usize::from(rest) >= MAX_CHUNKS {
             return Err(self.skip(rest, Fault::BadChain)?);
         }
         let mut packet = RxPacket::new(chunk);
         for left in (0..rest).rev() {
-            let next = self.ring.complete()?.and_then(|completed| filled(completed).ok());
-            let Some(chunk) = next else { return Err(self.skip(left, Fault::BadLength)?) };
+            // The device completes all buffers of a frame at once: those that are not there never come.
+            let next = self.ring.complete()?.ok_or(Trouble::Dropped(Fault::BadChain))?;
+            let Ok(chunk) = filled(next) else { return Err(self.skip(left, Fault::BadLength)?) };
             packet.push(chunk).expect("a frame of too many buffers was refused");
         }
         packet.checksum =
             header.received(packet.len(), self.checked).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
         Ok(Some(packet))
-    }
-
-    fn has_ready(&mut self, count: u16) -> Result<bool, Fault> {
-        Ok(self.ring.ready()? >= count || self.ring.look()? >= count)
     }
 
     /// Drops the buffers of a bad frame that are there, up to `count`.

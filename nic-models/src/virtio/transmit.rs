@@ -7,7 +7,7 @@ use lendwire_nic::{Chunk, Fault, HEADER_ROOM, TxPacket};
 use zerocopy::IntoBytes;
 
 use super::header::{HEADER_LEN, Header};
-use super::ring::{Access, Buffer, Refused, SplitRing};
+use super::ring::{Access, Buffer, Refused, Ring};
 use crate::dma::Area;
 use crate::platform::Platform;
 
@@ -19,7 +19,7 @@ pub(super) const HEADER_SLOT: usize = (HEADER_LEN + HEADER_ROOM).next_multiple_o
 
 /// The transmit side.
 pub(super) struct Transmitter {
-    pub(super) ring: SplitRing<Chunk>,
+    pub(super) ring: Ring<Chunk>,
     /// A slot for each descriptor.
     headers: Area,
 }
@@ -35,7 +35,7 @@ pub(super) enum Refusal {
 }
 
 impl Transmitter {
-    pub(super) fn new(ring: SplitRing<Chunk>, headers: Area) -> Self {
+    pub(super) fn new(ring: Ring<Chunk>, headers: Area) -> Self {
         Self { ring, headers }
     }
 
@@ -48,7 +48,7 @@ impl Transmitter {
         if self.ring.room() < needed {
             return Err(Refusal::Full);
         }
-        let slot = usize::from(self.ring.next_head()) * HEADER_SLOT;
+        let slot = self.ring.next_head() * HEADER_SLOT;
         let header = packet.header();
         self.headers.write_bytes(slot, Header::of(packet.offload.checksum).as_bytes());
         self.headers.write_bytes(slot + HEADER_LEN, header);

@@ -1,0 +1,122 @@
+//! What a ring keeps to itself: which entries are in use, what they hold, how they are linked.
+//!
+//! Invariant: an entry is on the free list or in one chain. Entry N is descriptor N of a split ring, and the number of
+//! a chain in either ring is its first entry; a number that the device names counts only where a chain starts.
+
+use lendwire_nic::Fault;
+
+use super::{Buffer, RING_SIZE, Refused};
+
+/// The entries of one ring.
+pub(super) struct Chains<H> {
+    entries: [Entry<H>; RING_SIZE],
+    size: u16,
+    first_free: u16,
+    free: u16,
+}
+
+struct Entry<H> {
+    held: Option<H>,
+    /// The next one of its chain, or of the free list.
+    next: u16,
+    /// Entries in the chain that starts here, zero where none does.
+    count: u16,
+}
+
+impl<H> Chains<H> {
+    /// `size` free entries, at most [`RING_SIZE`].
+    pub(super) fn new(size: u16) -> Self {
+        debug_assert!(usize::from(size) <= RING_SIZE);
+        let free = |index: usize| Entry { held: None, next: index as u16 + 1, count: 0 };
+        Self { entries: core::array::from_fn(free), size, first_free: 0, free: size }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        usize::from(self.size)
+    }
+
+    pub(super) fn room(&self) -> usize {
+        usize::from(self.free)
+    }
+
+    /// The first entry of the next chain.
+    pub(super) fn next_head(&self) -> u16 {
+        self.first_free
+    }
+
+    /// Takes an entry for each of `buffers`, all of them or none, and calls `write` with it. Returns the first.
+    pub(super) fn take(
+        &mut self,
+        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        mut write: impl FnMut(u16, &Buffer<H>),
+    ) -> Result<u16, Refused> {
+        let head = self.first_free;
+        let (mut next, mut count) = (head, 0);
+        for buffer in buffers {
+            let refused = match &buffer {
+                None => Some(Refused::Unreachable),
+                Some(_) if count == self.free => Some(Refused::Full),
+                Some(_) => None,
+            };
+            if let Some(refused) = refused {
+                // Nothing was taken off the free list yet: only what is held has to go.
+                self.let_go(head, count);
+                return Err(refused);
+            }
+            let Some(buffer) = buffer else { break };
+            write(next, &buffer);
+            let entry = &mut self.entries[usize::from(next)];
+            entry.held = buffer.held;
+            (next, count) = (entry.next, count + 1);
+        }
+        if count > 0 {
+            self.first_free = next;
+            self.free -= count;
+            self.entries[usize::from(head)].count = count;
+        }
+        Ok(head)
+    }
+
+    /// Puts back the chain that the device calls `id`, and lets go what it holds
+    /// but for what its first entry does.
+    pub(super) fn release(&mut self, id: u32) -> Result<Option<H>, Fault> {
+        let head = u16::try_from(id).ok().filter(|&head| head < self.size).ok_or(Fault::BadIndex)?;
+        let entry = &mut self.entries[usize::from(head)];
+        let count = core::mem::take(&mut entry.count);
+        if count == 0 {
+            return Err(Fault::BadIndex);
+        }
+        let first = entry.held.take();
+        let last = self.let_go(head, count);
+        self.entries[usize::from(last)].next = self.first_free;
+        self.first_free = head;
+        self.free += count;
+        Ok(first)
+    }
+
+    /// Lets go what every entry holds; all are free, in the order of a new ring.
+    pub(super) fn reset(&mut self) {
+        for (entry, next) in self.entries.iter_mut().zip(1..) {
+            *entry = Entry { held: None, next, count: 0 };
+        }
+        (self.first_free, self.free) = (0, self.size);
+    }
+
+    /// Forgets what is held, without freeing it.
+    pub(super) fn abandon(&mut self) {
+        for entry in &mut self.entries {
+            core::mem::forget(entry.held.take());
+        }
+    }
+
+    /// Lets go what `count` entries from `head` on hold; returns the last of them.
+    fn let_go(&mut self, head: u16, count: u16) -> u16 {
+        let (mut last, mut next) = (head, head);
+        for _ in 0..count {
+            let entry = &mut self.entries[usize::from(next)];
+            entry.held = None;
+            (last, next) = (next, entry.next);
+        }
+        last
+    }
+}

@@ -1,0 +1,222 @@
+//! A virtqueue, the driver's side: one face over the split ring and the packed one (virtio 1.2 §2.7, §2.8).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `chains` | the private memory of both: which entries are in use, and what they hold |
+//! | `split` | descriptor table, available ring, used ring |
+//!
+//! Invariant: which entries are in use, what they hold and how they are linked is kept in private memory, and shared
+//! memory is written and never read back. What the device says is read once, and checked against what it was given.
+
+mod chains;
+mod split;
+
+use lendwire_nic::Fault;
+
+use self::chains::Chains;
+use self::split::Split;
+use crate::dma::Area;
+
+/// Descriptors that a ring has at the most; a device that offers more is given these.
+pub(super) const RING_SIZE: usize = 256;
+
+/// A run of bytes for the device, and what keeps it in place meanwhile.
+pub(super) struct Buffer<H> {
+    pub(super) bus: u64,
+    pub(super) len: u32,
+    pub(super) held: Option<H>,
+}
+
+/// What the device may do with the buffers of a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// Why a chain was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too few descriptors are free.
+    Full,
+    /// The device cannot reach a buffer.
+    Unreachable,
+}
+
+/// A chain that the device is done with.
+pub(super) struct Completed<H> {
+    /// What its first descriptor held.
+    pub(super) first: Option<H>,
+    /// Bytes that the device says it wrote.
+    pub(super) written: usize,
+}
+
+/// When an interrupt is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// With the next chain that is done.
+    Next,
+    /// When most of what is in flight is done: a processor is not woken for less.
+    Most,
+}
+
+/// How a ring lies in memory and what was agreed about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Descriptors: a power of two, at most [`RING_SIZE`].
+    pub(super) size: u16,
+    /// Whether notifications are asked for by index (EVENT_IDX).
+    pub(super) event_index: bool,
+}
+
+impl Shape {
+    /// Bytes that such a ring takes, to be aligned to 64.
+    pub(super) fn len(self) -> usize {
+        split::len(self.size)
+    }
+}
+
+/// One virtqueue. `H` is what a descriptor holds while the device may use its bytes.
+pub(super) struct Ring<H> {
+    chains: Chains<H>,
+    half: Half,
+}
+
+/// The memory that is shared, by what was agreed on. Which one it is never changes: the branch is always guessed right.
+enum Half {
+    Split(Split),
+}
+
+impl<H> Ring<H> {
+    /// A ring in zeroed memory of [`Shape::len`] bytes. Interrupts are masked.
+    pub(super) fn new(area: Area, shape: Shape) -> Self {
+        Self { chains: Chains::new(shape.size), half: Half::Split(Split::new(area, shape)) }
+    }
+
+    /// Where the device finds its three parts: the descriptors, what the driver writes, what the device writes.
+    pub(super) fn bus(&self) -> [u64; 3] {
+        match &self.half {
+            Half::Split(ring) => ring.bus(),
+        }
+    }
+
+    /// Descriptors in all.
+    pub(super) fn size(&self) -> usize {
+        self.chains.size()
+    }
+
+    /// Descriptors that are free.
+    pub(super) fn room(&self) -> usize {
+        self.chains.room()
+    }
+
+    /// Whether the device has nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.room() == self.size()
+    }
+
+    /// The number of the next chain, below [`Ring::size`]: no other chain has it as long as the device has this one.
+    pub(super) fn next_head(&self) -> usize {
+        usize::from(self.chains.next_head())
+    }
+
+    /// Queues one chain of `buffers`, all of it or nothing; a `None` among them is one that the device cannot reach.
+    pub(super) fn push(
+        &mut self,
+        access: Access,
+        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+    ) -> Result<(), Refused> {
+        match &mut self.half {
+            Half::Split(ring) => ring.push(&mut self.chains, access, buffers),
+        }
+    }
+
+    /// Whether chains were queued that the device wants to be told of. Once a burst.
+    pub(super) fn must_kick(&mut self) -> bool {
+        match &mut self.half {
+            Half::Split(ring) => ring.must_kick(),
+        }
+    }
+
+    /// Takes the next chain that the device is done with.
+    ///
+    /// # Errors
+    /// The device completed what it was not given: no word of it can be trusted any more.
+    pub(super) fn complete(&mut self) -> Result<Option<Completed<H>>, Fault> {
+        match &mut self.half {
+            Half::Split(ring) => ring.complete(&mut self.chains),
+        }
+    }
+
+    /// Asks for no interrupt.
+    pub(super) fn mask(&mut self) {
+        match &mut self.half {
+            Half::Split(ring) => ring.mask(),
+        }
+    }
+
+    /// [`Ring::mask`] again, if it is masked and what was asked for does not last. Once a burst.
+    pub(super) fn keep_masked(&mut self) {
+        match &mut self.half {
+            Half::Split(ring) => ring.keep_masked(),
+        }
+    }
+
+    /// Asks for an interrupt. Returns whether what it would tell has happened already.
+    ///
+    /// # Errors
+    /// As for [`Ring::complete`].
+    pub(super) fn arm(&mut self, wish: Wish) -> Result<bool, Fault> {
+        match &mut self.half {
+            Half::Split(ring) => ring.arm(wish),
+        }
+    }
+
+    /// Lets go what a device that has stopped held, and is as new: its memory is zeroed.
+    pub(super) fn reset(&mut self) {
+        self.chains.reset();
+        match &mut self.half {
+            Half::Split(ring) => ring.reset(),
+        }
+    }
+
+    /// Gives up what the device holds without freeing it: the device may still use it.
+    pub(super) fn abandon(&mut self) {
+        self.chains.abandon();
+    }
+}
+
+/// Whether stepping an index from `old` to `new` passes `event` (virtio 1.2 §2.7.10: all modulo 65,536).
+fn is_passed(event: u16, new: u16, old: u16) -> bool {
+    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::is_passed;
+
+    /// The rule of virtio 1.2 §2.7.10 on indices that never wrap: `event` is the next multiple of 65,536 plus the event
+    /// index at or behind `old`, and is passed when it lies before `new`.
+    fn is_passed_wide(event: u16, new: u64, old: u64) -> bool {
+        let event = (old..old + 65_536).find(|index| *index as u16 == event).expect("every residue occurs");
+        event < new
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2_000 }))]
+
+        #[test]
+        fn the_event_index_compares_as_wide_integers_do(old in 0u64..1 << 40, steps in 0u64..65_536, event: u16) {
+            let new = old + steps;
+            prop_assert_eq!(is_passed(event, new as u16, old as u16), is_passed_wide(event, new, old));
+        }
+
+        #[test]
+        fn near_misses_compare_as_wide_integers_do(old in 65_000u64..66_000, steps in 0u64..300, ahead in 0u64..300) {
+            let (new, event) = (old + steps, (old + ahead) as u16);
+            prop_assert_eq!(is_passed(event, new as u16, old as u16), is_passed_wide(event, new, old));
+        }
+    }
+}
