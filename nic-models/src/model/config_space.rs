@@ -1,12 +1,14 @@
 //! A PCI function's configuration space: identity, BARs that can be sized, capabilities.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::platform::ConfigSpace;
 
-/// 256 bytes of configuration space.
+/// 256 bytes of configuration space. Clones are the same.
+#[derive(Clone)]
 pub struct ConfigModel {
-    words: RefCell<[u32; 64]>,
+    words: Rc<RefCell<[u32; 64]>>,
     /// The size of the memory behind each BAR word; for the upper word of a wide one, the size's upper half's mask.
     masks: [u32; 6],
 }
@@ -45,7 +47,13 @@ impl ConfigModel {
         }
         // notify_off_multiplier
         set(0x74, 4);
-        Self { words: RefCell::new(words), masks: [0, !0xfff, 0, 0, !0x3fff, !0] }
+        Self { words: Rc::new(RefCell::new(words)), masks: [0, !0xfff, 0, 0, !0x3fff, !0] }
+    }
+
+    /// Whether the driver turned MSI-X on, so that the line is not used.
+    #[must_use]
+    pub fn is_msix_enabled(&self) -> bool {
+        self.words.borrow()[0x10] >> 31 == 1
     }
 
     /// Changes a word as the driver cannot.

@@ -24,6 +24,14 @@ struct Run {
     kind: Kind,
 }
 
+impl Run {
+    /// Where `len` bytes at `bus` begin in it, if they lie in it.
+    fn offset(&self, bus: u64, len: usize) -> Option<usize> {
+        let offset = usize::try_from(bus.checked_sub(self.pointer.addr().get() as u64)?).ok()?;
+        (offset.checked_add(len)? <= self.len).then_some(offset)
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     /// Allocated by [`Platform::dma`].
@@ -96,14 +104,26 @@ impl Memory {
         self.write(bus, &value.to_le_bytes());
     }
 
+    /// Whether the device can read `len` bytes at `bus`.
+    #[must_use]
+    pub fn reaches(&self, bus: u64, len: usize) -> bool {
+        self.runs.borrow().iter().any(|run| run.offset(bus, len).is_some())
+    }
+
+    /// Whether `len` bytes at `bus` lie in a run that a driver took, which the device may write as it likes.
+    #[must_use]
+    pub fn is_dma(&self, bus: u64, len: usize) -> bool {
+        let is_dma = |run: &Run| matches!(run.kind, Kind::Dma(_)) && run.offset(bus, len).is_some();
+        self.runs.borrow().iter().any(is_dma)
+    }
+
     #[track_caller]
     fn reach(&self, bus: u64, len: usize, write: bool) -> NonNull<u8> {
         let runs = self.runs.borrow();
         let found = runs.iter().find_map(|run| {
-            let offset = usize::try_from(bus.checked_sub(run.pointer.addr().get() as u64)?).ok()?;
-            let is_inside = offset.checked_add(len)? <= run.len;
+            let offset = run.offset(bus, len)?;
             let is_allowed = !(write && matches!(run.kind, Kind::ReadOnly));
-            (is_inside && is_allowed).then_some((run.pointer, offset))
+            is_allowed.then_some((run.pointer, offset))
         });
         let (pointer, offset) = found.unwrap_or_else(|| panic!("the device cannot reach {len} bytes at {bus:#x}"));
         // SAFETY: `offset` is at most the run's length.

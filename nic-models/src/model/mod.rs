@@ -15,4 +15,6 @@ mod virtio;
 
 pub use config_space::ConfigModel;
 pub use memory::Memory;
-pub use virtio::{Chain, ModelRegisters, Offer, RECEIVE, Sent, TRANSMIT, VirtioNetModel, feature};
+pub use virtio::{
+    Chain, ControlManner, MMIO, ModelRegisters, Offer, Orders, RECEIVE, Sent, Spread, TRANSMIT, VirtioNetModel, feature,
+};

@@ -1,80 +1,23 @@
-//! A virtio network device behind PCI registers (virtio 1.2 §4.1.4, §5.1).
+//! [`VirtioNetModel`]: what a test makes an honest device do (virtio 1.2 §5.1).
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
+use super::control::Orders;
+use super::mmio;
+use super::offer::{Offer, feature};
 use super::queue::Chain;
-use super::registers::{ModelRegisters, State};
+use super::registers::ModelRegisters;
+use super::state::State;
 use crate::model::ConfigModel;
 use crate::model::Memory;
 use crate::pci::Region;
 use crate::platform::Message;
 
-/// The queue that the driver receives from.
+/// The queue that the driver receives from, of the first pair; those of the others follow two by two.
 pub const RECEIVE: usize = 0;
 /// The queue that the driver transmits to.
 pub const TRANSMIT: usize = 1;
-
-/// Feature bits, as the specification numbers them.
-pub mod feature {
-    /// The device completes transport checksums.
-    pub const CSUM: u64 = 1;
-    /// The driver takes frames whose checksum was not completed.
-    pub const GUEST_CSUM: u64 = 1 << 1;
-    /// The device says its MTU.
-    pub const MTU: u64 = 1 << 3;
-    /// The device has an address.
-    pub const MAC: u64 = 1 << 5;
-    /// A frame may span several buffers.
-    pub const MRG_RXBUF: u64 = 1 << 15;
-    /// The device says whether the link is up.
-    pub const STATUS: u64 = 1 << 16;
-    /// Notifications by index.
-    pub const EVENT_IDX: u64 = 1 << 29;
-    /// A modern device.
-    pub const VERSION_1: u64 = 1 << 32;
-}
-
-/// What a device offers, and how it misbehaves.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// Feature bits.
-    pub features: u64,
-    /// Its address.
-    pub address: [u8; 6],
-    /// Bytes of a frame behind the Ethernet header.
-    pub mtu: u16,
-    /// The largest size of each queue.
-    pub queue_size: u16,
-    /// MSI-X vectors.
-    pub vectors: u16,
-    /// It takes no feature set.
-    pub refuses_features: bool,
-    /// It never stops.
-    pub ignores_reset: bool,
-    /// Its configuration changes with every look.
-    pub never_settles: bool,
-    /// What each queue says of where its doorbell is.
-    pub notify_offset: Option<u16>,
-}
-
-impl Default for Offer {
-    /// QEMU's over TAP without segmentation: merged buffers, event index, checksums, status, MTU 1500.
-    fn default() -> Self {
-        use feature::{CSUM, EVENT_IDX, GUEST_CSUM, MAC, MRG_RXBUF, STATUS, VERSION_1};
-        Self {
-            features: MAC | STATUS | MRG_RXBUF | EVENT_IDX | VERSION_1 | CSUM | GUEST_CSUM,
-            address: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
-            mtu: 1500,
-            queue_size: 256,
-            vectors: 3,
-            refuses_features: false,
-            ignores_reset: false,
-            never_settles: false,
-            notify_offset: None,
-        }
-    }
-}
 
 /// The device. Clones are the same device.
 #[derive(Clone)]
@@ -82,6 +25,9 @@ pub struct VirtioNetModel {
     memory: Memory,
     state: Rc<RefCell<State>>,
 }
+
+/// Where the registers are when they are mapped to memory instead of PCI.
+pub const MMIO: Region = Region { physical: mmio::REGISTERS, len: mmio::LEN };
 
 /// A packet that the driver transmitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,16 +48,16 @@ impl VirtioNetModel {
     /// A device that has just been powered on and reaches `memory`.
     #[must_use]
     pub fn new(memory: &Memory, offer: Offer) -> Self {
-        Self { memory: memory.clone(), state: Rc::new(RefCell::new(State::new(offer))) }
+        Self { memory: memory.clone(), state: Rc::new(RefCell::new(State::new(memory, offer))) }
     }
 
-    /// Its configuration space.
+    /// Its configuration space: always the same one.
     #[must_use]
     pub fn config_space(&self) -> ConfigModel {
-        ConfigModel::virtio_net(self.state().offer.vectors)
+        self.state().config.clone()
     }
 
-    /// The registers at `region`: what a driver maps.
+    /// The registers at `region`, of PCI or [`MMIO`]: what a driver maps.
     #[must_use]
     pub fn registers(&self, region: Region) -> Option<ModelRegisters> {
         Some(ModelRegisters::new(Rc::clone(&self.state), region))
@@ -156,21 +102,33 @@ impl VirtioNetModel {
     /// Takes the next packet that the driver transmitted, and keeps it.
     #[must_use]
     pub fn take_sent(&self) -> Option<Sent> {
-        let chain = self.take(TRANSMIT)?;
+        self.take_sent_on(TRANSMIT)
+    }
+
+    /// [`VirtioNetModel::take_sent`] for another pair's queue.
+    #[must_use]
+    pub fn take_sent_on(&self, queue: usize) -> Option<Sent> {
+        let chain = self.take(queue)?;
         assert!(chain.writable.is_empty(), "a transmitted packet has nothing to write to");
         let bytes: Vec<u8> =
             chain.readable.iter().flat_map(|&(bus, len)| self.memory.read(bus, len as usize)).collect();
-        let (header, frame) = bytes.split_first_chunk::<HEADER>().expect("a packet begins with a header");
+        let (header, _) = bytes.split_first_chunk::<HEADER>().expect("a packet begins with a header");
+        let frame = bytes.get(self.header_len()..).expect("a packet begins with a whole header");
         Some(Sent { head: chain.head, header: *header, frame: frame.to_vec(), parts: chain.readable })
     }
 
     /// Sends everything that waits, and gives it back to the driver.
     pub fn send_all(&self) -> Vec<Sent> {
-        let sent: Vec<Sent> = std::iter::from_fn(|| self.take_sent()).collect();
+        self.send_all_on(TRANSMIT)
+    }
+
+    /// [`VirtioNetModel::send_all`] for another pair's queue.
+    pub fn send_all_on(&self, queue: usize) -> Vec<Sent> {
+        let sent: Vec<Sent> = std::iter::from_fn(|| self.take_sent_on(queue)).collect();
         for packet in &sent {
-            self.complete(TRANSMIT, u32::from(packet.head), 0);
+            self.complete(queue, u32::from(packet.head), 0);
         }
-        self.publish(TRANSMIT);
+        self.publish(queue);
         sent
     }
 
@@ -181,29 +139,41 @@ impl VirtioNetModel {
 
     /// Receives `frame` with the first ten bytes of `header`, over as many buffers as it takes.
     pub fn deliver_with(&self, header: [u8; HEADER], frame: &[u8]) -> bool {
+        self.deliver_on(RECEIVE, header, [0; 8], frame)
+    }
+
+    /// [`VirtioNetModel::deliver_with`] for another pair's queue. `hash` is what follows the header where the hash is
+    /// reported: its value, what it was taken over, padding.
+    pub fn deliver_on(&self, queue: usize, header: [u8; HEADER], hash: [u8; 8], frame: &[u8]) -> bool {
+        let len = self.header_len();
+        let before = self.state().queues[queue].clone();
         let mut chains = Vec::new();
         let mut room = 0;
-        while room < HEADER + frame.len() {
-            let Some(chain) = self.take(RECEIVE) else {
-                for _ in &chains {
-                    self.state_mut().queues[RECEIVE].untake();
-                }
+        while room < len + frame.len() {
+            let Some(chain) = self.take(queue) else {
+                self.state_mut().queues[queue] = before;
                 return false;
             };
             room += chain.writable.iter().map(|&(_, len)| len as usize).sum::<usize>();
             chains.push(chain);
         }
-        let mut bytes = header.to_vec();
-        bytes[10..].copy_from_slice(&(chains.len() as u16).to_le_bytes());
+        let mut bytes = [&header[..], &hash].concat();
+        bytes.truncate(len);
+        bytes[10..12].copy_from_slice(&(chains.len() as u16).to_le_bytes());
         bytes.extend_from_slice(frame);
         let mut rest = &bytes[..];
         for chain in chains {
             let len = self.fill(&chain, rest);
             rest = &rest[len..];
-            self.complete(RECEIVE, u32::from(chain.head), len as u32);
+            self.complete(queue, u32::from(chain.head), len as u32);
         }
-        self.publish(RECEIVE);
+        self.publish(queue);
         true
+    }
+
+    /// Bytes before each frame.
+    fn header_len(&self) -> usize {
+        if self.accepted_features() & feature::HASH_REPORT == 0 { HEADER } else { HEADER + 8 }
     }
 
     /// Takes a chain of `queue` and keeps it.
@@ -225,34 +195,20 @@ impl VirtioNetModel {
 
     /// Writes a used entry, true or not; the driver does not see it before [`VirtioNetModel::publish`].
     pub fn complete(&self, queue: usize, id: u32, len: u32) {
-        self.state_mut().queues[queue].complete(&self.memory, id, len);
+        let queue = &mut self.state_mut().queues[queue];
+        if queue.is_enabled {
+            queue.complete(&self.memory, id, len);
+        }
     }
 
     /// Tells the driver of the used entries, with an interrupt where it wants one.
     pub fn publish(&self, queue: usize) {
-        let mut state = self.state_mut();
-        if state.queues[queue].publish(&self.memory) {
-            let vector = state.queues[queue].vector;
-            state.raise(vector);
-        }
-    }
-
-    /// Tells the driver a used index that is `ahead` of the true one.
-    pub fn publish_ahead(&self, queue: usize, ahead: u16) {
-        let queue = &mut self.state_mut().queues[queue];
-        let index = queue.written().wrapping_add(ahead);
-        queue.publish_index(&self.memory, index);
+        self.state_mut().publish(queue);
     }
 
     /// Asks to be told of nothing but the available index `index` of `queue`.
     pub fn ask_at(&self, queue: usize, index: u16) {
         self.state().queues[queue].ask_at(&self.memory, index);
-    }
-
-    /// Overwrites the descriptor table of `queue` with `byte`, as only a hostile device does.
-    pub fn scribble_descriptors(&self, queue: usize, byte: u8) {
-        let queue = &self.state().queues[queue];
-        self.memory.write(queue.bus[0], &vec![byte; 16 * usize::from(queue.size)]);
     }
 
     /// Pulls the cable, or puts it in, and says so.
@@ -262,21 +218,30 @@ impl VirtioNetModel {
         state.change_config();
     }
 
-    /// Says that it cannot go on.
-    pub fn need_reset(&self) {
-        self.state_mut().need_reset();
+    /// Asks for the driver's addresses to be announced, as after a migration.
+    pub fn ask_for_announcement(&self) {
+        let mut state = self.state_mut();
+        state.wants_announcement = true;
+        state.change_config();
     }
 
-    /// Is unplugged: every register reads as ones.
-    pub fn unplug(&self) {
-        self.state_mut().is_gone = true;
+    /// What the driver told it to do, since the last reset.
+    #[must_use]
+    pub fn orders(&self) -> Orders {
+        self.state().orders.clone()
     }
 
-    fn state(&self) -> Ref<'_, State> {
+    /// Why the interrupt line is asserted: bit 0 for queues, bit 1 for the configuration. Zero where it is not.
+    #[must_use]
+    pub fn line(&self) -> u8 {
+        self.state().interrupt_status
+    }
+
+    pub(super) fn state(&self) -> Ref<'_, State> {
         self.state.borrow()
     }
 
-    fn state_mut(&self) -> RefMut<'_, State> {
+    pub(super) fn state_mut(&self) -> RefMut<'_, State> {
         self.state.borrow_mut()
     }
 }
