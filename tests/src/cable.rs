@@ -1,23 +1,55 @@
-//! The device under a scripted peer: every frame is bytes, and the test decides how many the ring takes.
+//! The device under a scripted peer: every frame is bytes, and the test decides how many the ring takes. Runs of
+//! segments are cut on the way out where the device is one that does, and may arrive as one on the way in.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lendwire_nic::{
-    Checksum, Full, Interrupts, Nic, NicInfo, NicStatistics, Pending, Pool, Received, RxPacket, TxPacket,
+    Fault, Full, Interrupts, MAX_CHUNKS, Nic, NicInfo, NicStatistics, Offload, Offloads, Pending, Pool, Received,
+    RxPacket, TxPacket,
 };
 
-use crate::frame;
+use crate::cutter;
 
 /// The frames of both directions.
 #[derive(Debug, Default)]
 struct Shared {
-    to_stack: VecDeque<Vec<u8>>,
+    to_stack: VecDeque<Arriving>,
     from_stack: VecDeque<Vec<u8>>,
+    taken: Vec<Taken>,
     /// Frames that the ring still takes; without a number it takes all.
     room: Option<usize>,
     refused: u64,
+}
+
+/// A frame on its way to the stack, and what the device will say of it.
+#[derive(Debug)]
+pub struct Arriving {
+    /// From the Ethernet header on.
+    pub frame: Vec<u8>,
+    /// Whether its checksum was checked.
+    pub checksum: Received,
+    /// Payload bytes of each of the segments that it was made of.
+    pub segment_size: Option<u16>,
+}
+
+impl From<Vec<u8>> for Arriving {
+    /// As most devices hand it up: nothing is known of it.
+    fn from(frame: Vec<u8>) -> Self {
+        Self { frame, checksum: Received::Unchecked, segment_size: None }
+    }
+}
+
+/// What the stack asked of the device for one packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Its flow.
+    pub flow: u32,
+    /// Its offload.
+    pub offload: Offload,
+    /// Frames that it became.
+    pub frames: usize,
 }
 
 /// The stack's end.
@@ -46,8 +78,14 @@ impl Cable {
 
 impl Hand {
     /// Puts a frame on the wire toward the stack.
-    pub fn put(&self, frame: Vec<u8>) {
-        self.shared.borrow_mut().to_stack.push_back(frame);
+    pub fn put(&self, frame: impl Into<Arriving>) {
+        self.shared.borrow_mut().to_stack.push_back(frame.into());
+    }
+
+    /// What the device was asked for since the last call, packet by packet.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        std::mem::take(&mut self.shared.borrow_mut().taken)
     }
 
     /// Takes the next frame that the stack sent.
@@ -79,14 +117,24 @@ impl Nic for Cable {
             shared.refused += 1;
             return Err(Full);
         }
+        let (offload, offloads) = (packet.offload, self.info.offloads);
+        let can_cut = offload.segmentation.is_none_or(|cut| {
+            offloads.contains(if cut.ipv6 { Offloads::TX_SEGMENT_V6 } else { Offloads::TX_SEGMENT_V4 })
+        });
+        if !can_cut || packet.payload().parts().count() > usize::from(self.info.max_parts) {
+            self.statistics.count(Fault::Unsendable);
+            return Ok(());
+        }
         shared.room = shared.room.map(|room| room - 1);
-        shared.from_stack.push_back(assemble(packet));
+        let frames = cutter::frames(packet);
+        shared.taken.push(Taken { flow: packet.flow, offload, frames: frames.len() });
+        shared.from_stack.extend(frames);
         self.statistics.sent += 1;
         Ok(())
     }
 
     fn receive(&mut self) -> Option<RxPacket> {
-        let frame = self.shared.borrow_mut().to_stack.pop_front()?;
+        let Arriving { frame, checksum, segment_size } = self.shared.borrow_mut().to_stack.pop_front()?;
         let mut packet: Option<RxPacket> = None;
         for piece in frame.chunks(self.pool.slot_size()) {
             let mut slot = self.pool.take().expect("the pool of a scripted test does not run out");
@@ -94,12 +142,17 @@ impl Nic for Cable {
             let chunk = slot.freeze(piece.len());
             match &mut packet {
                 None => packet = Some(RxPacket::new(chunk)),
-                Some(packet) => packet.push(chunk).expect("a frame has few pieces"),
+                Some(packet) => {
+                    if packet.chunks().len() == MAX_CHUNKS {
+                        packet.spill(self.pool.take().expect("the pool of a scripted test does not run out"));
+                    }
+                    packet.push(chunk).expect("a frame has less than 64 pieces");
+                }
             }
         }
         self.statistics.received += 1;
         let mut packet = packet?;
-        packet.checksum = Received::Unchecked;
+        (packet.checksum, packet.segment_size) = (checksum, segment_size);
         Some(packet)
     }
 
@@ -112,19 +165,4 @@ impl Nic for Cable {
     fn statistics(&self) -> NicStatistics {
         self.statistics
     }
-}
-
-/// The frame as a wire would carry it, its checksum completed where the stack left that to the device.
-fn assemble(packet: &TxPacket<'_>) -> Vec<u8> {
-    let mut bytes = packet.header().to_vec();
-    for part in packet.payload().parts() {
-        bytes.extend_from_slice(part.bytes());
-    }
-    if let Checksum::Fill { start, offset } = packet.offload.checksum {
-        let (start, at) = (usize::from(start), usize::from(start) + usize::from(offset));
-        // The field holds the pseudo-header's sum already (virtio 1.2 §5.1.6.2).
-        let checksum = !frame::sum(&[&bytes[start..]]);
-        bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
-    }
-    bytes
 }

@@ -10,6 +10,7 @@
 //! | [`segment`] | builders for the segments that a peer sends and expects |
 //! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
 //! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
+//! | [`cutter`] | what that device makes of a packet: checksums completed, runs of segments cut |
 //! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
 //! | [`seeds`] | many seeds, and the one command that repeats a failed one |
 //! | [`allocator`] | an allocator that counts |
@@ -31,6 +32,7 @@
 pub mod allocator;
 pub mod cable;
 pub mod clock;
+pub mod cutter;
 pub mod frame;
 pub mod pair;
 pub mod peer;

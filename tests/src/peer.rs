@@ -2,15 +2,17 @@
 //!
 //! The peer answers ARP and neighbour solicitations by itself; everything else it does is written in the test.
 
+mod turning;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use lendwire::Stack;
 use lendwire::tcp::{ListenerHandle, State, TcpHandle};
 use lendwire::time::{Instant, Span};
-use lendwire_nic::Nic;
+use lendwire_nic::{Nic, Received};
 
-use crate::cable::{Cable, Hand};
+use crate::cable::{Arriving, Cable, Hand};
 use crate::clock::Clock;
 use crate::frame::{self, Opened};
 use crate::segment::{self, Came, Segment, flag};
@@ -165,6 +167,20 @@ impl Peer {
     /// [`Peer::sends`] with other ports: the peer's, then the stack's.
     #[track_caller]
     pub fn sends_from(&mut self, segment: Segment, ports: [u16; 2]) {
+        let frame = self.frame_of(segment, ports);
+        self.hand.put(frame);
+    }
+
+    /// [`Peer::queues`] as a device hands it up that has made one of segments of `size` bytes, and checked them.
+    #[track_caller]
+    pub fn queues_coalesced(&mut self, segment: Segment, size: u16) {
+        let ports = self.flow().ports;
+        let frame = self.frame_of(segment, [ports[1], ports[0]]);
+        self.hand.put(Arriving { frame, checksum: Received::Checked, segment_size: Some(size) });
+    }
+
+    /// A segment's frame. See [`Peer::sends`] for the numbers.
+    fn frame_of(&mut self, segment: Segment, ports: [u16; 2]) -> Vec<u8> {
         let flow = *self.flow();
         if segment.flags & flag::SYN != 0 && segment.seq.is_none() {
             self.flow_mut().next = 0;
@@ -181,7 +197,7 @@ impl Peer {
         let checksum = !frame::sum(&[&pseudo, &bytes]) ^ u16::from(segment.breaks_checksum);
         bytes[16..18].copy_from_slice(&checksum.to_be_bytes());
         let (ethertype, packet) = frame::ip(self.address(), self.stack_address(), frame::TCP, 64, &bytes);
-        self.hand.put(frame::ethernet(Side::First.mac(), Side::Second.mac(), ethertype, &packet));
+        frame::ethernet(Side::First.mac(), Side::Second.mac(), ethertype, &packet)
     }
 
     /// Sends any frame.
@@ -348,53 +364,5 @@ impl Peer {
 
     fn flow_mut(&mut self) -> &mut Flow {
         &mut self.flows[self.current]
-    }
-}
-
-/// The turning of the stack.
-impl Peer {
-    /// Polls until nothing moves, and sorts what came.
-    pub fn turn(&mut self) {
-        for _ in 0..10_000 {
-            let now = self.now();
-            let polled = self.stack.poll(&mut [&mut self.nic], now, 64);
-            let mut came = 0;
-            while let Some(frame) = self.hand.take() {
-                came += 1;
-                self.sorts(&frame);
-            }
-            if polled.received == 0 && came == 0 {
-                return;
-            }
-        }
-        panic!("the stack never comes to rest");
-    }
-
-    fn sorts(&mut self, bytes: &[u8]) {
-        match frame::open(bytes) {
-            Opened::Ip { source, destination, protocol: frame::TCP, body } => {
-                let pseudo = frame::pseudo(source, destination, frame::TCP, body.len());
-                assert_eq!(frame::sum(&[&pseudo, &body]), 0xffff, "the stack's TCP checksum is right");
-                self.inbox.push_back(Came::decode(&body, self.clock.now()));
-            }
-            question @ (Opened::ArpRequest { .. } | Opened::Solicitation { .. }) if self.answers_neighbours => {
-                self.answer(&question);
-            }
-            question @ (Opened::ArpRequest { .. } | Opened::Solicitation { .. }) => self.questions.push(question),
-            Opened::Ip { .. } | Opened::Other => {}
-        }
-    }
-
-    fn answer(&self, question: &Opened) {
-        let mac = Side::Second.mac();
-        match *question {
-            Opened::ArpRequest { sender, sender_mac, target } if self.address() == IpAddr::V4(target) => {
-                self.hand.put(frame::arp_reply(mac, target, sender_mac, sender));
-            }
-            Opened::Solicitation { sender, sender_mac, target } if self.address() == IpAddr::V6(target) => {
-                self.hand.put(frame::advertisement(mac, target, sender_mac, sender));
-            }
-            Opened::ArpRequest { .. } | Opened::Solicitation { .. } | Opened::Ip { .. } | Opened::Other => {}
-        }
     }
 }
