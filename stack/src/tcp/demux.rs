@@ -49,6 +49,16 @@ impl Tuple {
         SocketAddr::new(self.remote(), self.remote_port)
     }
 
+    /// The number of this flow ([`lendwire_nic::TxPacket::flow`]), never 0: the same for every packet of it, before, in
+    /// and after a connection. It only spreads flows over queues, so it needs no secret.
+    pub(crate) fn flow(&self) -> u32 {
+        let word = |at: &[u8; 16], place| u32::from_be_bytes([at[place], at[place + 1], at[place + 2], at[place + 3]]);
+        let ports = u32::from(self.local_port) << 16 | u32::from(self.remote_port);
+        let hosts = word(&self.remote, 8) ^ word(&self.remote, 12) ^ word(&self.local, 12);
+        // Knuth's multiplier: the upper bits depend on all of the lower ones.
+        ((ports ^ hosts).wrapping_mul(0x9e37_79b1) >> 16 ^ ports).max(1)
+    }
+
     /// A keyed hash of the tuple, `purpose` keeping the uses apart.
     pub(crate) fn hash(&self, secret: &[u8; 16], purpose: u8) -> u64 {
         let mut hasher = SipHasher13::new_with_key(secret);

@@ -17,7 +17,7 @@ pub(super) struct Fields {
     pub(super) window: u16,
 }
 
-/// Puts the header and `options` in front of `packet`; the checksum is left to `ip`.
+/// Puts the header and `options` in front of `packet`; says which flow it is; the checksum is left to `ip`.
 #[inline]
 pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: HandshakeOptions) {
     let len = HEADER_LEN + options.len();
@@ -35,4 +35,5 @@ pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, opt
     let bytes = packet.push(len);
     bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());
     options.write(&mut bytes[HEADER_LEN..]);
+    packet.flow = tuple.flow();
 }

@@ -323,6 +323,8 @@ impl Udp<'_> {
         let mut packet = TxPacket::new(Payload::of(core::slice::from_ref(&departure.chunk)));
         let header = Header::new(socket.port, departure.to.port(), len);
         packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
+        // What a socket sends stays in order; 0 is everybody else's.
+        packet.flow = index + 1;
         let envelope = Envelope {
             interface: Some(path.interface),
             ..Envelope::new(path.source, departure.to.ip(), Protocol::UDP, Some(CHECKSUM_OFFSET))
