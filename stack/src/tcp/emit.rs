@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use lendwire_nic::{Nic, Offloads, Payload, TxPacket};
+use lendwire_nic::{Nic, NicInfo, Offloads, Payload, TxPacket};
 
 use super::demux::Tuple;
 use super::handshake::Handshake;
@@ -17,10 +17,13 @@ use crate::drops::Reason;
 use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
-use crate::wire::tcp;
+use crate::wire::{ipv6, tcp};
 
-/// Segments that one connection sends before the next one has its turn.
-const BURST: usize = 16;
+/// Segments that one connection sends before the next one has its turn; a run that the device cuts may exceed it.
+const BURST: u32 = 16;
+
+/// Payload of the largest run: its IPv6 packet is not longer than an IPv4 packet can be, and needs no jumbogram.
+const LONGEST_RUN: u32 = (u16::MAX as usize - ipv6::HEADER_LEN - tcp::HEADER_LEN) as u32;
 
 /// How far one entity in line got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,11 +203,9 @@ impl Tcp<'_> {
         if full & bit_of(path.interface) != 0 {
             return Turn::Full(path.interface);
         }
-        let info = nics[path.interface.index()].info();
-        let completes = info.offloads.contains(Offloads::TX_CHECKSUM);
-        let sums = if completes { Sums::Skip } else { Sums::Keep };
-        let limits = Limits { parts: usize::from(info.max_parts), sums };
-        for _ in 0..BURST {
+        let limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
+        let mut sent_segments = 0;
+        while sent_segments < BURST && *budget > 0 {
             let Some(plan) = connection.plan(limits, &mut self.shared) else {
                 connection.wait_for_window(now);
                 return Turn::Done;
@@ -216,11 +217,9 @@ impl Tcp<'_> {
             if let Err(not_sent) = sent {
                 return turn_of(not_sent);
             }
+            sent_segments += connection.segments(&plan);
             connection.sent(&plan, now, &mut self.shared);
-            *budget = budget.saturating_sub(1);
-            if *budget == 0 {
-                break;
-            }
+            *budget -= 1;
         }
         Turn::Again
     }
@@ -240,6 +239,20 @@ impl Tcp<'_> {
             }
             Some(Entry::Open(_) | Entry::Failed(_)) | None => {}
         }
+    }
+}
+
+/// What the device lets a packet to `destination` hold.
+fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
+    let completes = info.offloads.contains(Offloads::TX_CHECKSUM);
+    let cuts = info.offloads.contains(match destination {
+        IpAddr::V4(_) => Offloads::TX_SEGMENT_V4,
+        IpAddr::V6(_) => Offloads::TX_SEGMENT_V6,
+    });
+    Limits {
+        parts: usize::from(info.max_parts),
+        sums: if completes { Sums::Skip } else { Sums::Keep },
+        run: if completes && cuts { LONGEST_RUN } else { 0 },
     }
 }
 

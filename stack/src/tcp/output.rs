@@ -2,9 +2,10 @@
 //!
 //! Invariant: [`Connection::plan`] changes nothing that a peer or an application could see (it may cut a queued chunk
 //! in two), [`Connection::packet`] borrows the queue, and only [`Connection::sent`] records what the NIC took. A full
-//! ring or an unresolved neighbour so leaves everything as it was.
+//! ring or an unresolved neighbour so leaves everything as it was. Where the device cuts (TCP segmentation offload), a
+//! plan is a run of segments that could each be sent now; nothing waits for a run to grow longer.
 
-use lendwire_nic::{Payload, TxPacket};
+use lendwire_nic::{Payload, Segmentation, TxPacket};
 
 use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
 use super::header::{self, Fields};
@@ -14,7 +15,10 @@ use super::shared::Shared;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, HandshakeOptions};
 
-/// A segment that could be sent now.
+/// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
+const LEAST_CUT: u32 = 256;
+
+/// A segment that could be sent now, or a run of them for the device to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     seq: Seq,
@@ -83,21 +87,36 @@ impl Connection {
             let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
             return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
         };
-        let want = self.next_len()?;
+        let want = self.next_len(limits)?;
         let ending = if nxt.before(self.send.max) { Ending::AsBefore } else { Ending::Exact };
-        let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
+        let len = self.prepare(cell, want, ending, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
+    }
+
+    /// [`super::send_queue::SendQueue::prepare`], where a run for which parts or cells run out ends with a full segment.
+    fn prepare(&mut self, cell: u32, want: u32, ending: Ending, limits: Limits, shared: &mut Shared<'_>) -> u32 {
+        let (mss, mut want) = (u32::from(self.send.mss), want);
+        loop {
+            let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
+            if len == want || len <= mss {
+                return len;
+            }
+            want = len - len % mss;
+        }
     }
 
     /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
     /// §3.8.6.2.1) and Nagle's algorithm (§3.7.4).
-    fn next_len(&self) -> Option<u32> {
+    fn next_len(&self, limits: Limits) -> Option<u32> {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
         let mss = u32::from(send.mss);
         let flight = send.nxt.since(send.una);
         let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
         let usable = send.window.min(congestion).saturating_sub(flight);
+        if let Some(run) = self.run_len(unsent, usable, limits) {
+            return Some(run);
+        }
         let len = unsent.min(usable).min(mss);
         // What is sent again goes as it went before, not in crumbs that the congestion window has left.
         let again = send.nxt.before(send.max);
@@ -108,6 +127,19 @@ impl Connection {
             || (len > 0 && len >= send.max_window / 2)
             || (again && (idle || len == mss.min(send.max.since(send.nxt))));
         (len > 0 && worth_it).then_some(len)
+    }
+
+    /// How much of it a device may cut: full segments, and a short one behind them that would follow at once. What is
+    /// sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
+    fn run_len(&self, unsent: u32, usable: u32, limits: Limits) -> Option<u32> {
+        let (send, mss) = (&self.send, u32::from(self.send.mss));
+        let most = unsent.min(usable).min(limits.run);
+        if most <= mss || mss < LEAST_CUT || send.nxt.before(send.max) {
+            return None;
+        }
+        let short_may_follow = most == unsent && (send.nodelay || send.fin == OurFin::Queued);
+        let run = if short_may_follow { most } else { most - most % mss };
+        (run > mss).then_some(run)
     }
 
     /// The persist timer has fired: what the window allows, at least a byte beyond it.
@@ -141,7 +173,16 @@ impl Connection {
         let window = self.window_field(plan.edge);
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
         header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
+        if self.segments(plan) > 1 {
+            let ipv6 = self.tuple.remote().is_ipv6();
+            packet.offload.segmentation = Some(Segmentation { size: self.send.mss, ipv6, ecn: false });
+        }
         packet
+    }
+
+    /// How many segments a plan is on the wire.
+    pub(super) fn segments(&self, plan: &Plan) -> u32 {
+        plan.len.div_ceil(u32::from(self.send.mss)).max(1)
     }
 
     /// The window field for `edge`, rounded up so that rounding never moves the edge left.
@@ -159,7 +200,9 @@ impl Connection {
             shared.statistics.retransmissions += 1;
             self.timed = None;
         } else if self.timed.is_none() && plan.seq != end {
-            self.timed = Some((end, now));
+            // Of a run, the first segment: its acknowledgment need not wait for the last one's.
+            let run = self.segments(plan) > 1;
+            self.timed = Some((if run { plan.seq + u32::from(self.send.mss) } else { end }, now));
         }
         match plan.kind {
             Kind::Next => {
@@ -187,7 +230,7 @@ impl Connection {
         self.receive.owed = Owed::Nothing;
         self.receive.unacknowledged = 0;
         self.ack_at = Deadline::NEVER;
-        shared.statistics.segments_sent += 1;
+        shared.statistics.segments_sent += u64::from(self.segments(plan));
     }
 
     /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a

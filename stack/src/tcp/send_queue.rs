@@ -25,13 +25,15 @@ pub(super) struct SendQueue {
     cursor: u32,
 }
 
-/// What a segment may hold.
+/// What a packet may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Payload parts.
     pub(crate) parts: usize,
     /// Whether sums will be needed.
     pub(crate) sums: Sums,
+    /// Bytes that the device cuts into segments; zero where it does not.
+    pub(crate) run: u32,
 }
 
 /// Where a segment may end.

@@ -1,6 +1,7 @@
 //! What devices take over: cutting large packets into segments, making one packet of many, spreading flows over queues.
 
 mod flow;
+mod segmentation;
 
 use lendwire_nic::{Offloads, Work};
 use lendwire_tests::peer::Peer;
