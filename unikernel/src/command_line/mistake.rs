@@ -26,13 +26,24 @@ pub enum Mistake<'a> {
     Ip6NotUnicast(Ipv6Addr),
     /// `poll=` with none of its three words.
     Poll(&'a str),
+    /// `offloads=` with none of its two words.
+    Offloads(&'a str),
+    /// `restart=` with something else than a small number.
+    Restarts(&'a str),
+    /// `virtio_mmio.device=` with something else than a place.
+    Mmio(&'a str),
+    /// One `virtio_mmio.device=` too many.
+    TooManyMmio(&'a str),
 }
 
 impl fmt::Display for Mistake<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(word) => {
-                write!(formatter, "\"{word}\" is no setting: the command line takes ip=, gw=, ip6= and poll=")
+                write!(
+                    formatter,
+                    "\"{word}\" is no setting: the command line takes ip=, gw=, ip6=, poll=, offloads= and restart="
+                )
             }
             Self::Twice(name) => write!(formatter, "{name}= is given twice: keep one of them"),
             Self::Ip4(value) => write!(
@@ -65,6 +76,23 @@ impl fmt::Display for Mistake<'_> {
             ),
             Self::Poll(value) => {
                 write!(formatter, "poll={value} is unknown: write poll=adaptive, poll=always or poll=never")
+            }
+            Self::Offloads(value) => {
+                write!(formatter, "offloads={value} is unknown: write offloads=on or offloads=off")
+            }
+            Self::Restarts(value) => {
+                write!(formatter, "restart={value} is no number up to 1000: write for example restart=20")
+            }
+            Self::Mmio(value) => write!(
+                formatter,
+                "virtio_mmio.device={value} is no place: write SIZE@ADDRESS:LINE, for example \
+                 virtio_mmio.device=512@0xfeb00e00:12"
+            ),
+            Self::TooManyMmio(value) => {
+                write!(
+                    formatter,
+                    "virtio_mmio.device={value} is one too many: leave out those that are no network card"
+                )
             }
         }
     }

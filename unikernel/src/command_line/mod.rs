@@ -1,4 +1,5 @@
-//! The kernel command line: `ip=`, `gw=`, `ip6=` and `poll=`, in any order, each at most once.
+//! The kernel command line: `ip=`, `gw=`, `ip6=`, `poll=`, `offloads=` and `restart=`, in any order, each at most once,
+//! and `virtio_mmio.device=` for each device that no bus leads to.
 //!
 //! ```
 //! use lendwire_unikernel::command_line::{Ip4, Poll, parse};
@@ -9,11 +10,13 @@
 //! ```
 
 mod mistake;
+mod mmio;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 pub use self::mistake::Mistake;
+pub use self::mmio::{MmioDevice, MmioDevices};
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,12 @@ pub struct Settings {
     pub ip6: Ip6,
     /// When the image sleeps (`poll=`).
     pub poll: Poll,
+    /// What the network card may do for the stack (`offloads=`).
+    pub offloads: Offloads,
+    /// How often the card is stopped at the start and probed again (`restart=`).
+    pub restarts: u32,
+    /// Devices that no bus leads to (`virtio_mmio.device=`).
+    pub mmio: MmioDevices,
 }
 
 /// `ip=dhcp`, `ip=none`, or `ip=A.B.C.D/N` with `gw=A.B.C.D`.
@@ -72,20 +81,35 @@ pub enum Poll {
     Never,
 }
 
+/// `offloads=on` or `offloads=off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offloads {
+    /// All that it can.
+    #[default]
+    On,
+    /// Nothing: the stack sums and cuts by itself, and believes no word about checksums.
+    Off,
+}
+
+/// The most that `restart=` takes: a start takes milliseconds.
+const MOST_RESTARTS: u32 = 1_000;
+
 /// Reads a command line; what it does not mention keeps its default (DHCP, router advertisements, adaptive).
 ///
 /// # Errors
 /// The first word that cannot be obeyed, or the settings that contradict each other.
 pub fn parse(line: &str) -> Result<Settings, Mistake<'_>> {
     let (mut ip4, mut gateway, mut ip6, mut poll) = (None, None, None, None);
+    let (mut offloads, mut restarts, mut mmio) = (None, None, MmioDevices::default());
     for word in line.split_ascii_whitespace() {
         match word.split_once('=') {
             Some(("ip", value)) => once("ip", &mut ip4, parse_ip4(value)?)?,
             Some(("gw", value)) => once("gw", &mut gateway, value.parse().map_err(|_| Mistake::Gateway(value))?)?,
             Some(("ip6", value)) => once("ip6", &mut ip6, parse_ip6(value)?)?,
             Some(("poll", value)) => once("poll", &mut poll, parse_poll(value)?)?,
-            // QEMU's microvm machine adds these by itself.
-            Some(("virtio_mmio.device", _)) => {}
+            Some(("offloads", value)) => once("offloads", &mut offloads, parse_offloads(value)?)?,
+            Some(("restart", value)) => once("restart", &mut restarts, parse_restarts(value)?)?,
+            Some(("virtio_mmio.device", value)) => mmio.add(value)?,
             Some(_) | None => return Err(Mistake::Unknown(word)),
         }
     }
@@ -93,7 +117,14 @@ pub fn parse(line: &str) -> Result<Settings, Mistake<'_>> {
         None => ip4.unwrap_or_default(),
         Some(gateway) => with_gateway(ip4.unwrap_or_default(), gateway)?,
     };
-    Ok(Settings { ip4, ip6: ip6.unwrap_or_default(), poll: poll.unwrap_or_default() })
+    Ok(Settings {
+        ip4,
+        ip6: ip6.unwrap_or_default(),
+        poll: poll.unwrap_or_default(),
+        offloads: offloads.unwrap_or_default(),
+        restarts: restarts.unwrap_or_default(),
+        mmio,
+    })
 }
 
 fn once<'a, T>(name: &'static str, slot: &mut Option<T>, value: T) -> Result<(), Mistake<'a>> {
@@ -151,6 +182,18 @@ fn parse_poll(value: &str) -> Result<Poll, Mistake<'_>> {
     }
 }
 
+fn parse_offloads(value: &str) -> Result<Offloads, Mistake<'_>> {
+    match value {
+        "on" => Ok(Offloads::On),
+        "off" => Ok(Offloads::Off),
+        _ => Err(Mistake::Offloads(value)),
+    }
+}
+
+fn parse_restarts(value: &str) -> Result<u32, Mistake<'_>> {
+    value.parse().ok().filter(|times| *times <= MOST_RESTARTS).ok_or(Mistake::Restarts(value))
+}
+
 fn address_and_prefix<A: FromStr>(value: &str, longest: u8) -> Option<(A, u8)> {
     let (address, prefix) = value.split_once('/')?;
     let prefix: u8 = prefix.parse().ok()?;
@@ -177,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_empty_line_asks_for_the_defaults() {
-        let defaults = Settings { ip4: Ip4::Dhcp, ip6: Ip6::Auto, poll: Poll::Adaptive };
+        let defaults = Settings { ip4: Ip4::Dhcp, ip6: Ip6::Auto, poll: Poll::Adaptive, ..Settings::default() };
         assert_eq!(parse(""), Ok(defaults));
         assert_eq!(parse("  \t ip=dhcp ip6=auto  poll=adaptive "), Ok(defaults));
     }
@@ -261,14 +304,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_adds_is_skipped() {
-        assert_eq!(parse("virtio_mmio.device=512@0xfeb00e00:12"), Ok(Settings::default()));
+    fn a_card_may_be_kept_from_helping() {
+        assert_eq!(parse("").unwrap().offloads, Offloads::On);
+        assert_eq!(parse("offloads=on").unwrap().offloads, Offloads::On);
+        assert_eq!(parse("offloads=off").unwrap().offloads, Offloads::Off);
+        assert_eq!(mistake("offloads=tso"), Mistake::Offloads("tso"));
+    }
+
+    #[test]
+    fn restarts_are_counted_and_bounded() {
+        assert_eq!(parse("").unwrap().restarts, 0);
+        assert_eq!(parse("restart=20").unwrap().restarts, 20);
+        assert_eq!(mistake("restart=1001"), Mistake::Restarts("1001"));
+        assert_eq!(mistake("restart=-1"), Mistake::Restarts("-1"));
     }
 
     #[test]
     fn every_mistake_says_what_to_write_instead() {
         for (line, advice) in [
-            ("quiet", "ip=, gw=, ip6= and poll="),
+            ("quiet", "ip=, gw=, ip6=, poll=, offloads= and restart="),
             ("ip=dhcp ip=dhcp", "keep one"),
             ("ip=x", "ip=192.0.2.2/24"),
             ("ip=127.0.0.1/8", "a free address"),
@@ -278,6 +332,9 @@ mod tests {
             ("ip6=x", "ip6=2001:db8::2/64"),
             ("ip6=::/64", "a free address"),
             ("poll=x", "poll=never"),
+            ("offloads=x", "offloads=off"),
+            ("restart=x", "restart=20"),
+            ("virtio_mmio.device=x", "512@0xfeb00e00:12"),
         ] {
             let text = mistake(line).to_string();
             assert!(text.contains(advice), "{line}: {text}");
