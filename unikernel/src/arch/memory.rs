@@ -18,12 +18,21 @@ use super::paging;
 const DMA_ALIGN: usize = 4096;
 
 #[global_allocator]
-static HEAP: CountingHeap =
-    CountingHeap { talc: TalcLock::new(Manual), allocations: AtomicU64::new(0), ram_end: AtomicU64::new(0) };
+static HEAP: CountingHeap = CountingHeap {
+    talc: TalcLock::new(Manual),
+    allocations: AtomicU64::new(0),
+    releases: AtomicU64::new(0),
+    ram_end: AtomicU64::new(0),
+};
 
 /// How often anything was allocated since boot. It must stand still once the program serves.
 pub(crate) fn allocations() -> u64 {
     HEAP.allocations.load(Ordering::Relaxed)
+}
+
+/// How many blocks of the heap somebody holds.
+pub(crate) fn blocks() -> u64 {
+    allocations() - HEAP.releases.load(Ordering::Relaxed)
 }
 
 /// Gives the heap the memory of `region`; the bytes it got, which is none where the region is too small for a heap.
@@ -114,6 +123,7 @@ unsafe extern "C" {
 struct CountingHeap {
     talc: TalcLock<spin::Mutex<()>, Manual>,
     allocations: AtomicU64,
+    releases: AtomicU64,
     ram_end: AtomicU64,
 }
 
@@ -126,6 +136,7 @@ unsafe impl GlobalAlloc for CountingHeap {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.releases.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promise about `pointer` and `layout` is talc's own condition.
         unsafe { self.talc.dealloc(pointer, layout) }
     }

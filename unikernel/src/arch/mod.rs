@@ -6,7 +6,10 @@
 //! | `serial::line` | the one way to speak |
 //! | `timer::{Calibration, Clock}` | microseconds since entry |
 //! | `idle::sleep` | no instruction until a device interrupts or a moment of the clock |
+//! | `idle::glance` | the interrupts that wait, for a loop that never sleeps |
 //! | `interrupts::{messages, taken}` | how devices interrupt, and how often they did |
+//! | `interrupts::{connect_line, reopen_line}` | the one line that a device without messages is on |
+//! | `interrupt_lines::of` | which line a PCI function is on |
 //! | `paging::map_registers` | what [`memory`] needs to show a driver its device |
 //! | `entropy::secret` | 16 secret bytes, and where they came from |
 //! | `config_space::{read, write, window}` | what [`pci`] needs to look at the bus |

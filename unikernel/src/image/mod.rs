@@ -5,6 +5,7 @@
 //! | `capacity` | how much of everything fits the machine's memory |
 //! | `device` | the network card: which driver it needs, and how its interrupts are told |
 //! | `network` | the stack, its addresses and the services |
+//! | `plain` | the card, when it is not to help |
 //! | `serve` | the loop: poll, announce, sleep |
 //!
 //! Invariant: all memory is taken before [`serve`] begins; nothing allocates afterwards.
@@ -12,13 +13,16 @@
 mod capacity;
 mod device;
 mod network;
+mod plain;
 mod serve;
 
 use core::fmt;
 
+use lendwire_nic::Pool;
 use lendwire_unikernel::command_line;
 
 use self::capacity::Capacity;
+use self::device::{Card, Lost};
 use self::network::Network;
 use self::serve::Loop;
 use crate::arch::exit::fail;
@@ -37,26 +41,44 @@ pub(crate) fn run(machine: Machine) -> ! {
     };
     let capacity = Capacity::of(ram);
     let pools = capacity.pools();
-    let device = match device::find(pools.receive) {
-        Ok(device) => device,
+    let mut card = match device::find(pools.receive, &settings) {
+        Ok(card) => card,
         Err(problem) => give_up(format_args!("{problem}")),
     };
+    restart(&mut card, pools.receive, settings.restarts);
     let (secret, source) = entropy::secret();
     // Everything up to here ran beside the measurement.
     let clock = calibration.finish();
-    let info = device.info();
+    let info = card.driver.info();
     line(format_args!(
-        "lendwire: {} KiB of memory, counter at {} kHz, entropy by {source:?}, {} with {:?}",
+        "lendwire: {} KiB of memory, counter at {} kHz, entropy by {source:?}, {} with {:?}, interrupts {}",
         ram / 1024,
         clock.counter_khz(),
         info.name,
         info.offloads,
+        card.wired(),
     ));
     let network = match Network::start(&settings, &capacity, &pools, info, secret, clock.instant()) {
         Ok(network) => network,
         Err(problem) => give_up(format_args!("{problem}")),
     };
-    Loop::new(network, device, clock, settings.poll).run()
+    Loop::new(network, card, clock, settings.poll).run()
+}
+
+/// `restart=`: the life of a driver, over and over, and what it left behind.
+fn restart(card: &mut Card, receive: &'static Pool, times: u32) {
+    if times == 0 {
+        return;
+    }
+    match card.restart(receive, times) {
+        Ok(Lost { slots: 0, blocks: 0 }) => {
+            line(format_args!("lendwire: restarted {} {times} times, nothing lost", card.driver.info().name));
+        }
+        Ok(Lost { slots, blocks }) => {
+            give_up(format_args!("{times} restarts lost {slots} slots, {blocks} heap blocks"))
+        }
+        Err(error) => give_up(format_args!("{error}")),
+    }
 }
 
 /// Ends a run that cannot be.

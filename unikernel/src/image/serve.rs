@@ -6,10 +6,11 @@
 
 use alloc::boxed::Box;
 
-use lendwire_drivers::driver::Driver;
-use lendwire_nic::{Interrupts, Pending};
+use lendwire_drivers::driver::{Causes, Driver, Events};
+use lendwire_nic::{Interrupts, Link, Pending};
 use lendwire_unikernel::command_line::Poll;
 
+use super::device::{Card, Wired};
 use super::network::{Network, Version};
 use crate::arch::serial::line;
 use crate::arch::timer::Clock;
@@ -42,8 +43,11 @@ enum Said {
 }
 
 impl Loop {
-    pub(super) fn new(network: Network, device: Box<dyn Driver>, clock: Clock, poll: Poll) -> Self {
+    pub(super) fn new(network: Network, card: Card, clock: Clock, poll: Poll) -> Self {
         let told = interrupts::taken();
+        // What never interrupts must be looked at without being asked.
+        let poll = if card.wired() == Wired::Nowhere { Poll::Always } else { poll };
+        let device = card.driver;
         Self { network, device, clock, poll, told, allocations_at_start: memory::allocations(), said: Said::Nothing }
     }
 
@@ -62,6 +66,8 @@ impl Loop {
             };
             if may_sleep {
                 self.sleep();
+            } else if self.poll == Poll::Always {
+                idle::glance();
             }
         }
     }
@@ -93,10 +99,40 @@ impl Loop {
         if taken.device != self.told.device {
             self.device.on_interrupts(taken.device - self.told.device);
         }
-        if taken.configuration != self.told.configuration {
-            self.device.on_configuration_change();
+        let mut is_changed = taken.configuration != self.told.configuration;
+        if taken.line != self.told.line {
+            let causes = self.device.acknowledge();
+            if causes.contains(Causes::FRAMES) {
+                self.device.on_interrupts(taken.line - self.told.line);
+            }
+            is_changed |= causes.contains(Causes::CONFIGURATION);
+            // Only a device that was acknowledged has let go of the line.
+            interrupts::reopen_line();
         }
         self.told = taken;
+        if is_changed {
+            let events = self.device.on_configuration_change();
+            self.act_on(events);
+        }
+    }
+
+    /// What became of the device. One that is broken brings nothing and interrupts no more, so that the machine sleeps
+    /// but for its own deadlines.
+    fn act_on(&mut self, events: Events) {
+        let name = self.device.info().name;
+        if events.contains(Events::LINK) {
+            let state = match self.device.link() {
+                Link::Up => "up",
+                Link::Down => "down",
+            };
+            line(format_args!("lendwire: the link of {name} is {state}"));
+        }
+        if events.contains(Events::RESTARTED) {
+            line(format_args!("lendwire: {name} gave up, and was started again"));
+        }
+        if events.contains(Events::BROKEN) {
+            line(format_args!("lendwire: {name} is broken or gone, and left alone from now on"));
+        }
     }
 
     /// The lines that `cargo xtask run` waits for.

@@ -1,6 +1,7 @@
 //! The interrupt table: exceptions end the run with a report, interrupts count themselves and are done.
 //!
-//! Invariant: an interrupt handler touches its counter and the local APIC, nothing else; it is there to end a sleep.
+//! Invariant: an interrupt handler touches its counter and the interrupt controllers, nothing else; it is there to end a
+//! sleep.
 //! (Intel SDM volume 3, chapter 6.)
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use spin::Once;
 
 use super::descriptors::{CODE_SELECTOR, FAULT_STACK};
 use super::exit::fail;
-use super::{local_apic, serial};
+use super::{io_apic, local_apic, serial};
 
 /// The local APIC's timer.
 pub(super) const TIMER_VECTOR: u8 = 0x40;
@@ -23,6 +24,8 @@ pub(super) const TIMER_VECTOR: u8 = 0x40;
 const DEVICE_VECTOR: u8 = 0x41;
 /// Every device's changes of configuration.
 const CONFIGURATION_VECTOR: u8 = 0x42;
+/// The device on a line, about whatever it is.
+const LINE_VECTOR: u8 = 0x43;
 /// The local APIC's spurious interrupt, which wants no acknowledgement.
 pub(super) const SPURIOUS_VECTOR: u8 = 0xff;
 
@@ -33,6 +36,7 @@ const STUB_BYTES: u64 = 16;
 static TIMER_COUNT: AtomicU64 = AtomicU64::new(0);
 static DEVICE_COUNT: AtomicU64 = AtomicU64::new(0);
 static CONFIGURATION_COUNT: AtomicU64 = AtomicU64::new(0);
+static LINE_COUNT: AtomicU64 = AtomicU64::new(0);
 static TABLE: Once<[Gate; 256]> = Once::new();
 
 /// Interrupts taken since boot.
@@ -42,11 +46,27 @@ pub(crate) struct Taken {
     pub(crate) device: u64,
     /// From devices, about their configuration.
     pub(crate) configuration: u64,
+    /// From the device on the connected line, which keeps silent after each until [`reopen_line`].
+    pub(crate) line: u64,
 }
 
 /// How many interrupts were taken since boot.
 pub(crate) fn taken() -> Taken {
-    Taken { device: DEVICE_COUNT.load(Ordering::Relaxed), configuration: CONFIGURATION_COUNT.load(Ordering::Relaxed) }
+    Taken {
+        device: DEVICE_COUNT.load(Ordering::Relaxed),
+        configuration: CONFIGURATION_COUNT.load(Ordering::Relaxed),
+        line: LINE_COUNT.load(Ordering::Relaxed),
+    }
+}
+
+/// Listens to this line of the machine instead of any other before. Whether the machine has it.
+pub(crate) fn connect_line(line: u32) -> bool {
+    io_apic::connect(line, LINE_VECTOR, local_apic::id())
+}
+
+/// Lets the connected line interrupt again, once its device was acknowledged.
+pub(crate) fn reopen_line() {
+    io_apic::reopen();
 }
 
 /// What a device writes to interrupt this processor: for received frames, for sent ones, for its configuration.
@@ -67,6 +87,7 @@ pub(super) fn load() {
         table[usize::from(TIMER_VECTOR)] = Gate::new(on_timer as *const () as u64, 0);
         table[usize::from(DEVICE_VECTOR)] = Gate::new(on_device as *const () as u64, 0);
         table[usize::from(CONFIGURATION_VECTOR)] = Gate::new(on_configuration as *const () as u64, 0);
+        table[usize::from(LINE_VECTOR)] = Gate::new(on_line as *const () as u64, 0);
         table[usize::from(SPURIOUS_VECTOR)] = Gate::new(on_spurious as *const () as u64, 0);
         table
     });
@@ -125,6 +146,32 @@ macro_rules! count_and_acknowledge {
 count_and_acknowledge!(on_timer, TIMER_COUNT);
 count_and_acknowledge!(on_device, DEVICE_COUNT);
 count_and_acknowledge!(on_configuration, CONFIGURATION_COUNT);
+
+/// Counts, closes the pin of the I/O APIC, acknowledges, returns.
+#[unsafe(naked)]
+extern "sysv64" fn on_line() {
+    core::arch::naked_asm!(
+        "lock inc qword ptr [rip + {count}]",
+        "push rax",
+        "push rcx",
+        "mov eax, {select}",
+        "mov ecx, [rip + {entry}]",
+        "mov [rax], ecx",
+        "mov ecx, [rip + {closed}]",
+        "mov [rax + {window} - {select}], ecx",
+        "mov eax, {eoi}",
+        "mov dword ptr [rax], 0",
+        "pop rcx",
+        "pop rax",
+        "iretq",
+        count = sym LINE_COUNT,
+        select = const io_apic::SELECT,
+        window = const io_apic::WINDOW,
+        entry = sym io_apic::CONNECTED_ENTRY,
+        closed = sym io_apic::CONNECTED_CLOSED,
+        eoi = const local_apic::END_OF_INTERRUPT,
+    )
+}
 
 #[unsafe(naked)]
 extern "sysv64" fn on_spurious() {

@@ -3,7 +3,7 @@
 //! Invariant: `RFLAGS.IF` is set by nothing but [`idle::sleep`], so no code here or above ever races with a handler;
 //! an interrupt does no more than count itself and end a sleep.
 //!
-//! Left out: other processors, RAM above 4 GiB, INTx routing.
+//! Left out: other processors, RAM above 4 GiB.
 
 mod boot;
 mod bytes;
@@ -12,7 +12,9 @@ mod descriptors;
 pub(crate) mod entropy;
 pub(crate) mod exit;
 pub(crate) mod idle;
+pub(crate) mod interrupt_lines;
 pub(crate) mod interrupts;
+mod io_apic;
 mod local_apic;
 pub(super) mod paging;
 mod ram;

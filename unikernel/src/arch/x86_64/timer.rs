@@ -1,6 +1,6 @@
 //! Time: the time-stamp counter read as microseconds since entry, and how fast the local APIC's timer runs.
 //!
-//! Both are measured against the 8254, which every PC has and which runs at a known rate; the measurement runs beside
+//! Both are measured against the 8254, which every PC has (microvm too) and which runs at a known rate; the measurement runs beside
 //! the rest of start-up, so it costs waiting only when start-up is shorter than [`SHORTEST_MICROS`].
 
 use core::arch::x86_64::_rdtsc;
@@ -52,7 +52,7 @@ impl Clock {
     }
 }
 
-/// A measurement under way: the 8254's channel 2 and the local APIC's timer both count down.
+/// A measurement under way: the 8254's channel 0 and the local APIC's timer both count down.
 pub(crate) struct Calibration {
     tsc_at_entry: u64,
     start: Sample,
@@ -122,7 +122,7 @@ impl Sample {
 
 /// The time-stamp counter after an access to a device, whose length nobody can tell beforehand.
 pub(super) fn slow_sample() -> u64 {
-    inb(SYSTEM_CONTROL);
+    inb(PIT_CHANNEL_0);
     tsc()
 }
 
@@ -132,37 +132,38 @@ fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Intel 8254 data sheet: channel 2, low then high byte, mode 0 (count down once), binary.
-const CHANNEL_2_MODE_0: u8 = 0xb0;
-/// Latch channel 2's count.
-const LATCH_CHANNEL_2: u8 = 0x80;
-const PIT_CHANNEL_2: u16 = 0x42;
+/// Intel 8254 data sheet: channel 0, low then high byte, mode 0 (count down once), binary. Channel 2 would interrupt
+/// nobody, but microvm has no gate for it; channel 0's line is masked.
+const CHANNEL_0_MODE_0: u8 = 0x30;
+/// Latch channel 0's count.
+const LATCH_CHANNEL_0: u8 = 0x00;
+/// The read-back command: latch channel 0's status, whose bit 7 is its output.
+const STATUS_OF_CHANNEL_0: u8 = 0xe2;
+const PIT_CHANNEL_0: u16 = 0x40;
 const PIT_COMMAND: u16 = 0x43;
-/// Bit 0 gates channel 2, bit 1 sends it to the speaker, bit 5 reads its output.
-const SYSTEM_CONTROL: u16 = 0x61;
 
 fn start_pit() {
-    outb(SYSTEM_CONTROL, inb(SYSTEM_CONTROL) & !2 | 1);
-    outb(PIT_COMMAND, CHANNEL_2_MODE_0);
-    outb(PIT_CHANNEL_2, 0xff);
-    outb(PIT_CHANNEL_2, 0xff);
+    outb(PIT_COMMAND, CHANNEL_0_MODE_0);
+    outb(PIT_CHANNEL_0, 0xff);
+    outb(PIT_CHANNEL_0, 0xff);
 }
 
 fn pit_is_round() -> bool {
-    inb(SYSTEM_CONTROL) & 1 << 5 != 0
+    outb(PIT_COMMAND, STATUS_OF_CHANNEL_0);
+    inb(PIT_CHANNEL_0) & 1 << 7 != 0
 }
 
 fn latch_pit() {
-    outb(PIT_COMMAND, LATCH_CHANNEL_2);
+    outb(PIT_COMMAND, LATCH_CHANNEL_0);
 }
 
 fn latched_pit() -> u16 {
-    let low = inb(PIT_CHANNEL_2);
-    u16::from_le_bytes([low, inb(PIT_CHANNEL_2)])
+    let low = inb(PIT_CHANNEL_0);
+    u16::from_le_bytes([low, inb(PIT_CHANNEL_0)])
 }
 
 fn outb(port: u16, value: u8) {
-    // SAFETY: every port this file names belongs to the timer and its gate, which have no access to memory.
+    // SAFETY: every port this file names belongs to the timer, which has no access to memory.
     unsafe { Port::new(port).write(value) }
 }
 
