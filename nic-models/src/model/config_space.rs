@@ -11,7 +11,13 @@ pub struct ConfigModel {
     words: Rc<RefCell<[u32; 64]>>,
     /// The size of the memory behind each BAR word; for the upper word of a wide one, the size's upper half's mask.
     masks: [u32; 6],
+    /// The BAR word that is the upper half of the one before.
+    upper: Option<u16>,
+    /// Where the MSI-X capability stands.
+    msix: Option<u16>,
 }
+
+const COMMAND: u16 = 0x04;
 
 impl ConfigModel {
     /// Physical address of the registers (BAR 4, 64 bits, 16 KiB).
@@ -47,13 +53,38 @@ impl ConfigModel {
         }
         // notify_off_multiplier
         set(0x74, 4);
-        Self { words: Rc::new(RefCell::new(words)), masks: [0, !0xfff, 0, 0, !0x3fff, !0] }
+        Self::of(words, [0, !0xfff, 0, 0, !0x3fff, !0], Some(0x24), Some(0x40))
+    }
+
+    /// A function of these words. `masks` sizes each BAR word, `upper` is the one that only continues another, `msix` is
+    /// where that capability stands.
+    pub(super) fn of(words: [u32; 64], masks: [u32; 6], upper: Option<u16>, msix: Option<u16>) -> Self {
+        Self { words: Rc::new(RefCell::new(words)), masks, upper, msix }
     }
 
     /// Whether the driver turned MSI-X on, so that the line is not used.
     #[must_use]
     pub fn is_msix_enabled(&self) -> bool {
-        self.words.borrow()[0x10] >> 31 == 1
+        self.msix.is_some_and(|at| self.word(at) >> 31 == 1)
+    }
+
+    /// Whether the driver lets the function reach memory by itself.
+    pub(super) fn is_bus_master(&self) -> bool {
+        self.word(COMMAND) & 1 << 2 != 0
+    }
+
+    /// Whether the driver silenced the interrupt line.
+    pub(super) fn is_line_silenced(&self) -> bool {
+        self.word(COMMAND) & 1 << 10 != 0
+    }
+
+    /// Whether interrupts are messages: MSI-X is on and not masked as a whole.
+    pub(super) fn sends_messages(&self) -> bool {
+        self.msix.is_some_and(|at| self.word(at) >> 30 == 0b10)
+    }
+
+    fn word(&self, offset: u16) -> u32 {
+        self.words.borrow()[usize::from(offset / 4)]
     }
 
     /// Changes a word as the driver cannot.
@@ -73,14 +104,13 @@ impl ConfigSpace for ConfigModel {
         let Some(word) = self.words.borrow_mut().get_mut(usize::from(offset / 4)).map(|word| *word) else { return };
         let value = match offset {
             // Status bits are cleared by ones; the command register takes what it is given.
-            0x04 => (word & 0xffff_0000 & !(value & 0xf900_0000)) | (value & 0x0407),
+            COMMAND => (word & 0xffff_0000 & !(value & 0xf900_0000)) | (value & 0x0407),
             0x10..0x28 => {
                 let mask = self.masks[usize::from(offset - 0x10) / 4];
-                let is_upper = offset == 0x24;
-                if is_upper { value & mask } else { (value & mask & !0xf) | (word & 0xf) }
+                if self.upper == Some(offset) { value & mask } else { (value & mask & !0xf) | (word & 0xf) }
             }
-            // MSI-X: enable and mask.
-            0x40 => (word & 0x3fff_ffff) | (value & 0xc000_0000),
+            // Enable and mask.
+            _ if self.msix == Some(offset) => (word & 0x3fff_ffff) | (value & 0xc000_0000),
             _ => word,
         };
         self.words.borrow_mut()[usize::from(offset / 4)] = value;
