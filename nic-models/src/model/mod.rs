@@ -7,9 +7,11 @@
 //! |---|---|
 //! | `memory` | [`Memory`]: what the device can reach; the only `unsafe` |
 //! | `config_space` | [`ConfigModel`]: a function's configuration space |
+//! | [`e1000`] | [`e1000::E1000Model`]: the e1000 family |
 //! | `virtio` | [`VirtioNetModel`]: the virtio network device |
 
 mod config_space;
+pub mod e1000;
 mod memory;
 mod virtio;
 
