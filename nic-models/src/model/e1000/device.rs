@@ -121,8 +121,8 @@ impl E1000Model {
 
     /// Its configuration space.
     #[must_use]
-    pub fn config_space(&self) -> Rc<ConfigModel> {
-        Rc::clone(&self.state().config)
+    pub fn config_space(&self) -> ConfigModel {
+        self.state().config.clone()
     }
 
     /// The registers at `region`: what a driver maps.

@@ -7,7 +7,8 @@ use super::device::{Counts, Eeprom, Offer, Reset, Transmits};
 use super::interrupts::Interrupts;
 use super::kind::Kind;
 use super::map::register::{
-    CTRL, EERD, ICR, ICS, IMC, IMS, RAL, RCTL, RDBAL, RDT, STATUS, TARC0, TCTL, TDBAL, TDT, VET,
+    CTRL, EERD, GORCL, GOTCL, ICR, ICS, IMC, IMS, RAL, RCTL, RDBAL, RDT, STATUS, TARC0, TCTL, TDBAL, TDT, TORL, TOTL,
+    VET,
 };
 use super::map::{self, Access};
 use super::ring::{HEAD, TAIL};
@@ -20,7 +21,7 @@ use crate::registers::Registers;
 pub(super) struct State {
     pub(super) offer: Offer,
     pub(super) memory: Memory,
-    pub(super) config: Rc<ConfigModel>,
+    pub(super) config: ConfigModel,
     words: Vec<u32>,
     pub(super) interrupts: Interrupts,
     pub(super) transmitter: Transmitter,
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) life: Option<u64>,
 }
 
+const CTRL_MASTER_DISABLE: u32 = 1 << 2;
+const STATUS_MASTER_ENABLED: u32 = 1 << 19;
 const CTRL_SLU: u32 = 1 << 6;
 const CTRL_RST: u32 = 1 << 26;
 const STATUS_LU: u32 = 1 << 1;
@@ -41,7 +44,7 @@ const RAH_AV: u32 = 1 << 31;
 
 impl State {
     pub(super) fn new(memory: &Memory, offer: Offer) -> Self {
-        let config = Rc::new(ConfigModel::e1000_of(offer.kind, offer.register_bytes));
+        let config = ConfigModel::e1000_of(offer.kind, offer.register_bytes);
         let mut state = Self {
             offer,
             memory: memory.clone(),
@@ -94,14 +97,31 @@ impl State {
     fn read(&mut self, at: u32) -> u32 {
         match map::access(self.kind(), at) {
             Some(Access::ReadWrite | Access::ReadOnly) => {}
-            Some(Access::Count) => return std::mem::take(&mut self.words[at as usize / 4]),
+            Some(Access::Count) => return self.read_count(at),
             Some(Access::WriteOnly) => panic!("the driver reads {at:#x}, which is there to be written"),
             None => panic!("the driver reads {at:#x}: {:?} has no such register", self.kind()),
         }
         match at {
             ICR => self.read_causes(),
+            STATUS => self.status(),
             _ => self.word(at),
         }
+    }
+
+    /// A count starts again when it is read, one of two words when its upper one is (SDM §13.7.21).
+    fn read_count(&mut self, at: u32) -> u32 {
+        match at {
+            GORCL | GOTCL | TORL | TOTL => return self.word(at),
+            _ if [GORCL, GOTCL, TORL, TOTL].contains(&(at - 4)) => self.set_word(at - 4, 0),
+            _ => {}
+        }
+        std::mem::take(&mut self.words[at as usize / 4])
+    }
+
+    /// The 82574L says whether it may reach memory (DS §10.2.2.2).
+    fn status(&self) -> u32 {
+        let may_reach = self.kind().is_express() && self.word(CTRL) & CTRL_MASTER_DISABLE == 0;
+        self.word(STATUS) | if may_reach { STATUS_MASTER_ENABLED } else { 0 }
     }
 
     fn write(&mut self, at: u32, value: u32) {
