@@ -95,6 +95,11 @@ impl Address {
         matches!(self.state, AddressState::Preferred | AddressState::Deprecated)
     }
 
+    /// An IPv4 address is announced from `now` on, as if it were new.
+    pub(super) fn announce_at(&mut self, now: Instant) {
+        (self.sent, self.timer) = (0, Some(now));
+    }
+
     /// Every time at which something happens to it.
     fn deadlines(&self) -> impl Iterator<Item = Instant> {
         let preferred = self.preferred_until.filter(|_| self.state == AddressState::Preferred);

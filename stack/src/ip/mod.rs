@@ -6,6 +6,7 @@
 //! (RFC 1122 §3.3.4.2, the strong model).
 
 mod address;
+mod announce;
 mod arp;
 mod datagram;
 mod envelope;

@@ -42,6 +42,13 @@ impl Stack<'_> {
         self.ip.addresses(interface)
     }
 
+    /// Command: tells everybody on the link again who has the addresses of `interface`, as after the cable was out, or
+    /// when a hypervisor has moved the machine and asks for it (virtio's ANNOUNCE).
+    pub fn announce(&mut self, interface: InterfaceId, now: Instant) {
+        self.pass(now);
+        self.ip.announce(interface, now);
+    }
+
     /// Command: sends what goes to `destination` to `gateway`.
     ///
     /// # Errors
