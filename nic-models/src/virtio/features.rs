@@ -22,5 +22,7 @@ bitflags::bitflags! {
         const VERSION_1 = 1 << 32;
         /// Addresses go through the platform's translation: every one here comes from `Platform`, so they do.
         const ACCESS_PLATFORM = 1 << 33;
+        /// Queues are packed rings.
+        const RING_PACKED = 1 << 34;
     }
 }

@@ -5,7 +5,7 @@ use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Offloads, Pool};
 use super::features::Features;
 use super::header::HEADER_LEN;
 use super::pci::{Transport, program_interrupts, status};
-use super::ring::{RING_SIZE, Shape};
+use super::ring::{Format, RING_SIZE, Shape};
 use super::transmit::{HEADER_SLOT, MAX_PARTS};
 use crate::dma::Area;
 use crate::pci::{self, Bars, PciError, PciId, Region};
@@ -35,7 +35,7 @@ pub enum ProbeError {
     FeaturesRefused,
     /// The device has no MAC address of its own.
     NoAddress,
-    /// A queue is missing, or its size is not a power of two of at least 2.
+    /// A queue is missing or of one descriptor, or its split ring's size is not a power of two.
     BadQueue,
     /// The device has no vectors for the messages that were handed in.
     NoVector,
@@ -136,10 +136,13 @@ pub(super) fn shape<R: Registers>(
     features: Features,
 ) -> Result<Shape, ProbeError> {
     let size = transport.queue_size(queue);
-    if size < 2 || !size.is_power_of_two() {
+    let format = if features.contains(Features::RING_PACKED) { Format::Packed } else { Format::Split };
+    // §2.8: a packed ring may have any number of descriptors.
+    if size < 2 || (format == Format::Split && !size.is_power_of_two()) {
         return Err(ProbeError::BadQueue);
     }
-    Ok(Shape { size: size.min(RING_SIZE as u16), event_index: features.contains(Features::EVENT_IDX) })
+    let event_index = features.contains(Features::EVENT_IDX);
+    Ok(Shape { format, size: size.min(RING_SIZE as u16), event_index })
 }
 
 /// Both rings and the header slots, in one run.

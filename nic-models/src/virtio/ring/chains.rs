@@ -23,6 +23,21 @@ struct Entry<H> {
     count: u16,
 }
 
+/// A chain that was taken off the free list.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) head: u16,
+    /// Entries, at least one.
+    pub(super) count: u16,
+}
+
+/// A chain that was put back.
+pub(super) struct Released<H> {
+    /// What its first entry held.
+    pub(super) first: Option<H>,
+    pub(super) count: u16,
+}
+
 impl<H> Chains<H> {
     /// `size` free entries, at most [`RING_SIZE`].
     pub(super) fn new(size: u16) -> Self {
@@ -44,12 +59,12 @@ impl<H> Chains<H> {
         self.first_free
     }
 
-    /// Takes an entry for each of `buffers`, all of them or none, and calls `write` with it. Returns the first.
+    /// Takes an entry for each of `buffers`, all of them or none, and calls `write` with it.
     pub(super) fn take(
         &mut self,
         buffers: impl Iterator<Item = Option<Buffer<H>>>,
         mut write: impl FnMut(u16, &Buffer<H>),
-    ) -> Result<u16, Refused> {
+    ) -> Result<Taken, Refused> {
         let head = self.first_free;
         let (mut next, mut count) = (head, 0);
         for buffer in buffers {
@@ -74,12 +89,12 @@ impl<H> Chains<H> {
             self.free -= count;
             self.entries[usize::from(head)].count = count;
         }
-        Ok(head)
+        Ok(Taken { head, count })
     }
 
     /// Puts back the chain that the device calls `id`, and lets go what it holds
     /// but for what its first entry does.
-    pub(super) fn release(&mut self, id: u32) -> Result<Option<H>, Fault> {
+    pub(super) fn release(&mut self, id: u32) -> Result<Released<H>, Fault> {
         let head = u16::try_from(id).ok().filter(|&head| head < self.size).ok_or(Fault::BadIndex)?;
         let entry = &mut self.entries[usize::from(head)];
         let count = core::mem::take(&mut entry.count);
@@ -91,7 +106,7 @@ impl<H> Chains<H> {
         self.entries[usize::from(last)].next = self.first_free;
         self.first_free = head;
         self.free += count;
-        Ok(first)
+        Ok(Released { first, count })
     }
 
     /// Lets go what every entry holds; all are free, in the order of a new ring.

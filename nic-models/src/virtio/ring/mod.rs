@@ -4,16 +4,19 @@
 //! |---|---|
 //! | `chains` | the private memory of both: which entries are in use, and what they hold |
 //! | `split` | descriptor table, available ring, used ring |
+//! | `packed` | one table of descriptors that both sides write |
 //!
 //! Invariant: which entries are in use, what they hold and how they are linked is kept in private memory, and shared
 //! memory is written and never read back. What the device says is read once, and checked against what it was given.
 
 mod chains;
+mod packed;
 mod split;
 
 use lendwire_nic::Fault;
 
 use self::chains::Chains;
+use self::packed::Packed;
 use self::split::Split;
 use crate::dma::Area;
 
@@ -60,10 +63,20 @@ pub(super) enum Wish {
     Most,
 }
 
+/// The two kinds of ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// §2.7.
+    Split,
+    /// §2.8, where it was agreed on (RING_PACKED).
+    Packed,
+}
+
 /// How a ring lies in memory and what was agreed about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Descriptors: a power of two, at most [`RING_SIZE`].
+    pub(super) format: Format,
+    /// Descriptors, at most [`RING_SIZE`]; a power of two in a split ring.
     pub(super) size: u16,
     /// Whether notifications are asked for by index (EVENT_IDX).
     pub(super) event_index: bool,
@@ -72,7 +85,10 @@ pub(super) struct Shape {
 impl Shape {
     /// Bytes that such a ring takes, to be aligned to 64.
     pub(super) fn len(self) -> usize {
-        split::len(self.size)
+        match self.format {
+            Format::Split => split::len(self.size),
+            Format::Packed => packed::len(self.size),
+        }
     }
 }
 
@@ -85,18 +101,24 @@ pub(super) struct Ring<H> {
 /// The memory that is shared, by what was agreed on. Which one it is never changes: the branch is always guessed right.
 enum Half {
     Split(Split),
+    Packed(Packed),
 }
 
 impl<H> Ring<H> {
     /// A ring in zeroed memory of [`Shape::len`] bytes. Interrupts are masked.
     pub(super) fn new(area: Area, shape: Shape) -> Self {
-        Self { chains: Chains::new(shape.size), half: Half::Split(Split::new(area, shape)) }
+        let half = match shape.format {
+            Format::Split => Half::Split(Split::new(area, shape)),
+            Format::Packed => Half::Packed(Packed::new(area, shape)),
+        };
+        Self { chains: Chains::new(shape.size), half }
     }
 
     /// Where the device finds its three parts: the descriptors, what the driver writes, what the device writes.
     pub(super) fn bus(&self) -> [u64; 3] {
         match &self.half {
             Half::Split(ring) => ring.bus(),
+            Half::Packed(ring) => ring.bus(),
         }
     }
 
@@ -128,6 +150,7 @@ impl<H> Ring<H> {
     ) -> Result<(), Refused> {
         match &mut self.half {
             Half::Split(ring) => ring.push(&mut self.chains, access, buffers),
+            Half::Packed(ring) => ring.push(&mut self.chains, access, buffers),
         }
     }
 
@@ -135,6 +158,7 @@ impl<H> Ring<H> {
     pub(super) fn must_kick(&mut self) -> bool {
         match &mut self.half {
             Half::Split(ring) => ring.must_kick(),
+            Half::Packed(ring) => ring.must_kick(),
         }
     }
 
@@ -145,6 +169,7 @@ impl<H> Ring<H> {
     pub(super) fn complete(&mut self) -> Result<Option<Completed<H>>, Fault> {
         match &mut self.half {
             Half::Split(ring) => ring.complete(&mut self.chains),
+            Half::Packed(ring) => ring.complete(&mut self.chains),
         }
     }
 
@@ -152,6 +177,7 @@ impl<H> Ring<H> {
     pub(super) fn mask(&mut self) {
         match &mut self.half {
             Half::Split(ring) => ring.mask(),
+            Half::Packed(ring) => ring.mask(),
         }
     }
 
@@ -159,6 +185,7 @@ impl<H> Ring<H> {
     pub(super) fn keep_masked(&mut self) {
         match &mut self.half {
             Half::Split(ring) => ring.keep_masked(),
+            Half::Packed(_) => {}
         }
     }
 
@@ -169,6 +196,7 @@ impl<H> Ring<H> {
     pub(super) fn arm(&mut self, wish: Wish) -> Result<bool, Fault> {
         match &mut self.half {
             Half::Split(ring) => ring.arm(wish),
+            Half::Packed(ring) => Ok(ring.arm(wish)),
         }
     }
 
@@ -177,6 +205,7 @@ impl<H> Ring<H> {
         self.chains.reset();
         match &mut self.half {
             Half::Split(ring) => ring.reset(),
+            Half::Packed(ring) => ring.reset(),
         }
     }
 

@@ -74,7 +74,7 @@ impl Split {
         // Whether a descriptor leads on is known when the next one comes.
         let mut last = None;
         let area = &self.area;
-        let head = chains.take(buffers, |index, buffer| {
+        let taken = chains.take(buffers, |index, buffer| {
             if let Some(last) = last.replace(index) {
                 write_link(area, last, flags | DESCRIPTOR_NEXT, index);
             }
@@ -85,7 +85,7 @@ impl Split {
         let Some(last) = last else { return Ok(()) };
         write_link(area, last, flags, 0);
         let entry = self.layout.available_entry(self.available);
-        self.area.write16(entry, head, Ordering::Relaxed);
+        self.area.write16(entry, taken.head, Ordering::Relaxed);
         self.available = self.available.wrapping_add(1);
         // Release: descriptors, buffers and entry are seen before the index (§2.7.13.3).
         self.area.write16(self.layout.available + 2, self.available, Ordering::Release);
@@ -115,9 +115,9 @@ impl Split {
         }
         let entry = self.layout.used_entry(self.used);
         let (id, written) = (self.area.read32(entry), self.area.read32(entry + 4));
-        let first = chains.release(id)?;
+        let released = chains.release(id)?;
         self.used = self.used.wrapping_add(1);
-        Ok(Some(Completed { first, written: written as usize }))
+        Ok(Some(Completed { first: released.first, written: written as usize }))
     }
 
     /// The index just passed is the farthest ahead, and comes round again: it has to be asked for now and then.
