@@ -76,6 +76,12 @@ pub fn enable(config: &dyn ConfigSpace) {
     config.write(COMMAND, command | COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_NO_INTX);
 }
 
+/// Lets the function assert its interrupt line again.
+pub fn enable_line(config: &dyn ConfigSpace) {
+    let command = config.read(COMMAND) & 0xffff;
+    config.write(COMMAND, command & !COMMAND_NO_INTX);
+}
+
 /// The memory behind a function's base address registers.
 ///
 /// Sizes are found by writing to the registers, and the function answers no memory access meanwhile. A hypervisor builds

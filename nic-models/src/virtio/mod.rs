@@ -1,4 +1,4 @@
-//! virtio-net over modern PCI with split rings (virtio 1.2 §2.7, §4.1, §5.1).
+//! virtio-net over modern PCI and MMIO with split and packed rings (virtio 1.2 §2.7, §2.8, §4.1, §4.2, §5.1).
 //!
 //! | file | what it is |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
 //! | `ring` | the virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
-//! | `pci` | where the registers are, and the device's life |
+//! | `transport` | where the registers are, and the device's life |
 //! | `features` | what is negotiated |
 //!
 //! Invariant: the device may say anything at any time. What it completed is looked up in private memory, each shared
@@ -18,11 +18,11 @@ mod features;
 mod header;
 mod net;
 mod pair;
-mod pci;
 mod probe;
 mod receive;
 mod ring;
 mod transmit;
+mod transport;
 
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use header::{HEADER_LEN, Header};

@@ -4,11 +4,11 @@ use lendwire_nic::{Fault, Full, Interrupts, Link, Nic, NicInfo, NicStatistics, P
 
 use super::features::Features;
 use super::pair::{Pair, pair_vectors};
-use super::pci::{NO_VECTOR, Transport, status};
 use super::probe::{CONFIG_STATUS, Mappings, ProbeError, STATUS_LINK_UP, negotiate};
 use super::receive::{Refill, Trouble};
 use super::ring::RING_SIZE;
 use super::transmit::Refusal;
+use super::transport::{NO_VECTOR, Transport, status};
 use crate::driver::{Causes, Driver, Events, Unstoppable};
 use crate::pci::Region;
 use crate::platform::{ConfigSpace, Platform, Wiring};
@@ -46,15 +46,32 @@ impl<P: Platform> VirtioNet<P, Mapped> {
         receive: &'static Pool,
         wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
-        let mut map = |region: Region| {
-            let pointer = platform.map(region.physical, region.len)?;
-            // SAFETY: `Platform::map` returns a pointer through which accesses inside `len` reach the registers; the
-            // mapping is never undone.
-            Some(unsafe { Mapped::new(pointer, region.len) })
-        };
-        let mapped = Mappings::of(config, &mut map, wiring.messages())?;
+        let mapped = Mappings::of(config, &mut |region| mapped(&platform, region), wiring)?;
         Self::start(mapped, platform, receive)
     }
+
+    /// Starts the device whose registers are the memory at `window` (virtio over MMIO, version 2). It has a line or is
+    /// polled.
+    ///
+    /// # Errors
+    /// As for [`VirtioNet::probe`].
+    pub fn probe_mmio(
+        window: Region,
+        platform: P,
+        receive: &'static Pool,
+        wiring: Wiring<'_>,
+    ) -> Result<Self, ProbeError> {
+        let registers = mapped(&platform, window).ok_or(ProbeError::NotMapped)?;
+        Self::probe_mmio_with(registers, window.len, platform, receive, wiring)
+    }
+}
+
+/// The registers at `region`, as the kernel maps them.
+fn mapped(platform: &impl Platform, region: Region) -> Option<Mapped> {
+    let pointer = platform.map(region.physical, region.len)?;
+    // SAFETY: `Platform::map` returns a pointer through which accesses inside `len` reach the registers; the mapping is
+    // never undone.
+    Some(unsafe { Mapped::new(pointer, region.len) })
 }
 
 impl<P: Platform, R: Registers> VirtioNet<P, R> {
@@ -69,7 +86,21 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         receive: &'static Pool,
         wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
-        Self::start(Mappings::of(config, &mut map, wiring.messages())?, platform, receive)
+        Self::start(Mappings::of(config, &mut map, wiring)?, platform, receive)
+    }
+
+    /// [`VirtioNet::probe_mmio`] for a window of `len` bytes that is reached in another way.
+    ///
+    /// # Errors
+    /// As for [`VirtioNet::probe`].
+    pub fn probe_mmio_with(
+        registers: R,
+        len: usize,
+        platform: P,
+        receive: &'static Pool,
+        wiring: Wiring<'_>,
+    ) -> Result<Self, ProbeError> {
+        Self::start(Mappings::of_window(registers, len, wiring)?, platform, receive)
     }
 
     /// The steps of virtio 1.2 §3.1.1.
@@ -262,7 +293,7 @@ impl<P: Platform, R: Registers> Driver for VirtioNet<P, R> {
     }
 
     fn acknowledge(&mut self) -> Causes {
-        Causes::empty()
+        self.transport.acknowledge()
     }
 
     fn on_configuration_change(&mut self) -> Events {

@@ -5,11 +5,11 @@
 use lendwire_nic::{Fault, Pool};
 
 use super::features::Features;
-use super::pci::{Doorbell, NO_VECTOR, Transport};
 use super::probe::{Memory, ProbeError, shape};
 use super::receive::{Receiver, Refill};
 use super::ring::{Ring, Shape, Wish};
 use super::transmit::Transmitter;
+use super::transport::{Doorbell, NO_VECTOR, Transport};
 use crate::platform::{Dma, Platform};
 use crate::registers::Registers;
 

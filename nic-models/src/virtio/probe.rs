@@ -4,12 +4,12 @@ use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Offloads, Pool};
 
 use super::features::Features;
 use super::header::HEADER_LEN;
-use super::pci::{Transport, program_interrupts, status};
 use super::ring::{Format, RING_SIZE, Shape};
 use super::transmit::{HEADER_SLOT, MAX_PARTS};
+use super::transport::{MmioTransport, PciTransport, Transport, program_interrupts, status};
 use crate::dma::Area;
 use crate::pci::{self, Bars, PciError, PciId, Region};
-use crate::platform::{ConfigSpace, Dma, Message, Platform};
+use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
 use crate::registers::Registers;
 
 /// The functions this driver is for: virtio network devices, modern and transitional (virtio 1.2 §4.1.2, §5.1.1).
@@ -19,9 +19,9 @@ pub const VIRTIO_NET_IDS: &[PciId] =
 /// Why a device was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeError {
-    /// The function is not in [`VIRTIO_NET_IDS`].
+    /// The function is not in [`VIRTIO_NET_IDS`], or the window has no virtio network device behind it.
     NotMine,
-    /// The device has only the legacy interface: start it with `disable-legacy=on` or as a modern device.
+    /// The device has only the legacy interface: start it with `disable-legacy=on`, or `force-legacy=false`.
     Legacy,
     /// Configuration space makes no sense.
     Pci(PciError),
@@ -39,6 +39,8 @@ pub enum ProbeError {
     BadQueue,
     /// The device has no vectors for the messages that were handed in.
     NoVector,
+    /// The device cannot be asked why it asserts its line.
+    NoLine,
     /// The device's configuration never settles.
     Unsettled,
     /// The device's MTU is below 68 or beyond what [`MAX_CHUNKS`] slots hold.
@@ -72,16 +74,28 @@ impl<R: Registers> Mappings<R> {
     pub(super) fn of(
         config: &dyn ConfigSpace,
         map: &mut dyn FnMut(Region) -> Option<R>,
-        messages: &[Message],
+        wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
         if !PciId::of(config).is_some_and(|id| id.is_in(VIRTIO_NET_IDS)) {
             return Err(ProbeError::NotMine);
         }
         let bars = Bars::of(config);
-        let transport = Transport::find(config, &bars, map)?;
+        let transport = PciTransport::find(config, &bars, map, wiring)?;
         pci::enable(config);
-        let vectors = program_interrupts(config, &bars, map, messages)?;
-        Ok(Self { transport, vectors })
+        match wiring {
+            Wiring::Line => pci::enable_line(config),
+            Wiring::Polled | Wiring::Messages(_) => {}
+        }
+        let vectors = program_interrupts(config, &bars, map, wiring.messages())?;
+        Ok(Self { transport: Transport::Pci(transport), vectors })
+    }
+
+    /// Of a device whose registers are one window of `len` bytes.
+    pub(super) fn of_window(registers: R, len: usize, wiring: Wiring<'_>) -> Result<Self, ProbeError> {
+        if !wiring.messages().is_empty() {
+            return Err(ProbeError::NoVector);
+        }
+        Ok(Self { transport: Transport::Mmio(MmioTransport::find(registers, len)?), vectors: 0 })
     }
 }
 

@@ -1,38 +1,29 @@
-//! Where a virtio device's registers are on PCI, and the steps of its life (virtio 1.2 §4.1.4, §3.1).
+//! virtio over PCI: registers that capabilities of the function lead to (virtio 1.2 §4.1.4).
 //!
-//! Left out: the legacy interface, the interrupt line and its status register (MSI-X or polling only).
+//! Left out: the legacy interface, and access through configuration space.
 
-use super::probe::ProbeError;
+use super::{Config, Doorbell};
 use crate::pci::{self, Bars, Capability, Msix, Region};
-use crate::platform::{ConfigSpace, Message};
+use crate::platform::{ConfigSpace, Message, Wiring};
 use crate::registers::Registers;
+use crate::virtio::probe::ProbeError;
 
-/// The registers of one device.
-pub(super) struct Transport<R> {
+/// The registers of one function.
+pub(in crate::virtio) struct PciTransport<R> {
     common: R,
     notify: R,
     notify_len: usize,
     notify_multiplier: u32,
     device: R,
     device_len: usize,
+    /// What a device on a line is asked; reading it makes the device let go.
+    interrupt_status: Option<R>,
 }
-
-/// How far the driver has come (virtio 1.2 §2.1).
-pub(super) mod status {
-    pub(in crate::virtio) const ACKNOWLEDGE: u8 = 1;
-    pub(in crate::virtio) const DRIVER: u8 = 2;
-    pub(in crate::virtio) const DRIVER_OK: u8 = 4;
-    pub(in crate::virtio) const FEATURES_OK: u8 = 8;
-    pub(in crate::virtio) const NEEDS_RESET: u8 = 64;
-    pub(in crate::virtio) const FAILED: u8 = 128;
-}
-
-/// No interrupt (virtio 1.2 §4.1.5.1.2).
-pub(super) const NO_VECTOR: u16 = 0xffff;
 
 const VENDOR_CAPABILITY: u8 = 0x09;
 const COMMON: u8 = 1;
 const NOTIFY: u8 = 2;
+const INTERRUPT_STATUS: u8 = 3;
 const DEVICE: u8 = 4;
 
 /// virtio_pci_common_cfg, in bytes from its start (§4.1.4.3).
@@ -51,17 +42,13 @@ const QUEUE_NOTIFY: usize = 30;
 const QUEUE_ADDRESSES: [usize; 3] = [32, 40, 48];
 const COMMON_LEN: usize = 56;
 
-/// Looks at the status before a reset is given up; each look is an exit to the hypervisor.
-const RESET_LOOKS: u32 = 100_000;
-/// Tries to read a configuration that does not change under the reader.
-const GENERATION_TRIES: u32 = 16;
-
-impl<R: Registers> Transport<R> {
+impl<R: Registers> PciTransport<R> {
     /// Finds and maps the registers.
-    pub(super) fn find(
+    pub(in crate::virtio) fn find(
         config: &dyn ConfigSpace,
         bars: &Bars,
         map: &mut dyn FnMut(Region) -> Option<R>,
+        wiring: Wiring<'_>,
     ) -> Result<Self, ProbeError> {
         let mut window = |found: Found, least: usize| {
             if (found.len as usize) < least {
@@ -78,53 +65,39 @@ impl<R: Registers> Transport<R> {
         let (common, _) = window(common, COMMON_LEN)?;
         let (notify, notify_len) = window(notify, 2)?;
         let (device, device_len) = window(device, 1)?;
-        Ok(Self { common, notify, notify_len, notify_multiplier, device, device_len })
-    }
-
-    /// Stops the device. Returns whether it says that it has stopped.
-    pub(super) fn reset(&self) -> bool {
-        self.common.write8(STATUS, 0);
-        for _ in 0..RESET_LOOKS {
-            match self.common.read8(STATUS) {
-                0 => return true,
-                // All ones is what a device that is gone reads as; it never was a status.
-                0xff => return false,
-                _ => core::hint::spin_loop(),
+        let interrupt_status = match wiring {
+            Wiring::Line => {
+                let found = Found::of(config, INTERRUPT_STATUS)?.ok_or(ProbeError::NoLine)?;
+                Some(window(found, 1)?.0)
             }
-        }
-        false
+            Wiring::Polled | Wiring::Messages(_) => None,
+        };
+        Ok(Self { common, notify, notify_len, notify_multiplier, device, device_len, interrupt_status })
     }
 
     pub(super) fn status(&self) -> u8 {
         self.common.read8(STATUS)
     }
 
-    pub(super) fn add_status(&self, bits: u8) {
-        self.common.write8(STATUS, self.status() | bits);
+    pub(super) fn write_status(&self, status: u8) {
+        self.common.write8(STATUS, status);
     }
 
-    pub(super) fn offered_features(&self) -> u64 {
-        let half = |select: u32| {
-            self.common.write32(DEVICE_FEATURE_SELECT, select);
-            u64::from(self.common.read32(DEVICE_FEATURE))
-        };
-        half(0) | half(1) << 32
+    pub(super) fn offered_features(&self, select: u32) -> u32 {
+        self.common.write32(DEVICE_FEATURE_SELECT, select);
+        self.common.read32(DEVICE_FEATURE)
     }
 
-    pub(super) fn accept_features(&self, features: u64) {
-        for select in 0..2 {
-            self.common.write32(DRIVER_FEATURE_SELECT, select);
-            self.common.write32(DRIVER_FEATURE, (features >> (32 * select)) as u32);
-        }
+    pub(super) fn accept_features(&self, select: u32, features: u32) {
+        self.common.write32(DRIVER_FEATURE_SELECT, select);
+        self.common.write32(DRIVER_FEATURE, features);
     }
 
-    /// The size that the device gives queue `queue`; zero where there is none.
     pub(super) fn queue_size(&self, queue: u16) -> u16 {
         self.common.write16(QUEUE_SELECT, queue);
         self.common.read16(QUEUE_SIZE)
     }
 
-    /// Hands a queue to the device. Returns where its doorbell is.
     pub(super) fn enable_queue(
         &self,
         queue: u16,
@@ -158,41 +131,26 @@ impl<R: Registers> Transport<R> {
         if self.common.read16(CONFIG_VECTOR) == vector { Ok(()) } else { Err(ProbeError::NoVector) }
     }
 
-    /// Tells the device that a queue has news.
     pub(super) fn ring(&self, doorbell: Doorbell) {
         self.notify.write16(doorbell.offset, doorbell.queue);
     }
 
-    /// Reads the first `len` bytes' worth of device configuration by `read`, again if it changed meanwhile (§2.5.1).
-    pub(super) fn read_config<T>(&self, len: usize, read: impl Fn(&R) -> T) -> Result<T, ProbeError> {
-        if self.device_len < len {
-            return Err(ProbeError::ShortRegisters);
-        }
-        for _ in 0..GENERATION_TRIES {
-            let before = self.common.read8(GENERATION);
-            let value = read(&self.device);
-            if self.common.read8(GENERATION) == before {
-                return Ok(value);
-            }
-        }
-        Err(ProbeError::Unsettled)
+    /// Takes the bits of what happened: a read clears them (§4.1.4.5).
+    pub(super) fn take_interrupts(&self) -> u8 {
+        self.interrupt_status.as_ref().map_or(0, |status| status.read8(0))
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        u32::from(self.common.read8(GENERATION))
+    }
+
+    pub(super) fn config(&self) -> (Config<'_, R>, usize) {
+        (Config { registers: &self.device, start: 0 }, self.device_len)
     }
 }
 
-/// Where a queue is rung.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Doorbell {
-    queue: u16,
-    offset: usize,
-}
-
-impl Doorbell {
-    /// Of a queue that the device has not been given.
-    pub(super) const NONE: Self = Self { queue: 0, offset: 0 };
-}
-
 /// Programs MSI-X with `messages`, as many as the table has; returns how many.
-pub(super) fn program_interrupts<R: Registers>(
+pub(in crate::virtio) fn program_interrupts<R: Registers>(
     config: &dyn ConfigSpace,
     bars: &Bars,
     map: &mut dyn FnMut(Region) -> Option<R>,
