@@ -5,6 +5,7 @@
 mod hostile;
 mod life;
 mod traffic;
+mod transport;
 
 use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{Memory, ModelRegisters, Offer, VirtioNetModel, feature};
@@ -131,4 +132,10 @@ fn header(flags: u8, gso_type: u8, start: u16, offset: u16) -> [u8; 12] {
     header
 }
 
-const BOTH_RINGS: [u64; 2] = [0, feature::EVENT_IDX];
+/// A small device with each kind of ring, asked for notifications by index or not.
+fn rings() -> [Offer; 4] {
+    let offer =
+        |added: u64, removed: u64| Offer { features: (Offer::default().features | added) & !removed, ..small() };
+    let (packed, event_index) = (feature::RING_PACKED, feature::EVENT_IDX);
+    [offer(0, 0), offer(0, event_index), offer(packed, 0), offer(packed, event_index)]
+}

@@ -3,45 +3,49 @@ use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{Offer, RECEIVE, TRANSMIT, feature};
 use lendwire_nic::{Chunk, Fault, Full, Interrupts, Nic, Offloads, Pending, Received};
 
-use crate::{BOTH_RINGS, Bench, MESSAGES, bytes, filled, header, packet, rounds, small, without};
+use crate::{Bench, MESSAGES, bytes, filled, header, packet, rings, rounds, small, without};
 
 #[test]
 fn a_packet_is_a_header_and_its_own_parts() {
-    let mut bench = Bench::new(small());
-    let payload = [bench.chunk(1, 100), bench.chunk(2, 50)];
-    bench.driver.transmit(&packet(&payload)).unwrap();
-    bench.driver.flush();
-    let sent = bench.device.take_sent().unwrap();
-    assert_eq!(sent.header, [0; 12]);
-    assert_eq!(sent.frame, [&[0x14; 14][..], &[0x20; 20], &[1; 100], &[2; 50]].concat());
-    // The device reads the socket's own bytes.
-    let addresses: Vec<u64> = payload.iter().map(|chunk| chunk.as_ptr().addr() as u64).collect();
-    assert_eq!(sent.parts[1..], [(addresses[0], 100), (addresses[1], 50)]);
-    assert_eq!(bench.driver.statistics().copied, 0);
-    assert_eq!((bench.driver.statistics().sent, bench.driver.statistics().sent_bytes), (1, 184));
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        let payload = [bench.chunk(1, 100), bench.chunk(2, 50)];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        bench.driver.flush();
+        let sent = bench.device.take_sent().unwrap();
+        assert_eq!(sent.header, [0; 12]);
+        assert_eq!(sent.frame, [&[0x14; 14][..], &[0x20; 20], &[1; 100], &[2; 50]].concat());
+        // The device reads the socket's own bytes.
+        let addresses: Vec<u64> = payload.iter().map(|chunk| chunk.as_ptr().addr() as u64).collect();
+        assert_eq!(sent.parts[1..], [(addresses[0], 100), (addresses[1], 50)]);
+        assert_eq!(bench.driver.statistics().copied, 0);
+        assert_eq!((bench.driver.statistics().sent, bench.driver.statistics().sent_bytes), (1, 184));
+    }
 }
 
 #[test]
 fn payload_stays_held_until_the_device_gives_it_back() {
-    let mut bench = Bench::new(small());
-    let payload = [bench.chunk(1, 100)];
-    bench.driver.transmit(&packet(&payload)).unwrap();
-    bench.driver.flush();
-    drop(payload);
-    assert_eq!(bench.transmit_pool.available(), 63);
-    let sent = bench.device.take_sent().unwrap();
-    bench.driver.flush();
-    assert_eq!(bench.transmit_pool.available(), 63);
-    bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
-    bench.device.publish(TRANSMIT);
-    bench.driver.flush();
-    assert_eq!(bench.transmit_pool.available(), 64);
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        let payload = [bench.chunk(1, 100)];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        bench.driver.flush();
+        drop(payload);
+        assert_eq!(bench.transmit_pool.available(), 63);
+        let sent = bench.device.take_sent().unwrap();
+        bench.driver.flush();
+        assert_eq!(bench.transmit_pool.available(), 63);
+        bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
+        bench.device.publish(TRANSMIT);
+        bench.driver.flush();
+        assert_eq!(bench.transmit_pool.available(), 64);
+    }
 }
 
 #[test]
 fn a_full_ring_changes_nothing() {
-    for without_event_index in BOTH_RINGS {
-        let mut bench = Bench::new(without(without_event_index));
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
         let payload = [bench.chunk(1, 100), bench.chunk(2, 100)];
         bench.driver.transmit(&packet(&payload)).unwrap();
         bench.driver.transmit(&packet(&payload)).unwrap();
@@ -65,8 +69,8 @@ fn a_full_ring_changes_nothing() {
 
 #[test]
 fn indices_wrap() {
-    for without_event_index in BOTH_RINGS {
-        let mut bench = Bench::new(without(without_event_index));
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
         for round in 0..rounds(70_000, 70) {
             let payload = [bench.chunk(round as u8, 60)];
             bench.driver.transmit(&packet(&payload)).unwrap();
@@ -86,28 +90,30 @@ fn indices_wrap() {
 
 #[test]
 fn completions_may_come_in_any_order() {
-    let mut bench = Bench::new(small());
-    for round in 0..rounds(2_000, 6) {
-        for _ in 0..3 {
-            bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        for round in 0..rounds(2_000, 6) {
+            for _ in 0..3 {
+                bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
+            }
+            bench.driver.flush();
+            let mut sent: Vec<_> = core::iter::from_fn(|| bench.device.take_sent()).collect();
+            assert_eq!(sent.len(), 3);
+            sent.rotate_left(round % 3);
+            for sent in sent {
+                bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
+            }
+            bench.device.publish(TRANSMIT);
+            bench.driver.flush();
+            assert_eq!(bench.transmit_pool.available(), 64);
         }
-        bench.driver.flush();
-        let mut sent: Vec<_> = core::iter::from_fn(|| bench.device.take_sent()).collect();
-        assert_eq!(sent.len(), 3);
-        sent.rotate_left(round % 3);
-        for sent in sent {
-            bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
-        }
-        bench.device.publish(TRANSMIT);
-        bench.driver.flush();
-        assert_eq!(bench.transmit_pool.available(), 64);
     }
 }
 
 #[test]
 fn a_burst_is_one_doorbell() {
-    for without_event_index in BOTH_RINGS {
-        let mut bench = Bench::new(Offer { queue_size: 64, ..without(without_event_index) });
+    for offer in rings() {
+        let mut bench = Bench::new(Offer { queue_size: 64, ..offer });
         let before = bench.device.notifications(TRANSMIT);
         for _ in 0..32 {
             bench.driver.transmit(&packet(&[])).unwrap();
@@ -123,27 +129,29 @@ fn a_burst_is_one_doorbell() {
 
 #[test]
 fn a_device_that_does_not_ask_is_not_told() {
-    let mut bench = Bench::new(small());
-    bench.driver.transmit(&packet(&[])).unwrap();
-    bench.driver.flush();
-    bench.device.send_all();
-    // It asks to be told of the fourth from now.
-    bench.device.ask_at(TRANSMIT, 4);
-    let before = bench.device.notifications(TRANSMIT);
-    for _ in 0..3 {
+    for offer in rings().into_iter().filter(|offer| offer.features & feature::EVENT_IDX != 0) {
+        let mut bench = Bench::new(offer);
         bench.driver.transmit(&packet(&[])).unwrap();
         bench.driver.flush();
+        bench.device.send_all();
+        // It asks to be told of the fourth from now.
+        bench.device.ask_at(TRANSMIT, 4);
+        let before = bench.device.notifications(TRANSMIT);
+        for _ in 0..3 {
+            bench.driver.transmit(&packet(&[])).unwrap();
+            bench.driver.flush();
+        }
+        assert_eq!(bench.device.notifications(TRANSMIT), before);
+        bench.driver.transmit(&packet(&[])).unwrap();
+        bench.driver.flush();
+        assert_eq!(bench.device.notifications(TRANSMIT), before + 1);
     }
-    assert_eq!(bench.device.notifications(TRANSMIT), before);
-    bench.driver.transmit(&packet(&[])).unwrap();
-    bench.driver.flush();
-    assert_eq!(bench.device.notifications(TRANSMIT), before + 1);
 }
 
 #[test]
 fn masked_is_silent_and_armed_tells_of_the_next_frame() {
-    for without_event_index in BOTH_RINGS {
-        let mut bench = Bench::new(without(without_event_index));
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
         for _ in 0..rounds(70_000, 70) {
             assert!(bench.device.deliver(&[1; 60]));
             bench.driver.receive().unwrap();
@@ -166,25 +174,27 @@ fn masked_is_silent_and_armed_tells_of_the_next_frame() {
 
 #[test]
 fn a_transmit_interrupt_comes_only_when_the_ring_is_short() {
-    let mut bench = Bench::new(Offer { queue_size: 64, ..Offer::default() });
-    bench.driver.transmit(&packet(&[])).unwrap();
-    bench.driver.flush();
-    assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
-    bench.device.send_all();
-    assert_eq!(bench.device.interrupts(), []);
-    bench.driver.flush();
-    while bench.driver.transmit(&packet(&[])).is_ok() {}
-    bench.driver.flush();
-    assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
-    bench.device.send_all();
-    assert_eq!(bench.device.interrupts(), [MESSAGES[1]]);
-    assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Work);
+    for offer in rings() {
+        let mut bench = Bench::new(Offer { queue_size: 64, ..offer });
+        bench.driver.transmit(&packet(&[])).unwrap();
+        bench.driver.flush();
+        assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
+        bench.device.send_all();
+        assert_eq!(bench.device.interrupts(), []);
+        bench.driver.flush();
+        while bench.driver.transmit(&packet(&[])).is_ok() {}
+        bench.driver.flush();
+        assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
+        bench.device.send_all();
+        assert_eq!(bench.device.interrupts(), [MESSAGES[1]]);
+        assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Work);
+    }
 }
 
 #[test]
 fn a_ring_that_is_long_again_needs_no_transmit_interrupt() {
-    for without_event_index in BOTH_RINGS {
-        let mut bench = Bench::new(Offer { queue_size: 64, ..without(without_event_index) });
+    for offer in rings() {
+        let mut bench = Bench::new(Offer { queue_size: 64, ..offer });
         while bench.driver.transmit(&packet(&[])).is_ok() {}
         bench.driver.flush();
         assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
@@ -200,26 +210,30 @@ fn a_ring_that_is_long_again_needs_no_transmit_interrupt() {
 
 #[test]
 fn a_full_ring_takes_back_what_was_sent_before_it_refuses() {
-    let mut bench = Bench::new(small());
-    while bench.driver.transmit(&packet(&[])).is_ok() {}
-    bench.driver.flush();
-    bench.device.send_all();
-    bench.driver.transmit(&packet(&[])).unwrap();
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        while bench.driver.transmit(&packet(&[])).is_ok() {}
+        bench.driver.flush();
+        bench.device.send_all();
+        bench.driver.transmit(&packet(&[])).unwrap();
+    }
 }
 
 #[test]
 fn a_frame_over_several_slots_is_several_chunks() {
-    let mut bench = Bench::with_slots(small(), 16, 256);
-    let frame: Vec<u8> = (0..1000).map(|byte| byte as u8).collect();
-    assert!(bench.device.deliver(&frame));
-    let received = bench.driver.receive().unwrap();
-    assert_eq!(bytes(&received), frame);
-    let lengths: Vec<usize> = received.chunks().iter().map(|chunk| chunk.len()).collect();
-    assert_eq!(lengths, [244, 256, 256, 244]);
-    drop(received);
-    assert_eq!(bench.pool.available(), 12);
-    bench.driver.flush();
-    assert_eq!(bench.pool.available(), 8);
+    for offer in rings() {
+        let mut bench = Bench::with_slots(offer, 16, 256);
+        let frame: Vec<u8> = (0..1000).map(|byte| byte as u8).collect();
+        assert!(bench.device.deliver(&frame));
+        let received = bench.driver.receive().unwrap();
+        assert_eq!(bytes(&received), frame);
+        let lengths: Vec<usize> = received.chunks().iter().map(|chunk| chunk.len()).collect();
+        assert_eq!(lengths, [244, 256, 256, 244]);
+        drop(received);
+        assert_eq!(bench.pool.available(), 12);
+        bench.driver.flush();
+        assert_eq!(bench.pool.available(), 8);
+    }
 }
 
 #[test]
@@ -236,22 +250,24 @@ fn a_received_frame_lies_in_its_slot() {
 
 #[test]
 fn frames_wait_in_the_device_while_the_pool_is_empty() {
-    let mut bench = Bench::with_slots(small(), 4, 2048);
-    let mut held: Vec<_> = (0..4)
-        .map(|number| {
-            assert!(bench.device.deliver(&[number; 60]));
-            bench.driver.receive().unwrap()
-        })
-        .collect();
-    bench.driver.flush();
-    bench.driver.flush();
-    assert!(!bench.device.deliver(&[4; 60]));
-    assert_eq!(bench.fault(Fault::NoSlot), 1, "counted when it begins, not with every poll");
-    held.pop();
-    assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
-    assert!(bench.device.deliver(&[4; 60]));
-    assert_eq!(bench.device.interrupts(), [MESSAGES[0]]);
-    assert_eq!(bytes(&bench.driver.receive().unwrap()), [4; 60]);
+    for offer in rings() {
+        let mut bench = Bench::with_slots(offer, 4, 2048);
+        let mut held: Vec<_> = (0..4)
+            .map(|number| {
+                assert!(bench.device.deliver(&[number; 60]));
+                bench.driver.receive().unwrap()
+            })
+            .collect();
+        bench.driver.flush();
+        bench.driver.flush();
+        assert!(!bench.device.deliver(&[4; 60]));
+        assert_eq!(bench.fault(Fault::NoSlot), 1, "counted when it begins, not with every poll");
+        held.pop();
+        assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
+        assert!(bench.device.deliver(&[4; 60]));
+        assert_eq!(bench.device.interrupts(), [MESSAGES[0]]);
+        assert_eq!(bytes(&bench.driver.receive().unwrap()), [4; 60]);
+    }
 }
 
 #[test]
@@ -295,20 +311,22 @@ fn a_device_without_merged_buffers_works() {
 
 #[test]
 fn what_can_never_be_sent_is_dropped_and_counted() {
-    let mut bench = Bench::new(small());
-    let long = [bench.chunk(1, 1500)];
-    bench.driver.transmit(&packet(&long)).unwrap();
-    let many: Vec<Chunk> = (0..17).map(|_| bench.chunk(1, 1)).collect();
-    bench.driver.transmit(&packet(&many)).unwrap();
-    // The device cannot reach these bytes.
-    bench.driver.transmit(&packet(&[bench.chunk(1, 1), Chunk::from_static(b"elsewhere")])).unwrap();
-    // The checksum would be stored behind the headers.
-    bench.driver.transmit(&filled(14, 19)).unwrap();
-    assert_eq!((bench.fault(Fault::Unsendable), bench.device.available(TRANSMIT)), (4, 0));
-    drop((long, many));
-    assert_eq!(bench.transmit_pool.available(), 64);
-    bench.driver.transmit(&packet(&[])).unwrap();
-    assert_eq!(bench.device.available(TRANSMIT), 1);
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        let long = [bench.chunk(1, 1500)];
+        bench.driver.transmit(&packet(&long)).unwrap();
+        let many: Vec<Chunk> = (0..17).map(|_| bench.chunk(1, 1)).collect();
+        bench.driver.transmit(&packet(&many)).unwrap();
+        // The device cannot reach these bytes.
+        bench.driver.transmit(&packet(&[bench.chunk(1, 1), Chunk::from_static(b"elsewhere")])).unwrap();
+        // The checksum would be stored behind the headers.
+        bench.driver.transmit(&filled(14, 19)).unwrap();
+        assert_eq!((bench.fault(Fault::Unsendable), bench.device.available(TRANSMIT)), (4, 0));
+        drop((long, many));
+        assert_eq!(bench.transmit_pool.available(), 64);
+        bench.driver.transmit(&packet(&[])).unwrap();
+        assert_eq!(bench.device.available(TRANSMIT), 1);
+    }
 }
 
 #[test]
