@@ -15,6 +15,7 @@
 
 pub mod accel;
 pub mod bench;
+pub mod bulk;
 pub mod capture;
 pub mod failure;
 pub mod fuzz;

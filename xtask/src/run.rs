@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::accel::{self, Accel, Request};
+use crate::bulk;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::image;
 use crate::install;
@@ -53,6 +54,9 @@ pub struct Arguments {
     /// Fetches every page, checks it, prints the counters and ends
     #[arg(long)]
     once: bool,
+    /// Moves this much each way through the guest's source and sink, prints what each packet cost, and ends
+    #[arg(long, value_name = "MEGABYTES", num_args = 0..=1, default_missing_value = "256")]
+    bulk: Option<u32>,
     /// The guest's IPv4 address: `dhcp` or A.B.C.D/N. With --net tap the default is the address after the TAP device's
     /// own, with that as the gateway (host 10.77.0.1/24: guest 10.77.0.2/24), and DHCP where it has none
     #[arg(long, value_parser = ip_value)]
@@ -137,6 +141,13 @@ fn serve(guest: &mut Guest, arguments: &Arguments) -> Result<(), Failure> {
         for line in probe::check_pages(&client)? {
             println!("{line}");
         }
+    }
+    if let Some(megabytes) = arguments.bulk {
+        for transfer in bulk::measure(guest, &client, u64::from(megabytes) * 1_000_000)? {
+            println!("{transfer}");
+        }
+    }
+    if arguments.once || arguments.bulk.is_some() {
         return print_stats(&client);
     }
     println!("Ctrl-C ends it");
@@ -156,6 +167,7 @@ fn print_services(guest: &Guest) {
 fn print_stats(client: &Client) -> Result<(), Failure> {
     let stats = client.stats()?;
     print!("\nthe guest's counters:\n{}", stats::table(&stats));
+    println!("\n{}", stats::for_each_packet(&stats));
     Ok(())
 }
 

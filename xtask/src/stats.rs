@@ -11,6 +11,21 @@ pub fn table(stats: &Value) -> String {
     rows.iter().map(|(name, value)| format!("    {name:names$}  {value:>values$}\n")).collect()
 }
 
+/// What a packet cost so far: kicks, interrupts, and payload bytes that were touched.
+pub fn for_each_packet(stats: &Value) -> String {
+    let count = |name: &str| stats[name].as_u64().unwrap_or(0);
+    let frames = count("frames_sent") + count("frames_received");
+    let ratio = |name: &str| count(name) as f64 / frames.max(1) as f64;
+    format!(
+        "{frames} frames: {:.4} kicks and {:.4} interrupts a frame; payload bytes: {} copied, {} summed, {} verified",
+        ratio("kicks"),
+        ratio("interrupts"),
+        count("payload_bytes_copied"),
+        count("payload_bytes_summed"),
+        count("payload_bytes_verified"),
+    )
+}
+
 fn flatten(name: String, value: &Value, rows: &mut Vec<(String, String)>) {
     let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
     match value {
@@ -40,5 +55,17 @@ mod tests {
             "    pools.0             7",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_packets_cost_is_a_ratio() {
+        let stats =
+            serde_json::json!({ "frames_sent": 30, "frames_received": 70, "kicks": 2, "payload_bytes_summed": 9 });
+        let text = for_each_packet(&stats);
+        assert_eq!(
+            text,
+            "100 frames: 0.0200 kicks and 0.0000 interrupts a frame; payload bytes: 0 copied, 9 summed, 0 verified"
+        );
+        assert!(for_each_packet(&serde_json::json!({})).starts_with("0 frames: 0.0000 kicks"));
     }
 }
