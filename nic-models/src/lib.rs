@@ -5,6 +5,7 @@
 //! | [`platform`] | what a driver asks of its kernel |
 //! | [`driver`] | what a kernel asks of its driver |
 //! | [`loopback`] | two ends joined in memory: nothing is copied |
+//! | [`e1000`] | Intel's e1000 family on PCI and PCI Express |
 //! | [`virtio`] | virtio-net over modern PCI |
 //! | [`pci`], [`registers`], [`dma`], [`sendable`] | what drivers share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
@@ -16,6 +17,7 @@
 
 pub mod dma;
 pub mod driver;
+pub mod e1000;
 #[cfg(feature = "host")]
 pub mod impaired;
 pub mod loopback;

@@ -60,6 +60,8 @@ const UNSAFE_ROOMS: &[(&str, &str)] = &[
     ("nic-models/src/virtio/probe.rs", "the cutting of DMA memory into rings"),
     ("nic-models/src/virtio/net.rs", "registers that the platform mapped, and when memory goes back"),
     ("nic-models/src/virtio/pair.rs", "the giving back of DMA memory"),
+    ("nic-models/src/e1000/probe.rs", "the cutting of DMA memory into rings"),
+    ("nic-models/src/e1000/net.rs", "registers that the platform mapped, and when memory goes back"),
     ("nic-models/src/model/memory.rs", "memory of a device, in software"),
     ("nic-models/src/tap.rs", "system calls"),
     ("unikernel/src/arch/", "the processor"),

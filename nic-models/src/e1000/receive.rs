@@ -1,0 +1,223 @@
+//! The receive ring: slots of the receive pool, one descriptor each, filled by the device and handed up as they are.
+//!
+//! Invariant: a slot is the device's or the stack's, never both. Descriptors are looked at in the order in which they were
+//! given, each once; a frame over several buffers becomes a packet of as many chunks.
+
+use lendwire_nic::{Chunk, ChunkMut, Fault, Pool, RxPacket, TooManyChunks};
+
+use super::frame_check;
+use super::hardware::{Hardware, RingBase};
+use super::probe::{DESCRIPTOR, FRAME_OVERHEAD, FrameCheck, RING_SIZE, Terms};
+use super::receive_descriptor::{End, Filled, Format};
+use super::register::{self, rctl};
+use crate::dma::Area;
+use crate::platform::Platform;
+use crate::registers::Registers;
+
+/// Buffers that the device is told of at once: the tail is a register, and writing it an exit to the hypervisor.
+const BATCH: usize = 32;
+
+/// The receive side.
+pub(super) struct Receiver {
+    area: Area,
+    format: Format,
+    pool: &'static Pool,
+    buffer_size: usize,
+    frame_check: FrameCheck,
+    /// Chunks that the longest frame takes.
+    most_chunks: usize,
+    /// What each descriptor points at while it is the device's.
+    slots: [Option<ChunkMut>; RING_SIZE],
+    /// The descriptor that is filled next.
+    next: usize,
+    /// Descriptors from there on that have a buffer.
+    given: usize,
+    /// Of them, those behind the tail register.
+    untold: usize,
+    /// The buffers of a frame whose last one has not come yet.
+    partial: Option<RxPacket>,
+    /// Whether buffers are dropped until the end of a bad frame.
+    is_skipping: bool,
+    is_starved: bool,
+}
+
+/// What refilling the ring came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refill {
+    /// The device has as many slots as it can have, or all there were.
+    Done,
+    /// The device has no slot any more, for the first time since it had one.
+    Starved,
+    /// The device cannot reach the pool.
+    Unreachable,
+}
+
+impl Receiver {
+    pub(super) fn new(area: Area, format: Format, pool: &'static Pool, terms: &Terms) -> Self {
+        let longest = usize::from(terms.info.mtu) + usize::from(FRAME_OVERHEAD);
+        Self {
+            area,
+            format,
+            pool,
+            buffer_size: terms.buffer_size,
+            frame_check: terms.frame_check,
+            most_chunks: longest.div_ceil(terms.buffer_size),
+            slots: [const { None }; RING_SIZE],
+            next: 0,
+            given: 0,
+            untold: 0,
+            partial: None,
+            is_skipping: false,
+            is_starved: false,
+        }
+    }
+
+    /// Where the device finds the ring.
+    pub(super) fn base(&self) -> RingBase {
+        RingBase { bus: self.area.bus(0) }
+    }
+
+    /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
+    pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
+        while self.given < RING_SIZE - 1 {
+            let Some(slot) = self.pool.take() else { break };
+            let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
+            let index = (self.next + self.given) % RING_SIZE;
+            self.format.write(&self.area, index * DESCRIPTOR, bus);
+            self.slots[index] = Some(slot);
+            self.given += 1;
+            self.untold += 1;
+        }
+        let was_starved = core::mem::replace(&mut self.is_starved, self.given == 0);
+        if self.is_starved && !was_starved { Refill::Starved } else { Refill::Done }
+    }
+
+    /// The tail register's new value, when it is time to write it: a batch is ready, or the device runs short.
+    pub(super) fn tail(&mut self) -> Option<u32> {
+        let told = self.given - self.untold;
+        if self.untold == 0 || (self.untold < BATCH && told >= RING_SIZE / 2) {
+            return None;
+        }
+        self.untold = 0;
+        Some(((self.next + self.given) % RING_SIZE) as u32)
+    }
+
+    /// Whether the device has filled the next buffer.
+    pub(super) fn is_ready(&self) -> bool {
+        self.given > 0 && self.format.read(&self.area, self.next * DESCRIPTOR).is_some()
+    }
+
+    /// The next frame, or what is wrong with it; `None` when there is none.
+    pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Fault> {
+        // Each turn takes a buffer from the device.
+        while self.given > 0 {
+            let Some(filled) = self.format.read(&self.area, self.next * DESCRIPTOR) else { return Ok(None) };
+            let slot = self.slots[self.next].take().expect("a given descriptor has a slot");
+            self.next = (self.next + 1) % RING_SIZE;
+            self.given -= 1;
+            // A device that fills what it was not told of has run ahead of the tail.
+            self.untold = self.untold.min(self.given);
+            if self.is_skipping {
+                self.is_skipping = filled.end.is_none();
+                continue;
+            }
+            match self.add(slot, filled) {
+                Ok(()) => {}
+                Err(fault) => {
+                    self.partial = None;
+                    self.is_skipping = filled.end.is_none();
+                    return Err(fault);
+                }
+            }
+            if let Some(end) = filled.end {
+                return self.finish(end).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds a filled buffer to its frame.
+    fn add(&mut self, slot: ChunkMut, filled: Filled) -> Result<(), Fault> {
+        if filled.len == 0 || filled.len > self.buffer_size {
+            return Err(Fault::BadLength);
+        }
+        let chunk = slot.freeze(filled.len);
+        let Some(packet) = &mut self.partial else {
+            self.partial = Some(RxPacket::new(chunk));
+            return Ok(());
+        };
+        if packet.chunks().len() >= self.most_chunks {
+            return Err(Fault::BadChain);
+        }
+        match packet.push(chunk) {
+            Ok(()) => Ok(()),
+            Err(TooManyChunks(chunk)) => spilled(packet, chunk, self.pool),
+        }
+    }
+
+    /// The frame whose last buffer was added.
+    fn finish(&mut self, end: End) -> Result<RxPacket, Fault> {
+        let mut packet = self.partial.take().ok_or(Fault::BadChain)?;
+        if end.is_damaged {
+            return Err(Fault::BadFrameCheck);
+        }
+        match self.frame_check {
+            FrameCheck::ByDevice => {}
+            FrameCheck::ByDriver => {
+                frame_check::take_off(&mut packet).map_err(|frame_check::Wrong| Fault::BadFrameCheck)?;
+            }
+        }
+        (packet.checksum, packet.vlan, packet.hash) = (end.checksum, end.vlan, end.hash);
+        Ok(packet)
+    }
+
+    /// Lets go what a device that has stopped held.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill_with(|| None);
+        (self.given, self.untold, self.partial) = (0, 0, None);
+    }
+
+    /// Gives up what the device holds without freeing it: the device may still use it.
+    pub(super) fn abandon(&mut self) {
+        for slot in &mut self.slots {
+            core::mem::forget(slot.take());
+        }
+        (self.given, self.untold, self.partial) = (0, 0, None);
+    }
+}
+
+/// Moves the list of chunks to a slot, where there is room for `chunk`.
+fn spilled(packet: &mut RxPacket, chunk: Chunk, pool: &'static Pool) -> Result<(), Fault> {
+    packet.spill(pool.take().ok_or(Fault::NoSlot)?);
+    packet.push(chunk).map_err(|TooManyChunks(_)| Fault::BadChain)
+}
+
+/// Sizes of receive buffers, and how RCTL says them (8254x §13.4).
+const BUFFERS: [(usize, u32); 7] = [
+    (16_384, rctl::SIZE_TIMES_16 | 1 << rctl::SIZE_SHIFT),
+    (8_192, rctl::SIZE_TIMES_16 | 2 << rctl::SIZE_SHIFT),
+    (4_096, rctl::SIZE_TIMES_16 | 3 << rctl::SIZE_SHIFT),
+    (2_048, 0),
+    (1_024, 1 << rctl::SIZE_SHIFT),
+    (512, 2 << rctl::SIZE_SHIFT),
+    (256, 3 << rctl::SIZE_SHIFT),
+];
+
+/// The largest buffer that a slot of `slot` bytes has room for.
+pub(super) fn buffer_size(slot: usize) -> Option<usize> {
+    BUFFERS.iter().map(|(size, _)| *size).find(|size| *size <= slot)
+}
+
+/// How RCTL says a size that [`buffer_size`] gave.
+pub(super) fn buffer_code(size: usize) -> u32 {
+    BUFFERS.iter().find(|(known, _)| *known == size).map_or(0, |(_, code)| *code)
+}
+
+impl<R: Registers> Hardware<R> {
+    /// Tells the device how far its receive buffers go.
+    pub(super) fn write_receive_tail(&self, tail: u32) {
+        // The descriptors are written before the device hears of them.
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        self.write(register::RECEIVE + register::TAIL, tail);
+    }
+}
