@@ -7,7 +7,7 @@ use core::fmt;
 
 use lendwire_drivers::driver::{Driver, Unstoppable};
 use lendwire_drivers::pci::{PciId, capabilities};
-use lendwire_drivers::platform::Wiring;
+use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{self, VIRTIO_NET_IDS, VirtioNet};
 use lendwire_nic::Pool;
 use lendwire_unikernel::command_line::{Offloads, Settings};
@@ -43,7 +43,7 @@ pub(super) struct Card {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wired {
     /// As messages.
-    Messages,
+    Messages([Message; 3]),
     /// On a line of the machine.
     Line(u32),
     /// Not at all.
@@ -159,9 +159,8 @@ fn started(
     wired: Wired,
     offloads: Offloads,
 ) -> Result<Box<dyn Driver>, Refusal> {
-    let messages = interrupts::messages();
-    let wiring = match wired {
-        Wired::Messages => Wiring::Messages(&messages),
+    let wiring = match &wired {
+        Wired::Messages(messages) => Wiring::Messages(messages),
         Wired::Line(_) => Wiring::Line,
         Wired::Nowhere => Wiring::Polled,
     };
@@ -175,7 +174,7 @@ fn started(
 impl fmt::Display for Wired {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Messages => out.write_str("by messages"),
+            Self::Messages(_) => out.write_str("by messages"),
             Self::Line(line) => write!(out, "on line {line}"),
             Self::Nowhere => out.write_str("nowhere, so it is polled"),
         }
@@ -183,11 +182,12 @@ impl fmt::Display for Wired {
 }
 
 impl Wired {
-    /// By messages where the function has them (MSI-X, PCI Local Bus 3.0 §6.8.2), else by its line.
+    /// By messages where function (MSI-X, PCI Local Bus 3.0 §6.8.2) and machine have them, else by its line.
     fn of(function: Function) -> Self {
         const MSIX: u8 = 0x11;
-        if capabilities(&function).any(|capability| capability.id == MSIX) {
-            return Self::Messages;
+        let has_messages = capabilities(&function).any(|capability| capability.id == MSIX);
+        if let Some(messages) = interrupts::messages().filter(|_| has_messages) {
+            return Self::Messages(messages);
         }
         match interrupt_lines::of(function) {
             Some(line) if interrupts::connect_line(line) => Self::Line(line),

@@ -70,10 +70,11 @@ pub(crate) fn reopen_line() {
 }
 
 /// What a device writes to interrupt this processor: for received frames, for sent ones, for its configuration.
-pub(crate) fn messages() -> [Message; 3] {
+pub(crate) fn messages() -> Option<[Message; 3]> {
     // SDM volume 3, §11.11: fixed delivery, edge-triggered, physical destination.
     let address = 0xfee0_0000 | u64::from(local_apic::id()) << 12;
-    [DEVICE_VECTOR, DEVICE_VECTOR, CONFIGURATION_VECTOR].map(|vector| Message { address, data: u32::from(vector) })
+    let vectors = [DEVICE_VECTOR, DEVICE_VECTOR, CONFIGURATION_VECTOR];
+    Some(vectors.map(|vector| Message { address, data: u32::from(vector) }))
 }
 
 /// Loads the table, silences the old interrupt controllers and switches the local APIC on.
