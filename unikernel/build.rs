@@ -1,4 +1,4 @@
-//! Makes the static content, and lays the image out as a PVH loader wants it.
+//! Makes the static content, and lays the image out as the machine's loader wants it.
 
 use std::path::Path;
 use std::{env, fs};
@@ -31,13 +31,15 @@ fn noise(len: usize, mut state: u64) -> Vec<u8> {
     std::iter::repeat_with(word).flatten().take(len).collect()
 }
 
-/// Static, at fixed addresses, by `image.ld`.
+/// Static, at fixed addresses, by the `image.ld` of the architecture.
 fn lay_out_image() {
-    println!("cargo:rerun-if-changed=image.ld");
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it for every build script");
     let here = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it for every build script");
-    // The target's default is a position-independent executable, which would need somebody to relocate it.
+    let script = format!("{here}/src/arch/{arch}/image.ld");
+    println!("cargo:rerun-if-changed={script}");
+    // The default of some targets is a position-independent executable, which would need somebody to relocate it.
     for argument in ["--no-pie", "-znorelro", "--build-id=none", "--gc-sections"] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
-    println!("cargo:rustc-link-arg-bins=-T{here}/image.ld");
+    println!("cargo:rustc-link-arg-bins=-T{script}");
 }
