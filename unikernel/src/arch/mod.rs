@@ -7,7 +7,7 @@
 //! | `timer::{Calibration, Clock}` | microseconds since entry |
 //! | `idle::sleep` | no instruction until a device interrupts or a moment of the clock |
 //! | `idle::glance` | the interrupts that wait, for a loop that never sleeps |
-//! | `interrupts::{messages, taken}` | how devices interrupt, and how often they did |
+//! | `interrupts::{messages, taken}` | how devices interrupt, where the machine has messages, and how often they did |
 //! | `interrupts::{connect_line, reopen_line}` | the one line that a device without messages is on |
 //! | `interrupt_lines::of` | which line a PCI function is on |
 //! | `paging::map_registers` | what [`memory`] needs to show a driver its device |
@@ -17,13 +17,23 @@
 //! It begins by itself, makes a [`Machine`] and hands it to `image::run`. One processor, memory mapped to itself;
 //! interrupts are off except while the machine sleeps, so nothing above ever races with a handler.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod command_line;
 pub(crate) mod memory;
 mod panic;
 pub(crate) mod pci;
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod virt;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use self::aarch64::*;
+#[cfg(target_arch = "riscv64")]
+pub(crate) use self::riscv64::*;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::x86_64::*;
 
