@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use lendwire_drivers::driver::{Driver, Unstoppable};
+use lendwire_drivers::e1000::{self, E1000, E1000_IDS};
 use lendwire_drivers::pci::{PciId, capabilities};
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{self, VIRTIO_NET_IDS, VirtioNet};
@@ -25,10 +26,16 @@ struct Match {
 
 type Start = fn(Function, &'static Pool, Wiring<'_>) -> Result<Box<dyn Driver>, Refusal>;
 
-const DRIVERS: &[Match] = &[Match {
-    ids: VIRTIO_NET_IDS,
-    start: |function, receive, wiring| Ok(Box::new(VirtioNet::probe(&function, Kernel, receive, wiring)?)),
-}];
+const DRIVERS: &[Match] = &[
+    Match {
+        ids: VIRTIO_NET_IDS,
+        start: |function, receive, wiring| Ok(Box::new(VirtioNet::probe(&function, Kernel, receive, wiring)?)),
+    },
+    Match {
+        ids: E1000_IDS,
+        start: |function, receive, wiring| Ok(Box::new(E1000::probe(&function, Kernel, receive, wiring)?)),
+    },
+];
 
 /// A card and its driver.
 pub(super) struct Card {
@@ -61,11 +68,18 @@ pub(super) enum NoDevice {
 /// Why a driver does not start.
 pub(super) enum Refusal {
     Virtio(virtio::ProbeError),
+    E1000(e1000::ProbeError),
 }
 
 impl From<virtio::ProbeError> for Refusal {
     fn from(error: virtio::ProbeError) -> Self {
         Self::Virtio(error)
+    }
+}
+
+impl From<e1000::ProbeError> for Refusal {
+    fn from(error: e1000::ProbeError) -> Self {
+        Self::E1000(error)
     }
 }
 
@@ -85,10 +99,11 @@ impl fmt::Display for Refusal {
                 "it is a virtio device of before 1.0: start QEMU with disable-legacy=on behind -device virtio-net-pci, or \
                  with -global virtio-mmio.force-legacy=false",
             ),
-            Self::Virtio(virtio::ProbeError::NoMemory) => {
+            Self::Virtio(virtio::ProbeError::NoMemory) | Self::E1000(e1000::ProbeError::NoMemory) => {
                 out.write_str("there is no memory for its rings: give the machine more, as with -m 64")
             }
             Self::Virtio(error) => write!(out, "virtio-net says {error:?}"),
+            Self::E1000(error) => write!(out, "e1000 says {error:?}"),
         }
     }
 }
