@@ -20,6 +20,7 @@ pub mod driver;
 pub mod e1000;
 #[cfg(feature = "host")]
 pub mod impaired;
+mod long_packet;
 pub mod loopback;
 #[cfg(feature = "host")]
 pub mod model;

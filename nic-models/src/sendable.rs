@@ -1,6 +1,6 @@
 //! The rules every driver has in common for a packet: can it ever be sent, and how is its checksum completed in software.
 
-use lendwire_nic::{Checksum, NicInfo, Offloads, Sum, TxPacket};
+use lendwire_nic::{Checksum, NicInfo, Offloads, Segmentation, Sum, TxPacket};
 
 /// An Ethernet header and one 802.1Q tag.
 const LINK_HEADER: usize = 18;
@@ -17,13 +17,25 @@ pub fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
             has(Offloads::TX_CHECKSUM) && usize::from(start) + usize::from(offset) + 2 <= packet.header().len()
         }
     };
-    let segmentation = match offload.segmentation {
+    let segmentation = match &offload.segmentation {
         None => packet.len() <= usize::from(info.mtu) + LINK_HEADER,
-        Some(cut) if cut.ipv6 => has(Offloads::TX_SEGMENT_V6),
-        Some(_) => has(Offloads::TX_SEGMENT_V4),
+        Some(cut) => is_cuttable(packet, cut, info),
     };
     let vlan = offload.vlan.is_none() || has(Offloads::VLAN_INSERT);
     checksum && segmentation && vlan && packet.payload().parts().count() <= usize::from(info.max_parts)
+}
+
+/// Whether the device cuts `packet` into frames that fit the link.
+fn is_cuttable(packet: &TxPacket<'_>, cut: &Segmentation, info: &NicInfo) -> bool {
+    let wanted = if cut.ipv6 { Offloads::TX_SEGMENT_V6 } else { Offloads::TX_SEGMENT_V4 };
+    let wanted = if cut.ecn { wanted | Offloads::TX_SEGMENT_ECN } else { wanted };
+    let frame = packet.header().len() + usize::from(cut.size);
+    // Every segment gets a checksum of its own (virtio 1.2 §5.1.6.2.1), and lengths of IP have 16 bits.
+    info.offloads.contains(wanted)
+        && packet.offload.checksum != Checksum::Done
+        && cut.size > 0
+        && frame <= usize::from(info.mtu) + LINK_HEADER
+        && packet.len() <= usize::from(u16::MAX) + LINK_HEADER
 }
 
 /// Does what [`Checksum::Fill`] leaves to a device: `front` is a copy of the packet's headers.

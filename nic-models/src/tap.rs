@@ -9,13 +9,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use lendwire_nic::{
-    ChunkMut, Fault, Full, Interrupts, MAX_CHUNKS, MacAddress, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool,
-    RxPacket, TxPacket,
+    ChunkMut, Fault, Full, Interrupts, MAX_CHUNKS, MacAddress, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket,
+    TxPacket,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::long_packet::{LARGEST_FRAME, append, slots_for};
 use crate::sendable::is_sendable;
-use crate::virtio::{HEADER_LEN, Header};
+use crate::virtio::{Features, HEADER_LEN, Header, Senseless};
 
 /// How the interface looks to the stack.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +28,20 @@ pub struct Options {
     /// Whether checksums are left to each other: each frame has a virtio header then, and none that stays on this
     /// machine is ever summed.
     pub checksum_offload: bool,
+    /// Whether TCP segments of up to 64 KiB cross uncut, both ways. It needs `checksum_offload`, and a pool with slots
+    /// for such a segment.
+    pub segmentation_offload: bool,
 }
 
 impl Default for Options {
     /// The locally administered address `02:00:00:00:00:02`, Ethernet's MTU, no offload.
     fn default() -> Self {
-        Self { address: MacAddress([2, 0, 0, 0, 0, 2]), mtu: 1500, checksum_offload: false }
+        Self {
+            address: MacAddress([2, 0, 0, 0, 0, 2]),
+            mtu: 1500,
+            checksum_offload: false,
+            segmentation_offload: false,
+        }
     }
 }
 
@@ -42,17 +51,20 @@ pub struct Tap {
     file: File,
     pool: &'static Pool,
     /// Slots for the next frame, as many as the longest one takes.
-    slots: [Option<ChunkMut>; MAX_CHUNKS],
+    slots: [Option<ChunkMut>; MOST_SLOTS],
     slots_needed: usize,
     /// A frame that was read to learn whether there is one.
     early: Option<RxPacket>,
     header_len: usize,
+    agreed: Features,
     info: NicInfo,
     statistics: NicStatistics,
 }
 
 /// Payload parts of one packet.
-const MAX_PARTS: u16 = 16;
+const MAX_PARTS: u16 = 48;
+/// Slots of one frame: the largest one takes 33 of 2 KiB.
+const MOST_SLOTS: usize = 64;
 
 impl Tap {
     /// Opens the interface `name`, which is made where there is none and root is there; it lasts as long as the value
@@ -60,33 +72,52 @@ impl Tap {
     ///
     /// # Errors
     /// What the system says: without the right to the interface `PermissionDenied`, without TAP in the kernel
-    /// `NotFound`. A name that is empty or of 16 bytes or more, or an MTU beyond what [`MAX_CHUNKS`] slots hold, is `InvalidInput`.
+    /// `NotFound`. A name that is empty or of 16 bytes or more, or an MTU beyond what
+    /// [`MAX_CHUNKS`] slots hold, is `InvalidInput`, and so is a pool that cannot hold the segments that were asked for.
     pub fn open(name: &str, options: &Options, pool: &'static Pool) -> io::Result<Self> {
         if name.is_empty() || name.len() >= libc::IFNAMSIZ {
             return Err(io::Error::new(ErrorKind::InvalidInput, "an interface name has 1 to 15 bytes"));
+        }
+        if options.segmentation_offload && !options.checksum_offload {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "segmentation needs checksums to be left off too"));
         }
         let slots_needed = (usize::from(options.mtu) + 18).div_ceil(pool.slot_size());
         if slots_needed > MAX_CHUNKS {
             return Err(io::Error::new(ErrorKind::InvalidInput, "the MTU needs more slots than a packet has"));
         }
+        let agreed = agreed(options);
+        let slots_needed = if agreed.intersects(Features::LARGE_RECEIVE) {
+            let slots = slots_for(LARGEST_FRAME, pool).filter(|&slots| slots <= MOST_SLOTS);
+            slots.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the pool cannot hold a large segment"))?
+        } else {
+            slots_needed
+        };
         let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
         control::attach(&file, name, options.checksum_offload)?;
-        let (header_len, offloads) = if options.checksum_offload {
-            control::offload_checksums(&file)?;
-            (HEADER_LEN, Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM)
-        } else {
-            (0, Offloads::empty())
-        };
+        if options.checksum_offload {
+            control::offload(&file, agreed)?;
+        }
+        let header_len = if options.checksum_offload { HEADER_LEN } else { 0 };
         let info = NicInfo {
             name: "tap",
             address: options.address,
             mtu: options.mtu,
-            offloads,
+            offloads: agreed.offloads(),
             max_parts: MAX_PARTS,
             queues: 1,
         };
-        let slots = [const { None }; MAX_CHUNKS];
-        Ok(Self { file, pool, slots, slots_needed, early: None, header_len, info, statistics: Default::default() })
+        let slots = [const { None }; MOST_SLOTS];
+        Ok(Self {
+            file,
+            pool,
+            slots,
+            slots_needed,
+            early: None,
+            header_len,
+            agreed,
+            info,
+            statistics: Default::default(),
+        })
     }
 
     /// The next frame from the kernel; a bad one is dropped and counted.
@@ -103,7 +134,7 @@ impl Tap {
                 return None;
             }
             let mut header = [0; HEADER_LEN];
-            let mut buffers: [IoSliceMut<'_>; MAX_CHUNKS + 1] = core::array::from_fn(|_| IoSliceMut::new(&mut []));
+            let mut buffers: [IoSliceMut<'_>; MOST_SLOTS + 1] = core::array::from_fn(|_| IoSliceMut::new(&mut []));
             buffers[0] = IoSliceMut::new(&mut header[..self.header_len]);
             for (buffer, slot) in buffers[1..].iter_mut().zip(self.slots.iter_mut().flatten()) {
                 *buffer = IoSliceMut::new(slot.bytes_mut());
@@ -136,15 +167,26 @@ impl Tap {
             left -= filled;
             match &mut packet {
                 None => packet = Some(RxPacket::new(chunk)),
-                Some(packet) => packet.push(chunk).expect("there are no more slots than chunks"),
+                Some(packet) => append(packet, chunk, self.pool)?,
             }
         }
         let mut packet = packet.ok_or(Fault::BadLength)?;
         if self.header_len > 0 {
             let header = Header::read_from_bytes(&header).map_err(|_| Fault::BadHeader)?;
-            packet.checksum = header.received(len, true).map_err(|_| Fault::BadHeader)?;
+            let verdict = header.received(len, self.agreed).map_err(|Senseless| Fault::BadHeader)?;
+            (packet.checksum, packet.segment_size) = (verdict.checksum, verdict.segment_size);
         }
         Ok(packet)
+    }
+}
+
+/// What both ends leave to each other, in the words of virtio.
+fn agreed(options: &Options) -> Features {
+    let checksums = Features::CSUM | Features::GUEST_CSUM;
+    match (options.checksum_offload, options.segmentation_offload) {
+        (false, _) => Features::empty(),
+        (true, false) => checksums,
+        (true, true) => checksums | Features::LARGE_TRANSMIT | Features::LARGE_RECEIVE,
     }
 }
 
@@ -158,7 +200,7 @@ impl Nic for Tap {
             self.statistics.count(Fault::Unsendable);
             return Ok(());
         }
-        let header = Header::of(packet.offload.checksum);
+        let header = Header::of(&packet.offload, packet.header().len());
         let mut buffers = [IoSlice::new(&[]); MAX_PARTS as usize + 2];
         buffers[0] = IoSlice::new(&header.as_bytes()[..self.header_len]);
         buffers[1] = IoSlice::new(packet.header());
@@ -219,7 +261,7 @@ impl AsRawFd for Tap {
 
 /// The calls that only `ioctl` makes (Linux, Documentation/networking/tuntap.rst).
 mod control {
-    use super::{AsRawFd, File, HEADER_LEN, io};
+    use super::{AsRawFd, Features, File, HEADER_LEN, io};
 
     /// Makes `file` the other end of interface `name`: whole Ethernet frames, nothing before them but a virtio header
     /// where one is asked for.
@@ -237,13 +279,21 @@ mod control {
         checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })
     }
 
-    /// Uses the virtio header with `num_buffers`, and takes frames whose checksum is not complete.
-    pub(super) fn offload_checksums(file: &File) -> io::Result<()> {
+    /// Uses the virtio header with `num_buffers`, and takes frames of which the rest of `agreed` was left undone.
+    pub(super) fn offload(file: &File, agreed: Features) -> io::Result<()> {
         let len = HEADER_LEN as libc::c_int;
         // SAFETY: TUNSETVNETHDRSZ reads one `int`, which lives across the call.
         checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const len) })?;
+        let flags = [
+            (Features::GUEST_CSUM, libc::TUN_F_CSUM),
+            (Features::GUEST_TSO4, libc::TUN_F_TSO4),
+            (Features::GUEST_TSO6, libc::TUN_F_TSO6),
+            (Features::GUEST_ECN, libc::TUN_F_TSO_ECN),
+        ];
+        let flags = flags.into_iter().filter(|(feature, _)| agreed.contains(*feature));
+        let flags = flags.fold(0, |all, (_, flag)| all | libc::c_ulong::from(flag));
         // SAFETY: TUNSETOFFLOAD takes its argument by value.
-        checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(libc::TUN_F_CSUM)) })
+        checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, flags) })
     }
 
     fn checked(outcome: libc::c_int) -> io::Result<()> {

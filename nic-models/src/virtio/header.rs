@@ -1,8 +1,10 @@
 //! `virtio_net_hdr` (virtio 1.2 §5.1.6): what stands before each frame in both directions.
 
-use lendwire_nic::{Checksum, Received};
+use lendwire_nic::{Checksum, Offload, Received, Segmentation};
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::features::Features;
 
 /// The header of a modern device: always with `num_buffers`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -24,33 +26,65 @@ pub(crate) const HEADER_LEN: usize = size_of::<Header>();
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
 const GSO_NONE: u8 = 0;
+const GSO_TCPV4: u8 = 1;
+const GSO_TCPV6: u8 = 4;
+const GSO_ECN: u8 = 0x80;
+
+/// What the device says of a received frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) checksum: Received,
+    /// Payload bytes of each of the segments that the frame was made of.
+    pub(crate) segment_size: Option<u16>,
+}
 
 /// A received header that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Senseless;
 
 impl Header {
-    /// What a transmitted packet needs from the device.
-    pub(crate) fn of(checksum: Checksum) -> Self {
-        match checksum {
+    /// What a transmitted packet, whose own headers are `headers` bytes, needs from the device.
+    pub(crate) fn of(offload: &Offload, headers: usize) -> Self {
+        let header = match offload.checksum {
             Checksum::Done => Self::default(),
             Checksum::Fill { start, offset } => {
                 Self { flags: NEEDS_CSUM, csum_start: start.into(), csum_offset: offset.into(), ..Self::default() }
             }
-        }
+        };
+        let Some(Segmentation { size, ipv6, ecn }) = offload.segmentation else { return header };
+        let gso_type = if ipv6 { GSO_TCPV6 } else { GSO_TCPV4 } | if ecn { GSO_ECN } else { 0 };
+        Self { gso_type, gso_size: size.into(), hdr_len: (headers as u16).into(), ..header }
     }
 
-    /// What the device says of a received frame of `len` bytes; `checked` is whether it may speak of checksums.
-    pub(crate) fn received(&self, len: usize, checked: bool) -> Result<Received, Senseless> {
-        // No segmentation was negotiated, so no frame can be a merged one.
-        if self.gso_type != GSO_NONE {
-            return Err(Senseless);
-        }
+    /// What the device says of a received frame of `len` bytes, of what was agreed that it may speak of.
+    pub(crate) fn received(&self, len: usize, agreed: Features) -> Result<Verdict, Senseless> {
+        let segment_size = self.segment_size(agreed)?;
+        let checked = agreed.contains(Features::GUEST_CSUM);
         if self.flags & NEEDS_CSUM != 0 {
             let (start, offset) = (self.csum_start.get(), self.csum_offset.get());
-            let is_inside = usize::from(start) + usize::from(offset) + 2 <= len;
-            return if checked && is_inside { Ok(Received::Local { start, offset }) } else { Err(Senseless) };
+            if !checked || usize::from(start) + usize::from(offset) + 2 > len {
+                return Err(Senseless);
+            }
+            return Ok(Verdict { checksum: Received::Local { start, offset }, segment_size });
         }
-        Ok(if checked && self.flags & DATA_VALID != 0 { Received::Checked } else { Received::Unchecked })
+        let checksum = if checked && self.flags & DATA_VALID != 0 { Received::Checked } else { Received::Unchecked };
+        Ok(Verdict { checksum, segment_size })
+    }
+
+    fn segment_size(&self, agreed: Features) -> Result<Option<u16>, Senseless> {
+        if self.gso_type == GSO_NONE {
+            return Ok(None);
+        }
+        let may = match self.gso_type & !GSO_ECN {
+            GSO_TCPV4 => agreed.contains(Features::GUEST_TSO4),
+            GSO_TCPV6 => agreed.contains(Features::GUEST_TSO6),
+            _ => false,
+        };
+        let is_marked = self.gso_type & GSO_ECN != 0;
+        match self.gso_size.get() {
+            0 => Err(Senseless),
+            size if may && (!is_marked || agreed.contains(Features::GUEST_ECN)) => Ok(Some(size)),
+            _ => Err(Senseless),
+        }
     }
 }

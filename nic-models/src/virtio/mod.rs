@@ -25,6 +25,8 @@ mod transmit;
 mod transport;
 
 #[cfg(all(feature = "host", target_os = "linux"))]
-pub(crate) use header::{HEADER_LEN, Header};
+pub(crate) use features::Features;
+#[cfg(all(feature = "host", target_os = "linux"))]
+pub(crate) use header::{HEADER_LEN, Header, Senseless};
 pub use net::VirtioNet;
 pub use probe::{ProbeError, VIRTIO_NET_IDS};

@@ -120,6 +120,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
                 return Err(error);
             }
         };
+        let info = NicInfo { max_parts: pair.transmitter.max_parts() as u16, ..terms.info };
         let mut driver = Self {
             platform,
             transport,
@@ -128,7 +129,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             link: Link::Up,
             is_broken: false,
             is_stopped: false,
-            info: terms.info,
+            info,
             statistics: NicStatistics::default(),
         };
         // From here on a failure drops the driver, which stops the device.

@@ -38,12 +38,10 @@ impl Pair {
         let queues = [2 * number, 2 * number + 1];
         let shapes = [shape(transport, queues[0], features)?, shape(transport, queues[1], features)?];
         let memory = Memory::take(platform, shapes).ok_or(ProbeError::NoMemory)?;
-        let mergeable = features.contains(Features::MRG_RXBUF);
-        let checked = features.contains(Features::GUEST_CSUM);
         let receive_ring = Ring::new(memory.receive, shapes[0]);
         let transmit_ring = Ring::new(memory.transmit, shapes[1]);
         Ok(Self {
-            receiver: Receiver::new(receive_ring, receive, mergeable, checked),
+            receiver: Receiver::new(receive_ring, receive, features),
             transmitter: Transmitter::new(transmit_ring, memory.headers),
             queues,
             shapes,

@@ -1,13 +1,14 @@
 //! What is looked at, agreed on and set aside before a device runs (virtio 1.2 §3.1.1).
 
-use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Offloads, Pool};
+use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Pool};
 
 use super::features::Features;
 use super::header::HEADER_LEN;
 use super::ring::{Format, RING_SIZE, Shape};
-use super::transmit::{HEADER_SLOT, MAX_PARTS};
+use super::transmit::HEADER_SLOT;
 use super::transport::{MmioTransport, PciTransport, Transport, program_interrupts, status};
 use crate::dma::Area;
+use crate::long_packet::{LARGEST_FRAME, slots_for};
 use crate::pci::{self, Bars, PciError, PciId, Region};
 use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
 use crate::registers::Registers;
@@ -99,26 +100,23 @@ impl<R: Registers> Mappings<R> {
     }
 }
 
-/// What driver and device agreed on.
+/// What driver and device agreed on. How many parts a packet may have is the ring's to say.
 pub(super) struct Terms {
     pub(super) features: Features,
     pub(super) info: NicInfo,
 }
 
 pub(super) fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) -> Result<Terms, ProbeError> {
-    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
-    // Every feature that `Features` names is used where it is offered.
-    let features = Features::from_bits_truncate(transport.offered_features());
-    if !features.contains(Features::VERSION_1) {
-        return Err(ProbeError::Legacy);
-    }
-    if !features.contains(Features::MAC) {
-        return Err(ProbeError::NoAddress);
-    }
-    transport.accept_features(features.bits());
-    transport.add_status(status::FEATURES_OK);
-    if transport.status() & status::FEATURES_OK == 0 {
-        return Err(ProbeError::FeaturesRefused);
+    // Every feature that `Features` names is used where it is offered; what is not here is not accepted.
+    let mut features = agree(transport, Features::all())?;
+    // A device with a frame that no ring of buffers holds would wait for ever.
+    let slots = slots_for(LARGEST_FRAME + HEADER_LEN, receive);
+    let is_roomy = slots.is_some_and(|slots| slots <= usize::from(transport.queue_size(0)).min(RING_SIZE));
+    if features.intersects(Features::LARGE_RECEIVE) && !is_roomy {
+        if !transport.reset() {
+            return Err(ProbeError::NoReset);
+        }
+        features = agree(transport, Features::all() - Features::LARGE_RECEIVE)?;
     }
     let address = transport.read_config(6, |device| core::array::from_fn(|index| device.read8(index)))?;
     let mtu = if features.contains(Features::MTU) {
@@ -133,14 +131,26 @@ pub(super) fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) 
     if !features.contains(Features::MRG_RXBUF) && frame > receive.slot_size() {
         return Err(ProbeError::SmallSlots);
     }
-    let mut offloads = Offloads::empty();
-    offloads.set(Offloads::TX_CHECKSUM, features.contains(Features::CSUM));
-    offloads.set(Offloads::RX_CHECKSUM, features.contains(Features::GUEST_CSUM));
-    let address = MacAddress(address);
-    Ok(Terms {
-        features,
-        info: NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: MAX_PARTS, queues: 1 },
-    })
+    let (address, offloads) = (MacAddress(address), features.offloads());
+    Ok(Terms { features, info: NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: 0, queues: 1 } })
+}
+
+/// Accepts what of `wanted` the device offers.
+fn agree<R: Registers>(transport: &Transport<R>, wanted: Features) -> Result<Features, ProbeError> {
+    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
+    let features = (Features::from_bits_truncate(transport.offered_features()) & wanted).consistent();
+    if !features.contains(Features::VERSION_1) {
+        return Err(ProbeError::Legacy);
+    }
+    if !features.contains(Features::MAC) {
+        return Err(ProbeError::NoAddress);
+    }
+    transport.accept_features(features.bits());
+    transport.add_status(status::FEATURES_OK);
+    if transport.status() & status::FEATURES_OK == 0 {
+        return Err(ProbeError::FeaturesRefused);
+    }
+    Ok(features)
 }
 
 /// The ring of queue `queue`: of the size that the device allows, or what the driver has room for.

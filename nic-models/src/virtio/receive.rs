@@ -6,18 +6,19 @@
 use lendwire_nic::{Chunk, ChunkMut, Fault, MAX_CHUNKS, Pool, RxPacket};
 use zerocopy::FromBytes;
 
+use super::features::Features;
 use super::header::{HEADER_LEN, Header, Senseless};
 use super::ring::{Access, Buffer, Completed, Ring};
+use crate::long_packet::{LARGEST_FRAME, append, slots_for};
 use crate::platform::Platform;
 
 /// The receive side.
 pub(super) struct Receiver {
     pub(super) ring: Ring<ChunkMut>,
     pool: &'static Pool,
-    /// Whether a frame may span several slots.
-    mergeable: bool,
-    /// Whether the device may speak of checksums.
-    checked: bool,
+    agreed: Features,
+    /// Slots that a frame may span.
+    most_buffers: u16,
     is_starved: bool,
 }
 
@@ -48,8 +49,12 @@ pub(super) enum Refill {
 }
 
 impl Receiver {
-    pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, mergeable: bool, checked: bool) -> Self {
-        Self { ring, pool, mergeable, checked, is_starved: false }
+    pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, agreed: Features) -> Self {
+        let most_buffers = match slots_for(LARGEST_FRAME + HEADER_LEN, pool) {
+            Some(slots) if agreed.intersects(Features::LARGE_RECEIVE) => slots.max(MAX_CHUNKS),
+            Some(_) | None => MAX_CHUNKS,
+        };
+        Self { ring, pool, agreed, most_buffers: most_buffers as u16, is_starved: false }
     }
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
@@ -70,9 +75,9 @@ impl Receiver {
     pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
         let Some(first) = self.ring.complete()? else { return Ok(None) };
         let (header, chunk) = opened(first).map_err(Trouble::Dropped)?;
-        let buffers = if self.mergeable { header.num_buffers.get() } else { 1 };
+        let buffers = if self.agreed.contains(Features::MRG_RXBUF) { header.num_buffers.get() } else { 1 };
         let rest = buffers.checked_sub(1).ok_or(Trouble::Dropped(Fault::BadChain))?;
-        if usize::from(rest) >= MAX_CHUNKS {
+        if buffers > self.most_buffers {
             return Err(self.skip(rest, Fault::BadChain)?);
         }
         let mut packet = RxPacket::new(chunk);
@@ -80,10 +85,13 @@ impl Receiver {
             // The device completes all buffers of a frame at once: those that are not there never come.
             let next = self.ring.complete()?.ok_or(Trouble::Dropped(Fault::BadChain))?;
             let Ok(chunk) = filled(next) else { return Err(self.skip(left, Fault::BadLength)?) };
-            packet.push(chunk).expect("a frame of too many buffers was refused");
+            if let Err(fault) = append(&mut packet, chunk, self.pool) {
+                return Err(self.skip(left, fault)?);
+            }
         }
-        packet.checksum =
-            header.received(packet.len(), self.checked).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
+        let verdict =
+            header.received(packet.len(), self.agreed).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
+        (packet.checksum, packet.segment_size) = (verdict.checksum, verdict.segment_size);
         Ok(Some(packet))
     }
 

@@ -11,8 +11,8 @@ use super::ring::{Access, Buffer, Refused, Ring};
 use crate::dma::Area;
 use crate::platform::Platform;
 
-/// Payload parts that a packet may have: a large frame cut at will takes fewer.
-pub(super) const MAX_PARTS: u16 = 16;
+/// Payload parts that a packet may have: 64 KiB of received segments of 1448 bytes, sent again as they are, take 46.
+const MAX_PARTS: usize = 48;
 
 /// Bytes of a descriptor's header slot: both headers, in whole cache lines.
 pub(super) const HEADER_SLOT: usize = (HEADER_LEN + HEADER_ROOM).next_multiple_of(64);
@@ -50,7 +50,7 @@ impl Transmitter {
         }
         let slot = self.ring.next_head() * HEADER_SLOT;
         let header = packet.header();
-        self.headers.write_bytes(slot, Header::of(packet.offload.checksum).as_bytes());
+        self.headers.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
         self.headers.write_bytes(slot + HEADER_LEN, header);
 
         let front = Buffer { bus: self.headers.bus(slot), len: (HEADER_LEN + header.len()) as u32, held: None };
@@ -73,6 +73,11 @@ impl Transmitter {
 
     /// Whether so few descriptors are free that a packet may find the ring full.
     pub(super) fn is_short(&self) -> bool {
-        self.ring.room() < (self.ring.size() / 4).max(1 + usize::from(MAX_PARTS))
+        self.ring.room() < (self.ring.size() / 4).max(1 + self.max_parts())
+    }
+
+    /// Payload parts that a packet may have in this ring.
+    pub(super) fn max_parts(&self) -> usize {
+        MAX_PARTS.min(self.ring.size() - 1)
     }
 }

@@ -49,7 +49,7 @@ fn a_device_is_started_with_what_both_know() {
 fn features_that_the_driver_does_not_know_are_not_accepted() {
     let everything = Offer { features: !feature::MTU, ..small() };
     let bench = Bench::new(everything);
-    let known = Offer::default().features | 1 << 33 | 1 << 34;
+    let known = Offer::default().features | 0b111 << 11 | 1 << 33 | 1 << 34;
     assert_eq!(bench.device.accepted_features(), known);
 }
 
