@@ -1,6 +1,10 @@
 //! A window of device registers: memory-mapped ones on bare metal, a software device's on a host.
 //!
 //! Registers are little-endian; reading one can have effects, so each call is exactly one access of that width.
+//!
+//! Invariant: accesses to mapped registers are ordered with those to memory. What was written to memory before a register
+//! is written, such as a ring before its doorbell, is there when the device looks; what is read from memory after a
+//! register, such as a ring after an interrupt's cause, is not older than the register.
 
 use core::ptr::NonNull;
 
@@ -55,34 +59,85 @@ impl Mapped {
     }
 }
 
+impl Mapped {
+    fn read<T>(&self, offset: usize) -> T {
+        // SAFETY: `at` checked that the register lies in the window and is aligned; `new` demands the rest.
+        let value = unsafe { self.at::<T>(offset).read_volatile() };
+        after_read();
+        value
+    }
+
+    fn write<T>(&self, offset: usize, value: T) {
+        before_write();
+        // SAFETY: as in `read`.
+        unsafe { self.at::<T>(offset).write_volatile(value) }
+    }
+}
+
 impl Registers for Mapped {
     fn read8(&self, offset: usize) -> u8 {
-        // SAFETY: `at` checked that the register lies in the window and is aligned; `new` demands the rest.
-        unsafe { self.at::<u8>(offset).read_volatile() }
+        self.read(offset)
     }
 
     fn read16(&self, offset: usize) -> u16 {
-        // SAFETY: as in `read8`.
-        u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
+        u16::from_le(self.read(offset))
     }
 
     fn read32(&self, offset: usize) -> u32 {
-        // SAFETY: as in `read8`.
-        u32::from_le(unsafe { self.at::<u32>(offset).read_volatile() })
+        u32::from_le(self.read(offset))
     }
 
     fn write8(&self, offset: usize, value: u8) {
-        // SAFETY: as in `read8`.
-        unsafe { self.at::<u8>(offset).write_volatile(value) }
+        self.write(offset, value);
     }
 
     fn write16(&self, offset: usize, value: u16) {
-        // SAFETY: as in `read8`.
-        unsafe { self.at::<u16>(offset).write_volatile(value.to_le()) }
+        self.write(offset, value.to_le());
     }
 
     fn write32(&self, offset: usize, value: u32) {
-        // SAFETY: as in `read8`.
-        unsafe { self.at::<u32>(offset).write_volatile(value.to_le()) }
+        self.write(offset, value.to_le());
+    }
+}
+
+/// Before a register is written: everything before is done as the device sees it.
+///
+/// A fence of `core::sync::atomic` would not do: it orders what processors see of memory, and a device is no processor,
+/// nor its registers memory.
+fn before_write() {
+    cfg_select! {
+        miri => core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst),
+        // x86 keeps uncached accesses in their place (Intel SDM volume 3, §9.2.2): only the compiler is held back.
+        target_arch = "x86_64" => core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst),
+        // A device observes from the outer shareable domain, and only a barrier orders Device with Normal memory (Arm
+        // ARM, B2.3 "Data Memory Barrier").
+        target_arch = "aarch64" => {
+            // SAFETY: a barrier changes no register and no memory.
+            unsafe { core::arch::asm!("dmb osh", options(nostack, preserves_flags)) }
+        }
+        // Memory is ordered with devices by a fence that names both (RISC-V Unprivileged ISA, "Memory Ordering
+        // Instructions").
+        target_arch = "riscv64" => {
+            // SAFETY: a fence changes no register and no memory.
+            unsafe { core::arch::asm!("fence rw, o", options(nostack, preserves_flags)) }
+        }
+        _ => core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst),
+    }
+}
+
+/// After a register was read: everything after comes after.
+fn after_read() {
+    cfg_select! {
+        miri => core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst),
+        target_arch = "x86_64" => core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst),
+        target_arch = "aarch64" => {
+            // SAFETY: as in `before_write`.
+            unsafe { core::arch::asm!("dmb oshld", options(nostack, preserves_flags)) }
+        }
+        target_arch = "riscv64" => {
+            // SAFETY: as in `before_write`.
+            unsafe { core::arch::asm!("fence i, rw", options(nostack, preserves_flags)) }
+        }
+        _ => core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst),
     }
 }
