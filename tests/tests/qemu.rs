@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use xtask::failure::Failure;
 use xtask::probe::{Client, check_pages, first_reply};
-use xtask::qemu::{Guest, KernelLine, Options, Service};
+use xtask::qemu::{Guest, KernelLine, Nic, Options, Service};
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +64,30 @@ fn an_address_may_be_given_instead_of_leased() {
         return;
     };
     pages_are_right(&guest);
+}
+
+#[test]
+fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
+    for (nic, properties, interrupts) in [
+        (Nic::VirtioPacked, None, "by messages"),
+        // q35's rule for slot 1, pin A.
+        (Nic::Virtio, Some("vectors=0"), "on line 21"),
+        (Nic::VirtioMmio, None, "on line 12"),
+    ] {
+        let Some(guest) = boot(|options| {
+            options.nic = nic;
+            options.properties = properties.map(String::from).into_iter().collect();
+            // A guest that always sleeps hears of nothing but by interrupts.
+            options.kernel.poll = Some("never".into());
+        }) else {
+            return;
+        };
+        pages_are_right(&guest);
+        let how = guest.log().iter().find(|line| line.contains("of memory")).expect("the guest says what it has");
+        assert!(how.ends_with(&format!("interrupts {interrupts}")), "{nic:?}: {how}");
+        let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(stats["interrupts"].as_u64() > Some(10), "{nic:?}: {}", stats["interrupts"]);
+    }
 }
 
 #[test]

@@ -3,22 +3,24 @@
 //! Invariant: a card is looked for once; afterwards the same place is probed again, on the same wiring.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use lendwire_drivers::driver::{Driver, Unstoppable};
 use lendwire_drivers::e1000::{self, E1000, E1000_IDS};
-use lendwire_drivers::pci::{PciId, capabilities};
+use lendwire_drivers::pci::{PciId, Region, capabilities};
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{self, VIRTIO_NET_IDS, VirtioNet};
 use lendwire_nic::Pool;
-use lendwire_unikernel::command_line::{Offloads, Settings};
+use lendwire_unikernel::command_line::{MmioDevice, Offloads, Settings};
 
 use super::plain::Plain;
 use crate::arch::memory::{self, Kernel};
 use crate::arch::pci::{self, Function};
 use crate::arch::{interrupt_lines, interrupts};
 
-/// What a driver is for, and how it starts: a line of the match table.
+/// What a driver is for, and how it starts: a line of the match table. A device on no bus says itself what it is, so it
+/// is virtio's to look at.
 struct Match {
     ids: &'static [PciId],
     start: Start,
@@ -37,11 +39,19 @@ const DRIVERS: &[Match] = &[
     },
 ];
 
+/// Where a card is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// On the bus.
+    Pci(Function),
+    /// In memory, as the command line says.
+    Mmio(MmioDevice),
+}
+
 /// A card and its driver.
 pub(super) struct Card {
     pub(super) driver: Box<dyn Driver>,
-    function: Function,
-    start: Start,
+    place: Place,
     wired: Wired,
     offloads: Offloads,
 }
@@ -62,11 +72,13 @@ pub(super) enum NoDevice {
     /// No device of the machine is one that a driver knows.
     None,
     /// There is one, and it does not start.
-    Refused(Function, Refusal),
+    Refused(Place, Refusal),
 }
 
 /// Why a driver does not start.
 pub(super) enum Refusal {
+    /// No driver knows what is there.
+    Stranger,
     Virtio(virtio::ProbeError),
     E1000(e1000::ProbeError),
 }
@@ -87,7 +99,31 @@ impl fmt::Display for NoDevice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => out.write_str("there is no network card: start QEMU with -device virtio-net-pci,netdev=..."),
-            Self::Refused(function, error) => write!(out, "the network card at {function} does not start: {error}"),
+            Self::Refused(place, error) => write!(out, "the network card at {place} does not start: {error}"),
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is worth probing. What lies in memory says what it is only when a driver asks.
+    fn has_driver(&self) -> bool {
+        match self {
+            Self::Pci(function) => driver_for(*function).is_some(),
+            Self::Mmio(_) => true,
+        }
+    }
+}
+
+fn driver_for(function: Function) -> Option<&'static Match> {
+    let id = PciId::of(&function)?;
+    DRIVERS.iter().find(|driver| id.is_in(driver.ids))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(function) => function.fmt(out),
+            Self::Mmio(device) => write!(out, "{:#x}", device.physical),
         }
     }
 }
@@ -95,6 +131,7 @@ impl fmt::Display for NoDevice {
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Stranger => out.write_str("it is no longer what it was: start the machine again"),
             Self::Virtio(virtio::ProbeError::Legacy) => out.write_str(
                 "it is a virtio device of before 1.0: start QEMU with disable-legacy=on behind -device virtio-net-pci, or \
                  with -global virtio-mmio.force-legacy=false",
@@ -110,13 +147,18 @@ impl fmt::Display for Refusal {
 
 /// Starts the first card that there is a driver for. Frames will arrive in slots of `receive`.
 pub(super) fn find(receive: &'static Pool, settings: &Settings) -> Result<Card, NoDevice> {
-    for function in pci::discover() {
-        let Some(id) = PciId::of(&function) else { continue };
-        let Some(Match { start, .. }) = DRIVERS.iter().find(|driver| id.is_in(driver.ids)) else { continue };
-        let (wired, offloads) = (Wired::of(function), settings.offloads);
-        let driver = started(*start, function, receive, wired, offloads);
-        let driver = driver.map_err(|error| NoDevice::Refused(function, error))?;
-        return Ok(Card { driver, function, start: *start, wired, offloads });
+    // A machine whose devices are listed has no bus that would list more.
+    let mut listed = settings.mmio.iter().map(Place::Mmio).peekable();
+    let is_listed = listed.peek().is_some();
+    let on_bus = if is_listed { Vec::new() } else { pci::discover() };
+    let places = listed.chain(on_bus.into_iter().map(Place::Pci));
+    for place in places.filter(Place::has_driver) {
+        let (wired, offloads) = (Wired::of(place), settings.offloads);
+        match start(place, receive, wired, offloads) {
+            Ok(driver) => return Ok(Card { driver, place, wired, offloads }),
+            Err(Refusal::Stranger) => {}
+            Err(error) => return Err(NoDevice::Refused(place, error)),
+        }
     }
     Err(NoDevice::None)
 }
@@ -137,8 +179,7 @@ impl Card {
             let held = (receive.slots() - receive.available(), memory::blocks());
             let (slots, blocks) = *first.get_or_insert(held);
             lost = Lost { slots: held.0.abs_diff(slots), blocks: held.1.abs_diff(blocks) };
-            self.driver = started(self.start, self.function, receive, self.wired, self.offloads)
-                .map_err(RestartError::Refused)?;
+            self.driver = start(self.place, receive, self.wired, self.offloads).map_err(RestartError::Refused)?;
         }
         Ok(lost)
     }
@@ -167,19 +208,25 @@ impl fmt::Display for RestartError {
     }
 }
 
-fn started(
-    start: Start,
-    function: Function,
-    receive: &'static Pool,
-    wired: Wired,
-    offloads: Offloads,
-) -> Result<Box<dyn Driver>, Refusal> {
+fn start(place: Place, receive: &'static Pool, wired: Wired, offloads: Offloads) -> Result<Box<dyn Driver>, Refusal> {
     let wiring = match &wired {
         Wired::Messages(messages) => Wiring::Messages(messages),
         Wired::Line(_) => Wiring::Line,
         Wired::Nowhere => Wiring::Polled,
     };
-    let driver = start(function, receive, wiring)?;
+    let driver = match place {
+        Place::Pci(function) => {
+            let found = driver_for(function).ok_or(Refusal::Stranger)?;
+            (found.start)(function, receive, wiring)?
+        }
+        Place::Mmio(MmioDevice { physical, len, .. }) => {
+            match VirtioNet::probe_mmio(Region { physical, len }, Kernel, receive, wiring) {
+                Ok(driver) => Box::new(driver),
+                Err(virtio::ProbeError::NotMine) => return Err(Refusal::Stranger),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
     match offloads {
         Offloads::On => Ok(driver),
         Offloads::Off => Ok(Box::new(Plain::new(driver))),
@@ -198,13 +245,19 @@ impl fmt::Display for Wired {
 
 impl Wired {
     /// By messages where function (MSI-X, PCI Local Bus 3.0 §6.8.2) and machine have them, else by its line.
-    fn of(function: Function) -> Self {
+    fn of(place: Place) -> Self {
         const MSIX: u8 = 0x11;
-        let has_messages = capabilities(&function).any(|capability| capability.id == MSIX);
-        if let Some(messages) = interrupts::messages().filter(|_| has_messages) {
-            return Self::Messages(messages);
-        }
-        match interrupt_lines::of(function) {
+        let line = match place {
+            Place::Pci(function) => {
+                let has_messages = capabilities(&function).any(|capability| capability.id == MSIX);
+                if let Some(messages) = interrupts::messages().filter(|_| has_messages) {
+                    return Self::Messages(messages);
+                }
+                interrupt_lines::of(function)
+            }
+            Place::Mmio(device) => Some(device.line),
+        };
+        match line {
             Some(line) if interrupts::connect_line(line) => Self::Line(line),
             Some(_) | None => Self::Nowhere,
         }

@@ -127,6 +127,10 @@ impl Loop {
             };
             line(format_args!("lendwire: the link of {name} is {state}"));
         }
+        if events.contains(Events::ANNOUNCE) {
+            let Network { stack, interface, .. } = &mut self.network;
+            stack.announce(*interface, self.clock.instant());
+        }
         if events.contains(Events::RESTARTED) {
             line(format_args!("lendwire: {name} gave up, and was started again"));
         }
