@@ -12,9 +12,13 @@ pub(crate) const LARGEST_FRAME: usize = 65_550;
 /// for their list.
 pub(crate) fn slots_for(len: usize, pool: &Pool) -> Option<usize> {
     let slots = len.div_ceil(pool.slot_size());
+    (slots <= most_chunks(pool) && slots < pool.slots()).then_some(slots)
+}
+
+/// Chunks of a packet whose list may lie in a slot of `pool`.
+pub(crate) fn most_chunks(pool: &Pool) -> usize {
     // One entry less than there is room for, should the pool's memory start between two.
-    let most = (pool.slot_size() / size_of::<Chunk>()).saturating_sub(1).max(MAX_CHUNKS);
-    (slots <= most && slots < pool.slots()).then_some(slots)
+    (pool.slot_size() / size_of::<Chunk>()).saturating_sub(1).max(MAX_CHUNKS)
 }
 
 /// Adds `chunk`, with a slot of `pool` for the list when it gets too long.

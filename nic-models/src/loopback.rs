@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use lendwire_nic::{
-    Checksum, Fault, Full, HEADER_ROOM, Interrupts, MAX_CHUNKS, MacAddress, Nic, NicInfo, NicStatistics, Offloads,
-    Pending, Pool, Received, RxPacket, TxPacket,
+    Checksum, Fault, Full, HEADER_ROOM, Interrupts, MacAddress, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool,
+    Received, RxPacket, TxPacket,
 };
 use spin::Mutex;
 
+use crate::long_packet::{append, most_chunks};
 use crate::sendable::{complete_checksum, is_sendable};
 
 /// How the two ends of a [`Loopback`] look to their stacks.
@@ -19,8 +20,9 @@ use crate::sendable::{complete_checksum, is_sendable};
 pub struct Options {
     /// Bytes of a frame behind the Ethernet header.
     pub mtu: u16,
-    /// Of these, `TX_CHECKSUM` and `RX_CHECKSUM` have a meaning. With both, a checksum that is left to the device is
-    /// never taken ([`Received::Local`]); with the first alone it is taken on the way.
+    /// Checksums and segmentation have a meaning. With `TX_CHECKSUM` and `RX_CHECKSUM`, a checksum that is left to the
+    /// device is never taken ([`Received::Local`]); with the first alone it is taken on the way. With both and
+    /// `RX_COALESCE`, the `TX_SEGMENT_*` that are asked for let large segments cross as one packet.
     pub offloads: Offloads,
     /// Frames in flight each way, before [`Full`].
     pub capacity: usize,
@@ -40,6 +42,17 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The offloads that work together.
+    fn agreed(&self) -> Offloads {
+        let checksums = Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM;
+        let segments = Offloads::TX_SEGMENT_V4 | Offloads::TX_SEGMENT_V6 | Offloads::TX_SEGMENT_ECN;
+        let known = self.offloads & (checksums | segments | Offloads::RX_COALESCE);
+        let is_whole = known.contains(checksums | Offloads::RX_COALESCE) && known.intersects(segments);
+        if is_whole { known } else { known & checksums }
+    }
+}
+
 /// A place for a frame in flight: what a [`Wire`]'s storage is made of.
 pub type Place = Option<RxPacket>;
 
@@ -56,7 +69,7 @@ impl Wire {
     }
 }
 
-/// One end of a wire in memory. The ends may be polled from one thread or from two.
+/// One end of a wire in memory. A packet of more parts than lie inline takes a slot of `headers` for their list. The ends may be polled from one thread or from two.
 pub struct Loopback {
     wire: Handle,
     side: usize,
@@ -99,8 +112,9 @@ impl Loopback {
                 name: "loopback",
                 address: options.addresses[side],
                 mtu: options.mtu,
-                offloads: options.offloads & (Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM),
-                max_parts: MAX_CHUNKS as u16 - 1,
+                offloads: options.agreed(),
+                // One chunk is the headers'.
+                max_parts: most_chunks(headers) as u16 - 1,
                 queues: 1,
             },
             statistics: NicStatistics::default(),
@@ -139,8 +153,10 @@ impl Nic for Loopback {
         };
         let mut arriving = RxPacket::new(slot.freeze(header.len()));
         arriving.checksum = checksum;
+        arriving.segment_size = packet.offload.segmentation.map(|cut| cut.size);
         for part in packet.payload().parts() {
-            arriving.push(part.hold().unsummed()).expect("a sendable packet has no more parts than fit");
+            // What is refused for want of a slot was not seen by the other end: nothing has changed.
+            append(&mut arriving, part.hold().unsummed(), self.headers).map_err(|_| Full)?;
         }
         frames.push(arriving);
         self.statistics.sent += 1;

@@ -1,8 +1,8 @@
 //! The loopback pair: what goes in at one end comes out at the other, lent.
 use lendwire_drivers::loopback::{Loopback, Options};
 use lendwire_nic::{
-    Checksum, Chunk, Content, Fault, Full, Interrupts, Nic, Offloads, Payload, Pending, Pool, Received, Sum, TxPacket,
-    Work,
+    Checksum, Chunk, Content, Fault, Full, Interrupts, Nic, Offloads, Payload, Pending, Pool, Received, Segmentation,
+    Sum, TxPacket, Work,
 };
 
 fn options(offloads: Offloads, capacity: usize) -> Options {
@@ -139,4 +139,53 @@ fn what_cannot_be_sent_is_dropped_and_counted() {
     a.transmit(&tagged).unwrap();
     assert_eq!(a.statistics().faults[Fault::Unsendable as usize], 4);
     assert!(b.receive().is_none());
+}
+
+const SEGMENTS: Offloads = Offloads::TX_SEGMENT_V4.union(Offloads::TX_SEGMENT_V6).union(Offloads::RX_COALESCE);
+const CHECKSUMS: Offloads = Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM);
+
+/// 64 KB in 40 parts, to be cut.
+fn segment(payload: &[Chunk]) -> TxPacket<'_> {
+    let mut packet = packet(payload);
+    packet.offload.checksum = Checksum::Fill { start: 14, offset: 6 };
+    packet.offload.segmentation = Some(Segmentation { size: 1448, ipv6: false, ecn: false });
+    packet
+}
+
+#[test]
+fn a_large_segment_crosses_as_one_packet() {
+    let pool = Pool::leaked(2, 2048).unwrap();
+    let (mut a, mut b) = Loopback::pair(&options(CHECKSUMS | SEGMENTS, 4), pool);
+    assert_eq!((a.info().offloads, a.info().max_parts), (CHECKSUMS | SEGMENTS, 62));
+    let payload = [const { Chunk::from_static(&[5; 1600]) }; 40];
+    a.transmit(&segment(&payload)).unwrap();
+    // Neither headers nor list find a slot: nothing has changed.
+    assert_eq!(a.transmit(&segment(&payload)), Err(Full));
+    let received = b.receive().unwrap();
+    assert_eq!((received.len(), received.chunks().len(), received.segment_size), (64_022, 41, Some(1448)));
+    assert_eq!(received.checksum, Received::Local { start: 14, offset: 6 });
+    assert_eq!(received.chunks()[40].as_ptr(), payload[39].as_ptr());
+    assert!(b.receive().is_none());
+    drop(received);
+    assert_eq!((pool.available(), a.statistics().sent), (2, 1));
+}
+
+#[test]
+fn without_a_slot_for_its_list_a_segment_changes_nothing() {
+    let pool = Pool::leaked(1, 2048).unwrap();
+    let (mut a, mut b) = Loopback::pair(&options(CHECKSUMS | SEGMENTS, 4), pool);
+    let payload = [const { Chunk::from_static(&[5; 1600]) }; 40];
+    assert_eq!(a.transmit(&segment(&payload)), Err(Full));
+    assert_eq!((pool.available(), a.statistics().sent, b.receive().is_none()), (1, 0, true));
+    a.transmit(&packet(&[])).unwrap();
+}
+
+#[test]
+fn segmentation_needs_the_offloads_that_it_stands_on() {
+    let pool = Pool::leaked(2, 2048).unwrap();
+    for missing in [Offloads::TX_CHECKSUM, Offloads::RX_CHECKSUM, Offloads::RX_COALESCE] {
+        let asked = (CHECKSUMS | SEGMENTS) - missing;
+        let (a, _) = Loopback::pair(&options(asked, 4), pool);
+        assert_eq!(a.info().offloads, asked & CHECKSUMS);
+    }
 }

@@ -1,13 +1,14 @@
 //! TAP against the kernel of this machine. Without the right to make an interface the tests say so and pass.
 #![cfg(all(target_os = "linux", not(miri)))]
 
-use std::net::UdpSocket;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lendwire_drivers::tap::{Options, Tap};
 use lendwire_nic::{
-    Checksum, Chunk, Interrupts, Nic, Offloads, Payload, Pending, Pool, Received, RxPacket, Sum, TxPacket,
+    Checksum, Chunk, Interrupts, Nic, Offloads, Payload, Pending, Pool, Received, RxPacket, Segmentation, Sum, TxPacket,
 };
 
 /// The stack's end, 198.18.N.2; the kernel's is 198.18.N.1 (RFC 2544's network for tests).
@@ -19,9 +20,13 @@ struct Link {
 const ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 fn link(net: u8, checksum_offload: bool) -> Option<Link> {
+    link_with(net, &Options { checksum_offload, ..Options::default() })
+}
+
+fn link_with(net: u8, options: &Options) -> Option<Link> {
     let name = format!("lendwire{net}");
-    let pool = Pool::leaked(32, 2048).unwrap();
-    let tap = match Tap::open(&name, &Options { checksum_offload, ..Options::default() }, pool) {
+    let pool = Pool::leaked(64, 2048).unwrap();
+    let tap = match Tap::open(&name, options, pool) {
         Ok(tap) => tap,
         Err(error) => {
             eprintln!("SKIPPED: no TAP interface on this machine ({error}); run as root to test it");
@@ -101,15 +106,21 @@ fn datagram<'q>(net: u8, port: u16, payload: &'q [Chunk], to: [u8; 6], checksum_
         let sum = payload.iter().fold(sum, |sum, chunk| sum.then(Sum::of(chunk)));
         header[6..8].copy_from_slice(&sum.checksum().to_be_bytes());
     }
+    ipv4(&mut packet, net, 17);
+    ethernet(&mut packet, to, 0x0800);
+    packet
+}
+
+/// An IPv4 header from the stack to the kernel around what is there.
+fn ipv4(packet: &mut TxPacket<'_>, net: u8, protocol: u8) {
+    let len = packet.len() as u16 + 20;
     let header = packet.push(20);
     header[..2].copy_from_slice(&[0x45, 0]);
-    header[2..4].copy_from_slice(&(len + 20).to_be_bytes());
-    header[8..10].copy_from_slice(&[64, 17]);
+    header[2..4].copy_from_slice(&len.to_be_bytes());
+    header[8..10].copy_from_slice(&[64, protocol]);
     header[12..20].copy_from_slice(&[198, 18, net, 2, 198, 18, net, 1]);
     let checksum = Sum::of(header).checksum();
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    ethernet(&mut packet, to, 0x0800);
-    packet
 }
 
 /// Sends a datagram in three parts to the kernel and one back.
@@ -170,4 +181,85 @@ fn a_name_that_no_interface_has_is_refused() {
         let error = Tap::open(name, &Options::default(), pool).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     }
+}
+
+/// A TCP connection of which one end is this file: enough of it to send and be sent to once.
+struct Connection {
+    port: u16,
+    seq: u32,
+    ack: u32,
+}
+
+impl Connection {
+    /// A segment with these flags, its checksum left to the device.
+    fn segment<'q>(&self, link: &Link, flags: u8, payload: &'q [Chunk], to: [u8; 6]) -> TxPacket<'q> {
+        let mut packet = TxPacket::new(Payload::of(payload));
+        let options: &[u8] = if flags & 2 == 0 { &[] } else { &[2, 4, 0x05, 0xb4] };
+        let len = 20 + options.len() + packet.payload().len();
+        let header = packet.push(20 + options.len());
+        header[..2].copy_from_slice(&9u16.to_be_bytes());
+        header[2..4].copy_from_slice(&self.port.to_be_bytes());
+        header[4..8].copy_from_slice(&self.seq.to_be_bytes());
+        header[8..12].copy_from_slice(&self.ack.to_be_bytes());
+        header[12..16].copy_from_slice(&[((20 + options.len()) as u8) << 2, flags, 0xff, 0xff]);
+        let pseudo = Sum::of(&[198, 18, link.net, 2, 198, 18, link.net, 1, 0, 6]).then(Sum::of_word(len as u16));
+        header[16..18].copy_from_slice(&pseudo.value().to_be_bytes());
+        header[20..].copy_from_slice(options);
+        packet.offload.checksum = Checksum::Fill { start: 0, offset: 16 };
+        ipv4(&mut packet, link.net, 6);
+        ethernet(&mut packet, to, 0x0800);
+        packet
+    }
+}
+
+#[test]
+fn large_segments_cross_uncut() {
+    let options = Options { checksum_offload: true, segmentation_offload: true, ..Options::default() };
+    let Some(mut link) = link_with(204, &options) else { return };
+    assert_eq!(link.tap.info().offloads.bits(), 0b11_1111);
+    let peer = link.peer();
+    link.arp(2, peer);
+    let listener = TcpListener::bind("198.18.204.1:0").unwrap();
+    let mut connection = Connection { port: listener.local_addr().unwrap().port(), seq: 1000, ack: 0 };
+    let is_tcp = |frame: &[u8]| frame[12..14] == [8, 0] && frame[23] == 6;
+    link.tap.transmit(&connection.segment(&link, 0x02, &[], peer)).unwrap();
+    let answer = link.receive(|frame| is_tcp(frame) && frame[47] == 0x12);
+    connection.seq += 1;
+    connection.ack = u32::from_be_bytes(answer.front()[38..42].try_into().unwrap()).wrapping_add(1);
+    link.tap.transmit(&connection.segment(&link, 0x10, &[], peer)).unwrap();
+    let (mut accepted, _) = listener.accept().unwrap();
+    accepted.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+
+    // One write of the TAP is forty segments of the connection.
+    static PATTERN: [u8; 1460] = [0x5a; 1460];
+    let payload = [const { Chunk::from_static(&PATTERN) }; 40];
+    let mut large = connection.segment(&link, 0x18, &payload, peer);
+    large.offload.segmentation = Some(Segmentation { size: 1460, ipv6: false, ecn: false });
+    let kicks = link.tap.statistics().kicks;
+    link.tap.transmit(&large).unwrap();
+    assert_eq!(link.tap.statistics().kicks, kicks + 1);
+    let mut arrived = vec![0; 40 * 1460];
+    accepted.read_exact(&mut arrived).expect("the kernel found every checksum sound");
+    assert!(arrived.iter().all(|&byte| byte == 0x5a));
+
+    // The kernel's first flight is a packet or two.
+    accepted.write_all(&[0xa5; 14_600]).unwrap();
+    let mut left = 14_600;
+    while left > 0 {
+        let flight = link.receive(|frame| is_tcp(frame) && frame.len() > 1000);
+        left -= flight.len() - 54;
+        assert_eq!(flight.segment_size, Some(1460));
+        assert_eq!(flight.checksum, Received::Local { start: 34, offset: 16 });
+        assert!(flight.len() > 3 * 1460, "{} bytes are no large segment", flight.len());
+        assert!(flight.chunks().iter().flat_map(|chunk| chunk.iter()).skip(54).all(|&byte| byte == 0xa5));
+    }
+}
+
+#[test]
+fn large_segments_need_their_slots_and_checksums() {
+    let small = Pool::leaked(33, 2048).unwrap();
+    let options = Options { checksum_offload: true, segmentation_offload: true, ..Options::default() };
+    let kind = |options: &Options| Tap::open("lendwire205", options, small).unwrap_err().kind();
+    assert_eq!(kind(&options), std::io::ErrorKind::InvalidInput);
+    assert_eq!(kind(&Options { checksum_offload: false, ..options }), std::io::ErrorKind::InvalidInput);
 }
