@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{Arch, Forward, KernelLine, Net, Nic, Offloads, Options, Transport};
 
-/// The status with which QEMU ends when the guest writes 1 to the debug-exit port: 2v + 1 (QEMU `hw/misc/debugexit.c`).
+/// The status with which QEMU ends when the guest panics. On x86_64 that is 2v + 1, for the 1 that is written to the
+/// debug-exit port (QEMU `hw/misc/debugexit.c`); the other machines' exits take the status itself.
 pub(super) const PANIC_STATUS: i32 = 3;
 
 /// Firmware that does no more than a kernel needs: it saves half of the boot.
@@ -27,15 +28,13 @@ pub(super) fn arguments(
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
     add(machine(options));
-    add(&["-accel", options.accel.name(), "-cpu", "max"]);
+    add(&["-accel", options.accel.name(), "-cpu", options.arch.processor()]);
     add(&["-smp", &options.processors.to_string(), "-m", &options.memory.to_string()]);
     add(&["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"]);
     if let Some(firmware) = firmware.filter(|_| options.arch == Arch::X86_64) {
         add(&["-bios", firmware]);
     }
-    if options.arch == Arch::X86_64 {
-        add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
-    }
+    add(options.arch.exit());
     add(&["-netdev", &netdev(options, forwards)]);
     add(&["-device", &card(options)]);
     let line = kernel_line(options);
@@ -57,7 +56,8 @@ fn machine(options: &Options) -> &'static [&'static str] {
     match (options.arch, options.nic) {
         (Arch::X86_64, Nic::VirtioMmio) => &["-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false"],
         (Arch::X86_64, Nic::Virtio | Nic::VirtioPacked | Nic::VirtioMq | Nic::E1000 | Nic::E1000e) => &["-M", "q35"],
-        (Arch::Aarch64 | Arch::Riscv64, _) => &["-M", "virt", "-global", "virtio-mmio.force-legacy=false"],
+        (Arch::Aarch64, _) => &["-M", "virt,gic-version=2", "-global", "virtio-mmio.force-legacy=false"],
+        (Arch::Riscv64, _) => &["-M", "virt,aia=none", "-global", "virtio-mmio.force-legacy=false"],
     }
 }
 
@@ -194,6 +194,19 @@ mod tests {
         let options = Options { arch: Arch::Riscv64, ..Options::new("i") };
         let words = arguments(&options, &[], None, Some(QUICK_FIRMWARE));
         assert!(!words.iter().any(|word| word == "-bios" || word.to_string_lossy().contains("isa-")), "{words:?}");
+    }
+
+    #[test]
+    fn each_architecture_has_a_machine_and_a_way_out() {
+        for (arch, expected) in [
+            (Arch::X86_64, ["-M q35 ", "-cpu max ", "-device isa-debug-exit,iobase=0xf4,iosize=1 "]),
+            (Arch::Aarch64, ["-M virt,gic-version=2 ", "-cpu max ", "-semihosting-config enable=on,target=native "]),
+            // Its test device is always there.
+            (Arch::Riscv64, ["-M virt,aia=none ", "-cpu rv64 ", "-serial stdio -netdev "]),
+        ] {
+            let line = joined(&Options { arch, ..Options::new("i") }, &[], None);
+            assert!(expected.iter().all(|words| line.contains(words)), "{line}");
+        }
     }
 
     #[test]
