@@ -10,6 +10,7 @@
 //! | `interrupts::{messages, taken}` | how devices interrupt, where the machine has messages, and how often they did |
 //! | `interrupts::{connect_line, reopen_line}` | the one line that a device without messages is on |
 //! | `interrupt_lines::of` | which line a PCI function is on |
+//! | `mmio::devices` | where virtio devices may be that are on no bus |
 //! | `paging::map_registers` | what [`memory`] needs to show a driver its device |
 //! | `entropy::secret` | 16 secret bytes, and where they came from |
 //! | `config_space::{read, write, window}` | what [`pci`] needs to look at the bus |

@@ -3,7 +3,6 @@
 //! Invariant: a card is looked for once; afterwards the same place is probed again, on the same wiring.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use lendwire_drivers::driver::{Driver, Unstoppable};
@@ -17,7 +16,7 @@ use lendwire_unikernel::command_line::{MmioDevice, Offloads, Settings};
 use super::plain::Plain;
 use crate::arch::memory::{self, Kernel};
 use crate::arch::pci::{self, Function};
-use crate::arch::{interrupt_lines, interrupts};
+use crate::arch::{interrupt_lines, interrupts, mmio};
 
 /// What a driver is for, and how it starts: a line of the match table. A device on no bus says itself what it is, so it
 /// is virtio's to look at.
@@ -44,7 +43,7 @@ const DRIVERS: &[Match] = &[
 pub(super) enum Place {
     /// On the bus.
     Pci(Function),
-    /// In memory, as the command line says.
+    /// In memory, as the command line or the machine says.
     Mmio(MmioDevice),
 }
 
@@ -147,11 +146,10 @@ impl fmt::Display for Refusal {
 
 /// Starts the first card that there is a driver for. Frames will arrive in slots of `receive`.
 pub(super) fn find(receive: &'static Pool, settings: &Settings) -> Result<Card, NoDevice> {
-    // A machine whose devices are listed has no bus that would list more.
-    let mut listed = settings.mmio.iter().map(Place::Mmio).peekable();
-    let is_listed = listed.peek().is_some();
-    let on_bus = if is_listed { Vec::new() } else { pci::discover() };
-    let places = listed.chain(on_bus.into_iter().map(Place::Pci));
+    let listed = settings.mmio.iter().chain(mmio::devices()).map(Place::Mmio);
+    // The bus is looked at only when none of those is a card.
+    let on_bus = core::iter::once_with(pci::discover).flatten().map(Place::Pci);
+    let places = listed.chain(on_bus);
     for place in places.filter(Place::has_driver) {
         let (wired, offloads) = (Wired::of(place), settings.offloads);
         match start(place, receive, wired, offloads) {

@@ -15,4 +15,4 @@ pub(crate) mod serial;
 pub(crate) mod timer;
 
 pub(super) use super::virt::config_space;
-pub(crate) use super::virt::{entropy, interrupt_lines};
+pub(crate) use super::virt::{entropy, interrupt_lines, mmio};

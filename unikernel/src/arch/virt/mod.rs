@@ -7,6 +7,7 @@
 //! | `pci_host` | the PCI host bridge that the tree names |
 //! | `config_space` | its configuration space, as `arch::pci` wants it |
 //! | `interrupt_lines` | whom a PCI function interrupts |
+//! | `mmio` | places for virtio devices that no bus leads to |
 //! | `clock` | time from a counter |
 //! | `entropy` | the tree's seed |
 
@@ -15,4 +16,5 @@ pub(super) mod config_space;
 pub(super) mod device_tree;
 pub(crate) mod entropy;
 pub(crate) mod interrupt_lines;
+pub(crate) mod mmio;
 pub(super) mod pci_host;

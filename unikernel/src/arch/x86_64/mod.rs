@@ -16,6 +16,7 @@ pub(crate) mod interrupt_lines;
 pub(crate) mod interrupts;
 mod io_apic;
 mod local_apic;
+pub(crate) mod mmio;
 pub(super) mod paging;
 mod ram;
 pub(crate) mod serial;
