@@ -8,7 +8,7 @@ pub const E1000_IDS: &[PciId] = &[EM_82540, EM_82545, GC_82544, L_82574];
 
 const EM_82540: PciId = intel(0x100e);
 const EM_82545: PciId = intel(0x100f);
-const GC_82544: PciId = intel(0x1008);
+const GC_82544: PciId = intel(0x100c);
 const L_82574: PciId = intel(0x10d3);
 
 const fn intel(device: u16) -> PciId {
