@@ -60,19 +60,21 @@ impl HardwareStatistics {
         let narrow = |register: usize| u64::from(hardware.read(register));
         // The low half is read first: reading the high one clears both.
         let wide = |register: usize| narrow(register) | narrow(register + 4) << 32;
-        self.received += narrow(GPRC);
-        self.received_bytes += wide(GORC);
-        self.broadcasts += narrow(BPRC);
-        self.multicasts += narrow(MPRC);
-        self.sent += narrow(GPTC);
-        self.sent_bytes += wide(GOTC);
-        self.missed += narrow(MPC);
-        self.no_buffers += narrow(RNBC);
-        self.bad_frame_checks += narrow(CRCERRS);
-        self.receive_errors += narrow(RXERRC);
-        self.bad_lengths += narrow(RLEC);
-        self.undersized += narrow(RUC);
-        self.oversized += narrow(ROC);
-        self.collided += narrow(ECOL);
+        // A device on its way out may say anything, so sums stay at their end.
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.received, narrow(GPRC));
+        add(&mut self.received_bytes, wide(GORC));
+        add(&mut self.broadcasts, narrow(BPRC));
+        add(&mut self.multicasts, narrow(MPRC));
+        add(&mut self.sent, narrow(GPTC));
+        add(&mut self.sent_bytes, wide(GOTC));
+        add(&mut self.missed, narrow(MPC));
+        add(&mut self.no_buffers, narrow(RNBC));
+        add(&mut self.bad_frame_checks, narrow(CRCERRS));
+        add(&mut self.receive_errors, narrow(RXERRC));
+        add(&mut self.bad_lengths, narrow(RLEC));
+        add(&mut self.undersized, narrow(RUC));
+        add(&mut self.oversized, narrow(ROC));
+        add(&mut self.collided, narrow(ECOL));
     }
 }

@@ -93,7 +93,15 @@ impl<R: Registers> Hardware<R> {
 
     /// Looks until `is_so`, or until it is pointless. Returns whether it is.
     fn wait(&self, is_so: impl Fn(&Self) -> bool) -> bool {
-        (0..LOOKS).any(|_| is_so(self))
+        for _ in 0..LOOKS {
+            if is_so(self) {
+                return true;
+            }
+            if self.is_gone() {
+                return false;
+            }
+        }
+        false
     }
 
     /// Its own address: from the first receive address, where the EEPROM has left it, else from the EEPROM itself.

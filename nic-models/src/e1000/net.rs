@@ -147,8 +147,13 @@ impl<P: Platform, R: Registers> E1000<P, R> {
 
     /// What the device itself has counted. Its registers hold 32 bits and stop when they are full: ask now and then.
     pub fn hardware_statistics(&mut self) -> HardwareStatistics {
-        if !self.is_broken && !self.fail_if_gone() {
-            self.hardware_statistics.collect(&self.hardware);
+        if !self.is_broken {
+            let mut counted = self.hardware_statistics;
+            counted.collect(&self.hardware);
+            // What a device says that has left meanwhile is ones, and no counts.
+            if !self.fail_if_gone() {
+                self.hardware_statistics = counted;
+            }
         }
         self.hardware_statistics
     }
