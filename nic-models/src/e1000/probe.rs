@@ -1,6 +1,6 @@
 //! What is looked at and set aside before a device runs.
 
-use lendwire_nic::{NicInfo, Offloads, Pool};
+use lendwire_nic::{Chunk, MAX_CHUNKS, NicInfo, Offloads, Pool};
 
 use super::family::Family;
 use super::hardware::Hardware;
@@ -72,7 +72,8 @@ pub enum ProbeError {
     NoVector,
     /// The MTU is below 68, or beyond the device's longest frame.
     BadMtu,
-    /// A slot of the receive pool is smaller than 256 bytes, the device's smallest buffer.
+    /// A slot of the receive pool is smaller than 256 bytes, the device's smallest buffer, or the longest frame takes more
+    /// slots than a packet has room for.
     SmallSlots,
     /// There is no memory for the rings.
     NoMemory,
@@ -144,6 +145,11 @@ impl Terms {
             return Err(ProbeError::BadMtu);
         }
         let buffer_size = buffer_size(receive.slot_size()).ok_or(ProbeError::SmallSlots)?;
+        // A list that has outgrown its packet lies in a slot, aligned.
+        let most_chunks = (receive.slot_size() / size_of::<Chunk>() - 1).max(MAX_CHUNKS);
+        if usize::from(mtu + FRAME_OVERHEAD) > buffer_size * most_chunks {
+            return Err(ProbeError::SmallSlots);
+        }
         let address = hardware.address().ok_or(ProbeError::NoAddress)?;
         let info = NicInfo {
             name: family.name,

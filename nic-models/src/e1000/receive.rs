@@ -3,7 +3,7 @@
 //! Invariant: a slot is the device's or the stack's, never both. Descriptors are looked at in the order in which they were
 //! given, each once; a frame over several buffers becomes a packet of as many chunks.
 
-use lendwire_nic::{Chunk, ChunkMut, Fault, Pool, RxPacket, TooManyChunks};
+use lendwire_nic::{ChunkMut, Fault, MAX_CHUNKS, Offloads, Pool, Received, RxPacket, TooManyChunks};
 
 use super::frame_check;
 use super::hardware::{Hardware, RingBase};
@@ -24,6 +24,8 @@ pub(super) struct Receiver {
     pool: &'static Pool,
     buffer_size: usize,
     frame_check: FrameCheck,
+    /// What the device was asked to say of frames.
+    offloads: Offloads,
     /// Chunks that the longest frame takes.
     most_chunks: usize,
     /// What each descriptor points at while it is the device's.
@@ -36,6 +38,9 @@ pub(super) struct Receiver {
     untold: usize,
     /// The buffers of a frame whose last one has not come yet.
     partial: Option<RxPacket>,
+    /// A slot for the list of a frame of more chunks than lie inline, where there are such frames: a pool may be in the ring
+    /// with all it has.
+    list: Option<ChunkMut>,
     /// Whether buffers are dropped until the end of a bad frame.
     is_skipping: bool,
     is_starved: bool,
@@ -61,12 +66,14 @@ impl Receiver {
             pool,
             buffer_size: terms.buffer_size,
             frame_check: terms.frame_check,
+            offloads: terms.info.offloads,
             most_chunks: longest.div_ceil(terms.buffer_size),
             slots: [const { None }; RING_SIZE],
             next: 0,
             given: 0,
             untold: 0,
             partial: None,
+            list: None,
             is_skipping: false,
             is_starved: false,
         }
@@ -79,6 +86,9 @@ impl Receiver {
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
     pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
+        if self.most_chunks > MAX_CHUNKS && self.list.is_none() {
+            self.list = self.pool.take();
+        }
         while self.given < RING_SIZE - 1 {
             let Some(slot) = self.pool.take() else { break };
             let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
@@ -151,7 +161,10 @@ impl Receiver {
         }
         match packet.push(chunk) {
             Ok(()) => Ok(()),
-            Err(TooManyChunks(chunk)) => spilled(packet, chunk, self.pool),
+            Err(TooManyChunks(chunk)) => {
+                packet.spill(self.list.take().or_else(|| self.pool.take()).ok_or(Fault::NoSlot)?);
+                packet.push(chunk).map_err(|TooManyChunks(_)| Fault::BadChain)
+            }
         }
     }
 
@@ -167,14 +180,17 @@ impl Receiver {
                 frame_check::take_off(&mut packet).map_err(|frame_check::Wrong| Fault::BadFrameCheck)?;
             }
         }
-        (packet.checksum, packet.vlan, packet.hash) = (end.checksum, end.vlan, end.hash);
+        let is_checked = self.offloads.contains(Offloads::RX_CHECKSUM);
+        packet.checksum = if is_checked { end.checksum } else { Received::Unchecked };
+        packet.vlan = end.vlan.filter(|_| self.offloads.contains(Offloads::VLAN_STRIP));
+        packet.hash = end.hash;
         Ok(packet)
     }
 
     /// Lets go what a device that has stopped held.
     pub(super) fn clear(&mut self) {
         self.slots.fill_with(|| None);
-        (self.given, self.untold, self.partial) = (0, 0, None);
+        (self.given, self.untold, self.partial, self.list) = (0, 0, None, None);
     }
 
     /// Gives up what the device holds without freeing it: the device may still use it.
@@ -182,14 +198,8 @@ impl Receiver {
         for slot in &mut self.slots {
             core::mem::forget(slot.take());
         }
-        (self.given, self.untold, self.partial) = (0, 0, None);
+        (self.given, self.untold, self.partial, self.list) = (0, 0, None, None);
     }
-}
-
-/// Moves the list of chunks to a slot, where there is room for `chunk`.
-fn spilled(packet: &mut RxPacket, chunk: Chunk, pool: &'static Pool) -> Result<(), Fault> {
-    packet.spill(pool.take().ok_or(Fault::NoSlot)?);
-    packet.push(chunk).map_err(|TooManyChunks(_)| Fault::BadChain)
 }
 
 /// Sizes of receive buffers, and how RCTL says them (8254x §13.4).
