@@ -26,6 +26,8 @@ pub struct Offer {
     pub eeprom: Eeprom,
     /// When it transmits.
     pub transmits: Transmits,
+    /// Whether the cable is in at first.
+    pub has_cable: bool,
     /// Bytes of registers, a power of two.
     pub register_bytes: u32,
 }
@@ -70,6 +72,7 @@ impl Offer {
             reset: Reset::AddressOnly,
             eeprom: Eeprom::Answers,
             transmits: Transmits::AtOnce,
+            has_cable: true,
             register_bytes: 0x2_0000,
         }
     }

@@ -94,8 +94,7 @@ impl E1000Model {
         for index in 0..self.receive_ring_len() {
             self.overwrite_receive(index, [byte; 16]);
         }
-        let len = self.state().ring(TDBAL).len;
-        for index in 0..len {
+        for index in 0..self.transmit_ring_len() {
             self.overwrite_transmit(index, [byte; 16]);
         }
     }
@@ -104,6 +103,12 @@ impl E1000Model {
     #[must_use]
     pub fn receive_ring_len(&self) -> u32 {
         self.state().ring(RDBAL).len
+    }
+
+    /// Descriptors in the transmit ring.
+    #[must_use]
+    pub fn transmit_ring_len(&self) -> u32 {
+        self.state().ring(TDBAL).len
     }
 
     /// Where receive head and tail are.
@@ -145,6 +150,11 @@ impl E1000Model {
     /// Is unplugged: every register reads as ones.
     pub fn unplug(&self) {
         self.unplug_after(0);
+    }
+
+    /// Answers again after it was unplugged.
+    pub fn plug_in(&self) {
+        self.state_mut().life = None;
     }
 
     /// Is unplugged after `accesses` more.

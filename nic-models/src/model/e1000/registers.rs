@@ -45,6 +45,7 @@ const RAH_AV: u32 = 1 << 31;
 impl State {
     pub(super) fn new(memory: &Memory, offer: Offer) -> Self {
         let config = ConfigModel::e1000_of(offer.kind, offer.register_bytes);
+        let is_cable_in = offer.has_cable;
         let mut state = Self {
             offer,
             memory: memory.clone(),
@@ -52,7 +53,7 @@ impl State {
             words: vec![0; map::END as usize / 4],
             interrupts: Interrupts::default(),
             transmitter: Transmitter::default(),
-            is_cable_in: true,
+            is_cable_in,
             counts: Counts::default(),
             life: None,
         };

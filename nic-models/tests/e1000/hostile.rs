@@ -1,0 +1,554 @@
+//! A device that lies. Each lie is counted; none is believed, and none costs a slot.
+use lendwire_drivers::driver::Driver as _;
+use lendwire_drivers::e1000::{FrameCheck, Settings};
+use lendwire_drivers::model::e1000::{Claim, Kind, cause, status};
+use lendwire_drivers::platform::Wiring;
+use lendwire_nic::{Fault, Interrupts, Nic, Received};
+use proptest::prelude::*;
+
+use crate::frames::{OWN, plain, tagged};
+use crate::{Bench, Setup, bytes, packet, rounds};
+
+/// The device says `claim` of a descriptor into which it wrote a frame.
+#[track_caller]
+fn lie(bench: &Bench, claim: Claim) {
+    bench.device.fill(&plain(OWN, 64));
+    assert!(bench.device.claim(claim), "there is a descriptor");
+}
+
+/// The device is not listened to any more, and nothing is lost for it.
+#[track_caller]
+fn assert_broken(mut bench: Bench) {
+    while bench.driver.receive().is_some() {}
+    bench.driver.flush();
+    assert_eq!(bench.fault(Fault::Broken), 1);
+    assert_eq!(bench.driver.link(), lendwire_nic::Link::Down);
+    bench.driver.transmit(&packet(&[])).unwrap();
+    assert!(bench.driver.receive().is_none());
+    bench.assert_nothing_leaks();
+}
+
+#[test]
+fn a_length_beyond_the_buffer_is_dropped() {
+    for kind in Kind::BOTH {
+        for len in [2049, 4096, 0x8000, 0xffff] {
+            let mut bench = Bench::new(kind);
+            lie(&bench, Claim::frame(len));
+            bench.assert_dropped(Fault::BadLength);
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn a_length_beyond_the_buffer_in_the_middle_of_a_frame_drops_all_of_it() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::jumbo(kind, 1024).start();
+        lie(&bench, Claim::frame(1024).without(status::EOP));
+        lie(&bench, Claim::frame(1025).without(status::EOP));
+        lie(&bench, Claim::frame(10));
+        bench.assert_dropped(Fault::BadLength);
+        assert!(bench.driver.receive().is_none());
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_frame_without_bytes_is_dropped() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        lie(&bench, Claim::frame(0));
+        bench.assert_dropped(Fault::BadLength);
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn an_empty_buffer_in_a_frame_is_no_empty_chunk() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::jumbo(kind, 1024).start();
+        lie(&bench, Claim::frame(0).without(status::EOP));
+        lie(&bench, Claim::frame(64));
+        while let Some(received) = bench.driver.receive() {
+            assert!(received.chunks().iter().all(|chunk| !chunk.is_empty()));
+        }
+        bench.assert_alive();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_frame_longer_than_asked_for_is_dropped() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        for _ in 0..3 {
+            lie(&bench, Claim::frame(2048).without(status::EOP));
+        }
+        lie(&bench, Claim::frame(2048));
+        assert!(bench.driver.receive().is_none());
+        assert!(bench.fault(Fault::BadChain) + bench.fault(Fault::BadLength) > 0);
+        bench.assert_alive();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_frame_whose_end_never_comes_does_not_keep_the_slots() {
+    for kind in Kind::BOTH {
+        for setup in [Setup::of(kind), Setup::jumbo(kind, 2048)] {
+            let mut bench = setup.start();
+            for _ in 0..rounds(2000, 300) {
+                if bench.device.receive_room() > 0 {
+                    lie(&bench, Claim::frame(100).without(status::EOP));
+                }
+                assert!(bench.driver.receive().is_none());
+                bench.driver.flush();
+            }
+            assert!(bench.device.receive_room() > 32, "buffers come back while no end does");
+            assert!(bench.fault(Fault::BadChain) > 0);
+            // The end of what was dropped is no frame; what comes behind it is.
+            lie(&bench, Claim::frame(100));
+            while bench.driver.receive().is_some() {}
+            bench.assert_alive();
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn a_frame_that_the_device_calls_damaged_is_dropped() {
+    for kind in Kind::BOTH {
+        for error in [status::CE, status::RXE, 1 << 25, 1 << 26] {
+            let mut bench = Bench::new(kind);
+            lie(&bench, Claim::frame(64).with(error));
+            bench.driver.receive();
+            assert!(bench.fault(Fault::BadFrameCheck) + bench.fault(Fault::BadHeader) == 1, "{error:#x}");
+            bench.assert_alive();
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn a_checksum_that_is_called_wrong_and_right_at_once_is_not_right() {
+    for kind in Kind::BOTH {
+        for odd in
+            [status::TCPCS | status::TCPE, status::TCPCS | status::IPCS | status::IPE, status::TCPCS | status::IXSM]
+        {
+            let mut bench = Bench::new(kind);
+            lie(&bench, Claim { len: 64, status: status::DD | status::EOP | odd, vlan: 0, hash: None });
+            assert_eq!(bench.driver.receive().unwrap().checksum, Received::Unchecked, "{odd:#x}");
+        }
+    }
+}
+
+#[test]
+fn status_without_meaning_has_none() {
+    for kind in Kind::BOTH {
+        for bit in 0..32 {
+            let mut bench = Bench::new(kind);
+            lie(&bench, Claim::frame(64).with(1 << bit));
+            bench.driver.receive();
+            bench.assert_alive();
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_nobody_asked_for_is_not_handed_up() {
+    for kind in Kind::BOTH {
+        let settings = Settings { offloads: lendwire_nic::Offloads::empty(), ..Settings::default() };
+        let mut bench = Setup { settings, ..Setup::of(kind) }.start();
+        lie(&bench, Claim { vlan: 5, ..Claim::frame(64).with(status::VP | status::TCPCS).without(status::IXSM) });
+        if let Some(received) = bench.driver.receive() {
+            assert_eq!((received.vlan, received.checksum), (None, Received::Unchecked));
+        }
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_sequence_damaged_behind_the_devices_check_is_found_by_the_driver() {
+    for kind in Kind::BOTH {
+        let settings = Settings { frame_check: FrameCheck::ByDriver, ..Settings::default() };
+        let mut bench = Setup { settings, ..Setup::of(kind) }.start();
+        let frame = plain(OWN, 100);
+        let sequence = crc32fast::hash(&frame).to_le_bytes();
+        for at in 0..104 {
+            let mut bytes = [&frame[..], &sequence].concat();
+            bytes[at] ^= 0x10;
+            bench.device.fill(&bytes);
+            assert!(bench.device.claim(Claim::frame(104)));
+            let before = bench.fault(Fault::BadFrameCheck);
+            assert!(bench.driver.receive().is_none(), "byte {at}");
+            assert_eq!(bench.fault(Fault::BadFrameCheck), before + 1);
+            bench.driver.flush();
+        }
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_frame_shorter_than_its_own_check_sequence_is_dropped() {
+    for kind in Kind::BOTH {
+        for len in 1..=4 {
+            let settings = Settings { frame_check: FrameCheck::ByDriver, ..Settings::default() };
+            let mut bench = Setup { settings, ..Setup::of(kind) }.start();
+            lie(&bench, Claim::frame(len));
+            assert!(bench.driver.receive().is_none());
+            assert_eq!(bench.fault(Fault::BadFrameCheck) + bench.fault(Fault::BadLength), 1);
+            bench.assert_alive();
+        }
+    }
+}
+
+#[test]
+fn a_header_without_type_is_dropped_or_short_of_nothing() {
+    for kind in Kind::BOTH {
+        for len in 1..14 {
+            let mut bench = Bench::new(kind);
+            lie(&bench, Claim::frame(len));
+            let received = bench.driver.receive();
+            assert!(received.is_none_or(|packet| packet.len() == usize::from(len)));
+            bench.assert_alive();
+        }
+    }
+}
+
+#[test]
+fn descriptors_that_were_not_given_are_not_taken() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup { slots: 8, ..Setup::of(kind) }.start();
+        let (head, tail) = bench.device.receive_position();
+        assert!(tail > head);
+        // Everything from the tail on is the driver's, whatever the device writes there.
+        for index in tail..bench.device.receive_ring_len() {
+            bench.device.claim_at(index, Claim::frame(64));
+        }
+        assert!(bench.driver.receive().is_none());
+        assert_eq!(bench.fault(Fault::Broken), 0);
+        for _ in 0..rounds(600, 300) {
+            bench.assert_alive();
+        }
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_descriptor_reported_twice_is_one_frame() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let (first, _) = bench.device.receive_position();
+        let received = bench.received(&plain(OWN, 64));
+        bench.device.claim_at(first, Claim::frame(64));
+        assert!(bench.driver.receive().is_none());
+        bench.driver.flush();
+        assert!(bench.driver.receive().is_none());
+        drop(received);
+        bench.assert_alive();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_later_descriptor_is_not_taken_before_its_turn() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let (first, _) = bench.device.receive_position();
+        bench.device.claim_at(first + 1, Claim::frame(64));
+        assert!(bench.driver.receive().is_none(), "the ring has an order");
+        bench.device.claim_at(first, Claim::frame(64));
+        assert!(bench.driver.receive().is_some() && bench.driver.receive().is_some());
+        assert!(bench.driver.receive().is_none());
+        bench.driver.flush();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_rewritten_buffer_address_is_not_read_back() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let (first, _) = bench.device.receive_position();
+        // Done and whole in both forms, with an address of the device's choice.
+        let mut descriptor = [0x41; 16];
+        descriptor[8..].copy_from_slice(&if kind.is_express() {
+            [3, 0, 0, 0, 64, 0, 0, 0]
+        } else {
+            [64, 0, 0, 0, 3, 0, 0, 0]
+        });
+        bench.device.overwrite_receive(first, descriptor);
+        let received = bench.driver.receive().expect("the frame is where the driver put its buffer");
+        let (start, len) = bench.pool.memory();
+        assert!(received.front().as_ptr().addr() - start.addr().get() < len);
+        drop(received);
+        bench.driver.flush();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_packet_called_sent_before_it_was_told_of_stays_held() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::slow(kind).start();
+        let payload = [bench.chunk(&[1; 100])];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        drop(payload);
+        let tail = bench.device.transmit_tail();
+        for index in tail..tail + 4 {
+            bench.device.claim_sent(index);
+        }
+        assert_eq!(bench.transmit_pool.available(), 127);
+        bench.driver.flush();
+        assert!(bench.transmit_pool.available() >= 127);
+        bench.driver.flush();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn packets_called_sent_that_were_never_queued_free_nothing() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::slow(kind).start();
+        let payload = [bench.chunk(&[1; 100])];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        bench.driver.flush();
+        drop(payload);
+        for index in 8..bench.device.transmit_ring_len() {
+            bench.device.claim_sent(index);
+        }
+        bench.driver.flush();
+        assert_eq!(bench.transmit_pool.available(), 127);
+        for _ in 0..rounds(500, 260) {
+            bench.driver.transmit(&packet(&[])).unwrap();
+            bench.driver.flush();
+            bench.device.transmit(u32::MAX);
+            bench.driver.flush();
+        }
+        assert_eq!(bench.transmit_pool.available(), 128);
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_packet_called_sent_twice_is_freed_once() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        for round in 0..rounds(300, 30) {
+            let payload = [bench.chunk(&[1; 100])];
+            bench.driver.transmit(&packet(&payload)).unwrap();
+            bench.driver.flush();
+            bench.driver.flush();
+            for index in 0..bench.device.transmit_ring_len() {
+                bench.device.claim_sent(index);
+            }
+            bench.driver.flush();
+            drop(payload);
+            assert_eq!(bench.transmit_pool.available(), 128, "round {round}");
+        }
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_device_that_never_finishes_fills_the_ring_and_no_more() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::slow(kind).start();
+        let payload = [bench.chunk(&[1; 100])];
+        for _ in 0..1000 {
+            let _ = bench.driver.transmit(&packet(&payload));
+            bench.driver.flush();
+        }
+        drop(payload);
+        assert!(bench.driver.statistics().sent < 256);
+        assert_eq!(bench.transmit_pool.available(), 127);
+        bench.assert_alive();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn rings_full_of_anything_are_survived() {
+    for kind in Kind::BOTH {
+        for byte in [0x00, 0x01, 0x03, 0x0f, 0x55, 0x7f, 0x80, 0xaa, 0xfe, 0xff] {
+            let mut bench = Setup::slow(kind).start();
+            let payload = [bench.chunk(&[1; 100])];
+            bench.driver.transmit(&packet(&payload)).unwrap();
+            bench.driver.flush();
+            drop(payload);
+            bench.device.scribble(byte);
+            for _ in 0..20 {
+                while bench.driver.receive().is_some() {}
+                bench.driver.flush();
+                let _ = bench.driver.transmit(&packet(&[]));
+            }
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn heads_are_not_listened_to() {
+    for kind in Kind::BOTH {
+        for value in [0, 1, 255, 256, 0xffff, u32::MAX] {
+            let mut bench = Setup::slow(kind).start();
+            bench.driver.transmit(&packet(&[])).unwrap();
+            bench.driver.flush();
+            bench.device.scramble_heads(value);
+            for _ in 0..10 {
+                assert!(bench.driver.receive().is_none());
+                bench.driver.flush();
+                let _ = bench.driver.set_interrupts(Interrupts::Armed);
+                bench.driver.transmit(&packet(&[])).unwrap();
+            }
+            bench.assert_nothing_leaks();
+        }
+    }
+}
+
+#[test]
+fn a_storm_of_interrupts_is_only_a_storm() {
+    for wiring in [Wiring::Line, Wiring::Messages(&crate::MESSAGES)] {
+        let mut bench = Setup { wiring, ..Setup::of(Kind::E82574L) }.start();
+        for round in 0..rounds(2000, 30) {
+            let _ = bench.driver.set_interrupts(Interrupts::Armed);
+            bench.device.raise(0x01ff_ffff);
+            bench.driver.acknowledge();
+            let before = bench.device.counts().accesses;
+            bench.driver.on_configuration_change();
+            assert!(bench.device.counts().accesses - before < 10, "round {round}");
+            assert!(bench.driver.receive().is_none());
+            bench.driver.flush();
+        }
+        bench.assert_alive();
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn an_interrupt_that_never_comes_loses_nothing() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let _ = bench.driver.set_interrupts(Interrupts::Armed);
+        for len in 60..80 {
+            assert!(bench.device.deliver(&plain(OWN, len)));
+        }
+        bench.device.messages();
+        for len in 60..80 {
+            assert_eq!(bench.driver.receive().unwrap().len(), len);
+        }
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn causes_that_stay_do_not_hold_the_kernel() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup { wiring: Wiring::Line, ..Setup::of(kind) }.start();
+        for _ in 0..rounds(100, 10) {
+            bench.device.raise(cause::LSC | cause::RXT0 | cause::RXO);
+            bench.driver.acknowledge();
+            bench.driver.on_configuration_change();
+        }
+        assert!(!bench.device.is_line_asserted());
+        bench.assert_alive();
+    }
+}
+
+#[test]
+fn a_device_that_was_gone_stays_broken_when_it_is_back() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        bench.received(&plain(OWN, 64));
+        let payload = [bench.chunk(&[1; 100])];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        bench.driver.flush();
+        drop(payload);
+        bench.device.unplug();
+        bench.driver.on_configuration_change();
+        // It is back, but nobody knows what it did meanwhile.
+        bench.device.plug_in();
+        assert_broken(bench);
+    }
+}
+
+#[test]
+fn a_stripped_frame_cannot_make_a_tag_of_its_own() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let frame = tagged(&tagged(&plain(OWN, 100), 7), 5);
+        let received = bench.received(&frame);
+        assert_eq!((received.vlan, bytes(&received)), (Some(5), tagged(&plain(OWN, 100), 7)));
+    }
+}
+
+/// What a device does in a run of [`nothing_that_a_device_does_leaks_or_panics`].
+#[derive(Clone, Debug)]
+enum Step {
+    Deliver(u16),
+    Claim { len: u16, status: u32 },
+    ClaimAt { index: u8, len: u16, status: u32 },
+    ClaimSent(u8),
+    Overwrite { index: u8, word: u64 },
+    Raise(u32),
+    Transmit(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (60..3000u16).prop_map(Step::Deliver),
+        (any::<u16>(), any::<u32>()).prop_map(|(len, status)| Step::Claim { len, status }),
+        (any::<u8>(), 0..2100u16, any::<u32>()).prop_map(|(index, len, status)| Step::ClaimAt { index, len, status }),
+        any::<u8>().prop_map(Step::ClaimSent),
+        (any::<u8>(), any::<u64>()).prop_map(|(index, word)| Step::Overwrite { index, word }),
+        any::<u32>().prop_map(Step::Raise),
+        any::<u8>().prop_map(Step::Transmit),
+    ];
+    proptest::collection::vec(step, 0..40)
+}
+
+fn run(kind: Kind, steps: Vec<Step>) {
+    let mut bench = Setup::slow(kind).start();
+    for step in steps {
+        let payload = [bench.chunk(&[1; 100])];
+        let _ = bench.driver.transmit(&packet(&payload));
+        drop(payload);
+        match step {
+            // An honest step on a ring that was lied about would find no buffer where one was.
+            Step::Deliver(len) => drop(bench.device.claim(Claim::frame(len))),
+            Step::Claim { len, status } => drop(bench.device.claim(Claim { len, status, vlan: 1, hash: Some((1, 1)) })),
+            Step::ClaimAt { index, len, status } => {
+                bench.device.claim_at(index.into(), Claim { len, status, vlan: 1, hash: None });
+            }
+            Step::ClaimSent(index) => bench.device.claim_sent(index.into()),
+            Step::Overwrite { index, word } => {
+                bench.device.overwrite_receive(
+                    index.into(),
+                    [word.to_le_bytes(), word.to_be_bytes()].concat().try_into().unwrap(),
+                );
+                bench.device.overwrite_transmit(
+                    index.into(),
+                    [word.to_be_bytes(), word.to_le_bytes()].concat().try_into().unwrap(),
+                );
+            }
+            Step::Raise(causes) => bench.device.raise(causes),
+            Step::Transmit(index) => bench.device.claim_sent(u32::from(index)),
+        }
+        while bench.driver.receive().is_some() {}
+        bench.driver.flush();
+        let _ = bench.driver.set_interrupts(Interrupts::Armed);
+        bench.driver.acknowledge();
+        bench.driver.on_configuration_change();
+    }
+    bench.assert_nothing_leaks();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 200 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_a_device_does_leaks_or_panics(express in any::<bool>(), steps in steps()) {
+        run(Kind::BOTH[usize::from(express)], steps);
+    }
+}
