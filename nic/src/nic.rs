@@ -187,13 +187,15 @@ pub enum Fault {
     TooLong,
     /// The stack asked for what the device cannot do.
     Unsendable,
+    /// The device refused a command of its driver, or never answered: what it was for is not done.
+    Unheard,
     /// The device stopped working.
     Broken,
 }
 
 impl Fault {
     /// Every fault, in the order of [`NicStatistics::faults`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSlot,
         Self::BadLength,
         Self::BadIndex,
@@ -202,6 +204,7 @@ impl Fault {
         Self::BadFrameCheck,
         Self::TooLong,
         Self::Unsendable,
+        Self::Unheard,
         Self::Broken,
     ];
 
@@ -217,6 +220,7 @@ impl Fault {
             Self::BadFrameCheck => "nic_bad_frame_check",
             Self::TooLong => "nic_too_long",
             Self::Unsendable => "nic_unsendable",
+            Self::Unheard => "nic_unheard",
             Self::Broken => "nic_broken",
         }
     }

@@ -10,6 +10,8 @@ bitflags::bitflags! {
         const CSUM = 1;
         /// The driver takes frames whose checksum was not completed, or was checked.
         const GUEST_CSUM = 1 << 1;
+        /// What the driver takes can be changed while it runs.
+        const CTRL_GUEST_OFFLOADS = 1 << 2;
         /// The device says its MTU.
         const MTU = 1 << 3;
         /// The device has an address.
@@ -30,6 +32,18 @@ bitflags::bitflags! {
         const MRG_RXBUF = 1 << 15;
         /// The device says whether the link is up.
         const STATUS = 1 << 16;
+        /// There is a control queue.
+        const CTRL_VQ = 1 << 17;
+        /// It sets what is received.
+        const CTRL_RX = 1 << 18;
+        /// It filters VLANs.
+        const CTRL_VLAN = 1 << 19;
+        /// The device asks for the driver's addresses to be announced.
+        const GUEST_ANNOUNCE = 1 << 21;
+        /// There are several pairs of queues.
+        const MQ = 1 << 22;
+        /// The control queue sets the device's address.
+        const CTRL_MAC_ADDR = 1 << 23;
         /// Notifications are asked for by ring index.
         const EVENT_IDX = 1 << 29;
         /// It is not a legacy device.
@@ -38,10 +52,27 @@ bitflags::bitflags! {
         const ACCESS_PLATFORM = 1 << 33;
         /// Queues are packed rings.
         const RING_PACKED = 1 << 34;
+        /// A queue can be reset alone.
+        const RING_RESET = 1 << 40;
+        /// The device says the hash of each frame.
+        const HASH_REPORT = 1 << 57;
+        /// The device chooses queues by hash.
+        const RSS = 1 << 60;
     }
 }
 
 impl Features {
+    /// What only a driver of several pairs has a use for.
+    pub(super) const SEVERAL: Self = Self::MQ.union(Self::HASH_REPORT).union(Self::RSS);
+
+    /// What goes through the control queue (§5.1.3.1).
+    const CONTROL: Self = Self::CTRL_GUEST_OFFLOADS
+        .union(Self::CTRL_RX)
+        .union(Self::CTRL_VLAN)
+        .union(Self::GUEST_ANNOUNCE)
+        .union(Self::CTRL_MAC_ADDR)
+        .union(Self::SEVERAL);
+
     /// TCP segments that arrive as one.
     pub(crate) const LARGE_RECEIVE: Self = Self::GUEST_TSO4.union(Self::GUEST_TSO6).union(Self::GUEST_ECN);
     /// TCP segments that leave as one.
@@ -53,7 +84,8 @@ impl Features {
         let drop = |features: Self, dependent: Self, without: Self| {
             if features.intersects(without) { features } else { features - dependent }
         };
-        let features = drop(self, Self::LARGE_RECEIVE, Self::GUEST_CSUM);
+        let features = drop(self, Self::CONTROL, Self::CTRL_VQ);
+        let features = drop(features, Self::LARGE_RECEIVE, Self::GUEST_CSUM);
         let features = drop(features, Self::LARGE_RECEIVE, Self::MRG_RXBUF);
         let features = drop(features, Self::GUEST_ECN, Self::GUEST_TSO4 | Self::GUEST_TSO6);
         let features = drop(features, Self::LARGE_TRANSMIT, Self::CSUM);

@@ -2,9 +2,13 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `net` | [`VirtioNet`]: start, poll, quiesce |
+//! | `net` | [`VirtioNet`] as the stack and the kernel see it |
+//! | `start` | how it is started and stopped |
 //! | `probe` | what is looked at, agreed on and set aside before |
-//! | `pair` | one receive and one transmit queue, and their memory |
+//! | `recovery` | what becomes of a device that lied, gave up, or is gone |
+//! | `pair`, `pairs` | one receive and one transmit queue, and all of them |
+//! | `control`, `orders` | the control queue, and what the device is told through it |
+//! | `filter`, `spread` | what is to be received, and by which pair |
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
 //! | `ring` | the virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
@@ -12,15 +16,22 @@
 //! | `features` | what is negotiated |
 //!
 //! Invariant: the device may say anything at any time. What it completed is looked up in private memory, each shared
-//! field is read once, and nonsense is counted or marks the device broken; nothing here panics over it.
+//! field is read once, and nonsense is counted, or a reason to start the device anew; nothing here panics over it.
 
+mod control;
 mod features;
+mod filter;
 mod header;
 mod net;
+mod orders;
 mod pair;
+mod pairs;
 mod probe;
 mod receive;
+mod recovery;
 mod ring;
+mod spread;
+mod start;
 mod transmit;
 mod transport;
 
@@ -29,4 +40,6 @@ pub(crate) use features::Features;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use header::{HEADER_LEN, Header, Senseless};
 pub use net::VirtioNet;
+pub use orders::{Disobeyed, Reception};
+pub use pairs::PairSlot;
 pub use probe::{ProbeError, VIRTIO_NET_IDS};

@@ -1,17 +1,21 @@
 //! [`VirtioNet`]: the driver as the kernel and the stack see it.
 
-use lendwire_nic::{Fault, Full, Interrupts, Link, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, TxPacket};
+use lendwire_nic::{
+    Fault, Full, Interrupts, Link, MulticastFilter, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, TxPacket,
+    VlanFilter,
+};
 
+use super::control::Control;
 use super::features::Features;
-use super::pair::{Pair, pair_vectors};
-use super::probe::{CONFIG_STATUS, Mappings, ProbeError, STATUS_LINK_UP, negotiate};
+use super::orders::Orders;
+use super::pair::{Pair, Side};
+use super::pairs::Pairs;
 use super::receive::{Refill, Trouble};
 use super::ring::RING_SIZE;
 use super::transmit::Refusal;
-use super::transport::{NO_VECTOR, Transport, status};
+use super::transport::Transport;
 use crate::driver::{Causes, Driver, Events, Unstoppable};
-use crate::pci::Region;
-use crate::platform::{ConfigSpace, Platform, Wiring};
+use crate::platform::Platform;
 use crate::registers::{Mapped, Registers};
 use crate::sendable::is_sendable;
 
@@ -19,180 +23,80 @@ use crate::sendable::is_sendable;
 ///
 /// Dropping it stops the device, as [`Driver::quiesce`] does.
 pub struct VirtioNet<P: Platform, R: Registers = Mapped> {
-    platform: P,
-    transport: Transport<R>,
-    pair: Pair,
-    has_link_status: bool,
-    link: Link,
-    is_broken: bool,
-    /// It was stopped, and everything given back.
-    is_stopped: bool,
-    info: NicInfo,
-    statistics: NicStatistics,
+    pub(super) platform: P,
+    pub(super) transport: Transport<R>,
+    /// Messages that interrupts go by.
+    pub(super) vectors: u16,
+    pub(super) receive: &'static Pool,
+    pub(super) features: Features,
+    pub(super) pairs: Pairs,
+    pub(super) control: Option<Control>,
+    pub(super) orders: Orders,
+    pub(super) link: Link,
+    pub(super) health: Health,
+    /// Recoveries since the last good frame.
+    pub(super) setbacks: u8,
+    /// Times in a row that the transmit ring was full.
+    pub(super) refusals: u32,
+    /// What the kernel was not told yet.
+    pub(super) events: Events,
+    pub(super) info: NicInfo,
+    pub(super) statistics: NicStatistics,
 }
 
-impl<P: Platform> VirtioNet<P, Mapped> {
-    /// Starts the device behind `config`.
-    ///
-    /// `receive` is the pool that frames arrive in. Messages of `wiring` are for received frames, then transmit
-    /// completions (armed only when the ring runs short), then configuration changes; with one message the first two
-    /// share it. Interrupts start masked.
-    ///
-    /// # Errors
-    /// See [`ProbeError`]; the device is then left stopped.
-    pub fn probe(
-        config: &dyn ConfigSpace,
-        platform: P,
-        receive: &'static Pool,
-        wiring: Wiring<'_>,
-    ) -> Result<Self, ProbeError> {
-        let mapped = Mappings::of(config, &mut |region| mapped(&platform, region), wiring)?;
-        Self::start(mapped, platform, receive)
-    }
-
-    /// Starts the device whose registers are the memory at `window` (virtio over MMIO, version 2). It has a line or is
-    /// polled.
-    ///
-    /// # Errors
-    /// As for [`VirtioNet::probe`].
-    pub fn probe_mmio(
-        window: Region,
-        platform: P,
-        receive: &'static Pool,
-        wiring: Wiring<'_>,
-    ) -> Result<Self, ProbeError> {
-        let registers = mapped(&platform, window).ok_or(ProbeError::NotMapped)?;
-        Self::probe_mmio_with(registers, window.len, platform, receive, wiring)
-    }
+/// What became of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Running,
+    /// It is not listened to any more, but may still use memory.
+    Broken,
+    /// Everything was given back, or given up.
+    Stopped,
 }
 
-/// The registers at `region`, as the kernel maps them.
-fn mapped(platform: &impl Platform, region: Region) -> Option<Mapped> {
-    let pointer = platform.map(region.physical, region.len)?;
-    // SAFETY: `Platform::map` returns a pointer through which accesses inside `len` reach the registers; the mapping is
-    // never undone.
-    Some(unsafe { Mapped::new(pointer, region.len) })
-}
+/// A transmit ring that was full this often in a row is a reason to look whether the device is still there.
+const REFUSALS: u32 = 256;
 
 impl<P: Platform, R: Registers> VirtioNet<P, R> {
-    /// [`VirtioNet::probe`] for registers that are reached in another way: `map` opens the window at a region.
-    ///
-    /// # Errors
-    /// As for [`VirtioNet::probe`].
-    pub fn probe_with(
-        config: &dyn ConfigSpace,
-        platform: P,
-        mut map: impl FnMut(Region) -> Option<R>,
-        receive: &'static Pool,
-        wiring: Wiring<'_>,
-    ) -> Result<Self, ProbeError> {
-        Self::start(Mappings::of(config, &mut map, wiring)?, platform, receive)
+    pub(super) fn kick(&mut self) {
+        let transport = &self.transport;
+        self.statistics.kicks += self.pairs.all().map(|pair| pair.kick(transport)).sum::<u64>();
     }
 
-    /// [`VirtioNet::probe_mmio`] for a window of `len` bytes that is reached in another way.
-    ///
-    /// # Errors
-    /// As for [`VirtioNet::probe`].
-    pub fn probe_mmio_with(
-        registers: R,
-        len: usize,
-        platform: P,
-        receive: &'static Pool,
-        wiring: Wiring<'_>,
-    ) -> Result<Self, ProbeError> {
-        Self::start(Mappings::of_window(registers, len, wiring)?, platform, receive)
-    }
-
-    /// The steps of virtio 1.2 §3.1.1.
-    fn start(mapped: Mappings<R>, platform: P, receive: &'static Pool) -> Result<Self, ProbeError> {
-        let Mappings { transport, vectors } = mapped;
-        if !transport.reset() {
-            return Err(ProbeError::NoReset);
-        }
-        let started = negotiate(&transport, receive).and_then(|terms| {
-            let pair = Pair::new(0, &transport, terms.features, &platform, receive)?;
-            Ok((terms, pair))
-        });
-        let (terms, pair) = match started {
-            Ok(started) => started,
-            Err(error) => {
-                transport.add_status(status::FAILED);
-                return Err(error);
-            }
-        };
-        let info = NicInfo { max_parts: pair.transmitter.max_parts() as u16, ..terms.info };
-        let mut driver = Self {
-            platform,
-            transport,
-            pair,
-            has_link_status: terms.features.contains(Features::STATUS),
-            link: Link::Up,
-            is_broken: false,
-            is_stopped: false,
-            info,
-            statistics: NicStatistics::default(),
-        };
-        // From here on a failure drops the driver, which stops the device.
-        driver.connect(vectors)?;
-        Ok(driver)
-    }
-
-    /// Hands the queues to the device and lets it run.
-    fn connect(&mut self, vectors: u16) -> Result<(), ProbeError> {
-        self.pair.connect(&self.transport, pair_vectors(0, vectors), &self.platform)?;
-        self.transport.set_config_vector(if vectors > 2 { 2 } else { NO_VECTOR })?;
-        self.transport.add_status(status::DRIVER_OK);
-        self.kick();
-        self.read_link();
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), Unstoppable> {
-        if core::mem::replace(&mut self.is_stopped, true) {
-            return Ok(());
-        }
-        if !self.transport.reset() {
-            self.pair.abandon();
-            return Err(Unstoppable);
-        }
-        // SAFETY: the device confirmed its reset, so it uses no memory any more; the queues are not reached again, for
-        // every path to them looks at `is_broken` or ends with the driver.
-        unsafe { self.pair.release(&self.platform) };
-        Ok(())
-    }
-
-    fn kick(&mut self) {
-        self.statistics.kicks += self.pair.kick(&self.transport);
-    }
-
+    /// Gives every queue slots to receive into, and collects what was sent.
     fn refill(&mut self) {
-        match self.pair.receiver.refill(&self.platform) {
-            Refill::Done => {}
-            Refill::Starved => self.statistics.count(Fault::NoSlot),
-            Refill::Unreachable => self.fail(Fault::Broken),
+        for number in 0..self.pairs.count() {
+            match self.pairs.pair(number).receiver.refill(&self.platform) {
+                Refill::Done => {}
+                Refill::Starved => self.statistics.count(Fault::NoSlot),
+                Refill::Unreachable => return self.give_up(),
+            }
         }
     }
 
-    fn read_link(&mut self) {
-        if !self.has_link_status {
-            return;
+    /// Arms every pair.
+    fn arm(&mut self) -> Pending {
+        let mut pending = Pending::Nothing;
+        for number in 0..self.pairs.used() {
+            if !self.is_running() {
+                return Pending::Nothing;
+            }
+            match self.pairs.pair(number).arm() {
+                Ok(true) => pending = Pending::Work,
+                Ok(false) => {}
+                Err(lie) => {
+                    // What was started anew is masked.
+                    self.on_lie(number, lie);
+                    pending = Pending::Work;
+                }
+            }
         }
-        match self.transport.read_config(8, |device| device.read16(CONFIG_STATUS)) {
-            Ok(status) => self.link = if status & STATUS_LINK_UP == 0 { Link::Down } else { Link::Up },
-            Err(_) => self.fail(Fault::Broken),
-        }
+        if self.is_running() { pending } else { Pending::Nothing }
     }
 
-    /// Marks the device broken: it is not listened to any more.
-    fn fail(&mut self, fault: Fault) {
-        if core::mem::replace(&mut self.is_broken, true) {
-            return;
-        }
-        self.statistics.count(fault);
-        if fault != Fault::Broken {
-            self.statistics.count(Fault::Broken);
-        }
-        self.transport.add_status(status::FAILED);
+    /// Whether the device is listened to.
+    pub(super) fn is_running(&self) -> bool {
+        self.health == Health::Running
     }
 }
 
@@ -202,7 +106,7 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
     }
 
     fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
-        if self.is_broken {
+        if !self.is_running() {
             self.statistics.count(Fault::Broken);
             return Ok(());
         }
@@ -210,77 +114,101 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
             self.statistics.count(Fault::Unsendable);
             return Ok(());
         }
-        match self.pair.transmitter.push(packet, &self.platform) {
+        let number = self.pairs.of_flow(packet.flow);
+        match self.pairs.pair(number).transmitter.push(packet, &self.platform) {
             Ok(()) => {
+                self.refusals = 0;
                 self.statistics.sent += 1;
                 self.statistics.sent_bytes += packet.len() as u64;
             }
-            Err(Refusal::Full) => return Err(Full),
+            Err(Refusal::Full) => {
+                self.refusals += 1;
+                if self.refusals.is_multiple_of(REFUSALS) {
+                    self.look_at_status();
+                }
+                return Err(Full);
+            }
             Err(Refusal::Unreachable) => self.statistics.count(Fault::Unsendable),
-            Err(Refusal::Broken(fault)) => self.fail(fault),
+            Err(Refusal::Broken(fault)) => self.on_lie(number, Side::Transmit.lied(fault)),
         }
         Ok(())
     }
 
     fn receive(&mut self) -> Option<RxPacket> {
-        // Bad frames are dropped on the way; there cannot be more of them than buffers.
+        // Bad frames are dropped on the way, as many as a ring has at most; empty pairs are passed once.
+        let mut empty = 0;
         for _ in 0..RING_SIZE {
-            if self.is_broken {
+            if !self.is_running() || empty == self.pairs.used() {
                 return None;
             }
-            match self.pair.receiver.pop() {
-                Ok(packet) => {
-                    let packet = packet?;
+            let number = self.pairs.turn();
+            match self.pairs.pair(number).receiver.pop() {
+                Ok(Some(packet)) => {
+                    self.pairs.took();
+                    self.setbacks = 0;
                     self.statistics.received += 1;
                     self.statistics.received_bytes += packet.len() as u64;
                     return Some(packet);
                 }
+                Ok(None) => {
+                    self.pairs.pass();
+                    empty += 1;
+                }
                 Err(Trouble::Dropped(fault)) => self.statistics.count(fault),
-                Err(Trouble::Broken(fault)) => self.fail(fault),
+                Err(Trouble::Broken(fault)) => self.on_lie(number, Side::Receive.lied(fault)),
             }
         }
         None
     }
 
     fn flush(&mut self) {
-        if self.is_broken {
+        for number in 0..self.pairs.count() {
+            if !self.is_running() {
+                return;
+            }
+            if let Err(fault) = self.pairs.pair(number).transmitter.collect() {
+                self.on_lie(number, Side::Transmit.lied(fault));
+            }
+        }
+        if !self.is_running() {
             return;
         }
-        if let Err(fault) = self.pair.transmitter.collect() {
-            return self.fail(fault);
-        }
         self.refill();
-        self.pair.keep_masked();
+        self.pairs.all().for_each(Pair::keep_masked);
         self.kick();
     }
 
     fn set_interrupts(&mut self, interrupts: Interrupts) -> Pending {
-        if self.is_broken {
+        if !self.is_running() {
             return Pending::Nothing;
         }
         match interrupts {
             Interrupts::Masked => {
-                self.pair.mask();
+                self.pairs.all().for_each(Pair::mask);
                 Pending::Nothing
             }
             Interrupts::Armed => {
                 // Nothing wakes a processor for frames that the device has no buffer for.
                 self.refill();
                 self.kick();
-                match self.pair.arm() {
-                    Ok(true) => Pending::Work,
-                    Ok(false) => Pending::Nothing,
-                    Err(fault) => {
-                        self.fail(fault);
-                        Pending::Nothing
-                    }
-                }
+                self.arm()
             }
         }
     }
 
+    fn set_multicast(&mut self, filter: MulticastFilter<'_>) {
+        self.orders.filter.set_groups(filter);
+        self.tell_groups();
+    }
+
+    fn set_vlans(&mut self, filter: VlanFilter<'_>) {
+        let before = self.orders.filter.vlans();
+        self.orders.filter.set_vlans(filter);
+        self.tell_vlans(&before);
+    }
+
     fn link(&self) -> Link {
-        if self.is_broken { Link::Down } else { self.link }
+        if self.is_running() { self.link } else { Link::Down }
     }
 
     fn statistics(&self) -> NicStatistics {
@@ -298,19 +226,15 @@ impl<P: Platform, R: Registers> Driver for VirtioNet<P, R> {
     }
 
     fn on_configuration_change(&mut self) -> Events {
-        let (was_broken, link_before) = (self.is_broken, self.link());
-        if self.transport.status() & status::NEEDS_RESET != 0 {
-            self.fail(Fault::Broken);
-        }
+        let link_before = self.link();
+        self.look_at_status();
         self.read_link();
-        let mut events = Events::empty();
-        events.set(Events::LINK, self.link() != link_before);
-        events.set(Events::BROKEN, self.is_broken && !was_broken);
+        let mut events = core::mem::take(&mut self.events);
+        events.set(Events::LINK, self.link() != link_before || events.contains(Events::BROKEN));
         events
     }
 
     fn quiesce(&mut self) -> Result<(), Unstoppable> {
-        self.is_broken = true;
         self.stop()
     }
 }

@@ -5,13 +5,33 @@
 use lendwire_nic::{Fault, Pool};
 
 use super::features::Features;
-use super::probe::{Memory, ProbeError, shape};
+use super::probe::{Memory, ProbeError, Run, shape};
 use super::receive::{Receiver, Refill};
 use super::ring::{Ring, Shape, Wish};
 use super::transmit::Transmitter;
-use super::transport::{Doorbell, NO_VECTOR, Transport};
-use crate::platform::{Dma, Platform};
+use super::transport::{Doorbell, NO_VECTOR, Stopped, Transport};
+use crate::platform::Platform;
 use crate::registers::Registers;
+
+/// One of a pair's queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Receive,
+    Transmit,
+}
+
+/// What a ring of the device cannot have completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lie {
+    pub(super) side: Side,
+    pub(super) fault: Fault,
+}
+
+impl Side {
+    pub(super) fn lied(self, fault: Fault) -> Lie {
+        Lie { side: self, fault }
+    }
+}
 
 /// The queues.
 pub(super) struct Pair {
@@ -20,9 +40,10 @@ pub(super) struct Pair {
     /// The numbers of both, as the device counts them.
     queues: [u16; 2],
     shapes: [Shape; 2],
+    vectors: [u16; 2],
     doorbells: [Doorbell; 2],
-    /// The run behind both rings and the header slots; `None` once it was given back.
-    memory: Option<Dma>,
+    /// The run behind both rings and the header slots.
+    memory: Run,
 }
 
 impl Pair {
@@ -45,8 +66,9 @@ impl Pair {
             transmitter: Transmitter::new(transmit_ring, memory.headers),
             queues,
             shapes,
+            vectors: [NO_VECTOR; 2],
             doorbells: [Doorbell::NONE; 2],
-            memory: Some(memory.run),
+            memory: memory.run,
         })
     }
 
@@ -58,8 +80,13 @@ impl Pair {
         vectors: [u16; 2],
         platform: &impl Platform,
     ) -> Result<(), ProbeError> {
+        self.vectors = vectors;
         let rings = [self.receiver.ring.bus(), self.transmitter.ring.bus()];
         for (index, bus) in rings.into_iter().enumerate() {
+            // A device may have shrunk since it was looked at.
+            if transport.queue_size(self.queues[index]) < self.shapes[index].size {
+                return Err(ProbeError::BadQueue);
+            }
             self.doorbells[index] =
                 transport.enable_queue(self.queues[index], self.shapes[index].size, bus, vectors[index])?;
         }
@@ -67,6 +94,40 @@ impl Pair {
             Refill::Done | Refill::Starved => Ok(()),
             Refill::Unreachable => Err(ProbeError::PoolUnreachable),
         }
+    }
+
+    /// Stops one of the queues, drops what it held, and hands it to the device as new. Returns whether it could be.
+    pub(super) fn restart_queue<R: Registers>(
+        &mut self,
+        side: Side,
+        transport: &Transport<R>,
+        platform: &impl Platform,
+    ) -> bool {
+        let index = side as usize;
+        if !transport.reset_queue(self.queues[index]) {
+            return false;
+        }
+        let bus = match side {
+            Side::Receive => {
+                self.receiver.ring.reset();
+                self.receiver.ring.bus()
+            }
+            Side::Transmit => {
+                self.transmitter.ring.reset();
+                self.transmitter.ring.bus()
+            }
+        };
+        let size = self.shapes[index].size;
+        let enabled = transport.enable_queue(self.queues[index], size, bus, self.vectors[index]);
+        let Ok(doorbell) = enabled else { return false };
+        self.doorbells[index] = doorbell;
+        self.receiver.refill(platform) != Refill::Unreachable
+    }
+
+    /// As new, after the device was reset: what the queues held is dropped.
+    pub(super) fn reset(&mut self) {
+        self.receiver.ring.reset();
+        self.transmitter.ring.reset();
     }
 
     /// Rings for what was queued since the last time; returns how often.
@@ -80,13 +141,14 @@ impl Pair {
 
     /// Asks for an interrupt at the next frame, and for one when a short transmit ring is long again. Returns whether
     /// there is work already.
-    pub(super) fn arm(&mut self) -> Result<bool, Fault> {
-        let received = self.receiver.ring.arm(Wish::Next)?;
+    pub(super) fn arm(&mut self) -> Result<bool, Lie> {
+        let received = self.receiver.ring.arm(Wish::Next).map_err(|fault| Side::Receive.lied(fault))?;
         if !self.transmitter.is_short() {
             self.transmitter.ring.mask();
             return Ok(received);
         }
-        Ok(self.transmitter.ring.arm(Wish::Most)? || received)
+        let sent = self.transmitter.ring.arm(Wish::Most).map_err(|fault| Side::Transmit.lied(fault))?;
+        Ok(sent || received)
     }
 
     pub(super) fn mask(&mut self) {
@@ -100,28 +162,25 @@ impl Pair {
     }
 
     /// Lets go what the queues held, and gives their memory back.
-    ///
-    /// # Safety
-    /// The device has stopped, or was never given the queues. They are not used again.
-    pub(super) unsafe fn release(&mut self, platform: &impl Platform) {
-        self.receiver.ring.reset();
-        self.transmitter.ring.reset();
-        let Some(memory) = self.memory.take() else { return };
-        // SAFETY: the caller's promise covers device and driver.
-        unsafe { platform.release(memory) };
+    pub(super) fn release(&mut self, platform: &impl Platform, stopped: &Stopped) {
+        self.reset();
+        self.memory.release(platform, stopped);
     }
 
     /// Gives up what a device that did not stop may still use.
     pub(super) fn abandon(&mut self) {
         self.receiver.ring.abandon();
         self.transmitter.ring.abandon();
-        self.memory = None;
+        self.memory.abandon();
     }
 }
 
-/// The vectors of a pair whose messages begin at `first`, of `vectors` that there are.
-pub(super) fn pair_vectors(first: u16, vectors: u16) -> [u16; 2] {
+/// The vectors of pair `number`, of `vectors` that there are: the first three are pair 0's and the configuration's, the
+/// others follow two by two. What is missing is told by the one before.
+pub(super) fn pair_vectors(number: u16, vectors: u16) -> [u16; 2] {
     let vector = |wanted: u16, otherwise: u16| if wanted < vectors { wanted } else { otherwise };
-    let receive = vector(first, NO_VECTOR);
-    [receive, vector(first + 1, receive)]
+    let first = vector(0, NO_VECTOR);
+    let receive = if number == 0 { first } else { vector(2 * number + 1, first) };
+    let transmit = if number == 0 { vector(1, first) } else { vector(2 * number + 2, receive) };
+    [receive, transmit]
 }

@@ -6,7 +6,7 @@ use super::features::Features;
 use super::header::HEADER_LEN;
 use super::ring::{Format, RING_SIZE, Shape};
 use super::transmit::HEADER_SLOT;
-use super::transport::{MmioTransport, PciTransport, Transport, program_interrupts, status};
+use super::transport::{MmioTransport, PciTransport, Stopped, Transport, program_interrupts, status};
 use crate::dma::Area;
 use crate::long_packet::{LARGEST_FRAME, slots_for};
 use crate::pci::{self, Bars, PciError, PciId, Region};
@@ -62,8 +62,13 @@ impl From<PciError> for ProbeError {
 
 /// virtio_net_config (virtio 1.2 §5.1.4).
 pub(super) const CONFIG_STATUS: usize = 6;
+const CONFIG_PAIRS: usize = 8;
 const CONFIG_MTU: usize = 10;
+pub(super) const CONFIG_HASH_KEY: usize = 17;
+pub(super) const CONFIG_HASH_TABLE: usize = 18;
+pub(super) const CONFIG_HASH_TYPES: usize = 20;
 pub(super) const STATUS_LINK_UP: u16 = 1;
+pub(super) const STATUS_ANNOUNCE: u16 = 2;
 
 /// What the kernel's part of a probe gives.
 pub(super) struct Mappings<R> {
@@ -100,24 +105,51 @@ impl<R: Registers> Mappings<R> {
     }
 }
 
-/// What driver and device agreed on. How many parts a packet may have is the ring's to say.
-pub(super) struct Terms {
-    pub(super) features: Features,
-    pub(super) info: NicInfo,
-}
-
-pub(super) fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) -> Result<Terms, ProbeError> {
-    // Every feature that `Features` names is used where it is offered; what is not here is not accepted.
-    let mut features = agree(transport, Features::all())?;
+/// What to use of what the device offers: everything in `known`; what is not here is not accepted.
+pub(super) fn choose<R: Registers>(
+    transport: &Transport<R>,
+    known: Features,
+    receive: &Pool,
+) -> Result<Features, ProbeError> {
+    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
+    let mut features = (Features::from_bits_truncate(transport.offered_features()) & known).consistent();
+    if !features.contains(Features::VERSION_1) {
+        return Err(ProbeError::Legacy);
+    }
+    if !features.contains(Features::MAC) {
+        return Err(ProbeError::NoAddress);
+    }
     // A device with a frame that no ring of buffers holds would wait for ever.
     let slots = slots_for(LARGEST_FRAME + HEADER_LEN, receive);
-    let is_roomy = slots.is_some_and(|slots| slots <= usize::from(transport.queue_size(0)).min(RING_SIZE));
-    if features.intersects(Features::LARGE_RECEIVE) && !is_roomy {
-        if !transport.reset() {
-            return Err(ProbeError::NoReset);
-        }
-        features = agree(transport, Features::all() - Features::LARGE_RECEIVE)?;
+    if slots.is_none_or(|slots| slots > usize::from(transport.queue_size(0)).min(RING_SIZE)) {
+        features -= Features::LARGE_RECEIVE;
     }
+    Ok(features)
+}
+
+/// Settles on `features`.
+pub(super) fn agree<R: Registers>(transport: &Transport<R>, features: Features) -> Result<(), ProbeError> {
+    transport.accept_features(features.bits());
+    transport.add_status(status::FEATURES_OK);
+    if transport.status() & status::FEATURES_OK == 0 { Err(ProbeError::FeaturesRefused) } else { Ok(()) }
+}
+
+/// Settles once more on `features` with a device that was reset.
+pub(super) fn agree_again<R: Registers>(transport: &Transport<R>, features: Features) -> Result<(), ProbeError> {
+    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
+    if !Features::from_bits_truncate(transport.offered_features()).contains(features) {
+        return Err(ProbeError::FeaturesRefused);
+    }
+    agree(transport, features)
+}
+
+/// What the device says of itself, now that `features` are settled. How many parts a packet may have is the ring's to
+/// say.
+pub(super) fn inform<R: Registers>(
+    transport: &Transport<R>,
+    features: Features,
+    receive: &Pool,
+) -> Result<NicInfo, ProbeError> {
     let address = transport.read_config(6, |device| core::array::from_fn(|index| device.read8(index)))?;
     let mtu = if features.contains(Features::MTU) {
         transport.read_config(CONFIG_MTU + 2, |device| device.read16(CONFIG_MTU))?
@@ -132,25 +164,17 @@ pub(super) fn negotiate<R: Registers>(transport: &Transport<R>, receive: &Pool) 
         return Err(ProbeError::SmallSlots);
     }
     let (address, offloads) = (MacAddress(address), features.offloads());
-    Ok(Terms { features, info: NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: 0, queues: 1 } })
+    Ok(NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: 0, queues: 1 })
 }
 
-/// Accepts what of `wanted` the device offers.
-fn agree<R: Registers>(transport: &Transport<R>, wanted: Features) -> Result<Features, ProbeError> {
-    transport.add_status(status::ACKNOWLEDGE | status::DRIVER);
-    let features = (Features::from_bits_truncate(transport.offered_features()) & wanted).consistent();
-    if !features.contains(Features::VERSION_1) {
-        return Err(ProbeError::Legacy);
+/// Pairs of queues that the device has.
+pub(super) fn pairs<R: Registers>(transport: &Transport<R>, features: Features) -> Result<u16, ProbeError> {
+    if !features.intersects(Features::MQ | Features::RSS) {
+        return Ok(1);
     }
-    if !features.contains(Features::MAC) {
-        return Err(ProbeError::NoAddress);
-    }
-    transport.accept_features(features.bits());
-    transport.add_status(status::FEATURES_OK);
-    if transport.status() & status::FEATURES_OK == 0 {
-        return Err(ProbeError::FeaturesRefused);
-    }
-    Ok(features)
+    let pairs = transport.read_config(CONFIG_PAIRS + 2, |device| device.read16(CONFIG_PAIRS))?;
+    // §5.1.4.1: from 1 to 0x8000. So many that their queues could not be counted are none.
+    Ok(if pairs < 0x8000 { pairs.max(1) } else { 1 })
 }
 
 /// The ring of queue `queue`: of the size that the device allows, or what the driver has room for.
@@ -169,9 +193,27 @@ pub(super) fn shape<R: Registers>(
     Ok(Shape { format, size: size.min(RING_SIZE as u16), event_index })
 }
 
+/// A run of memory that a device uses; `None` once it was given back, or given up.
+pub(super) struct Run(Option<Dma>);
+
+impl Run {
+    /// Gives it back.
+    pub(super) fn release(&mut self, platform: &impl Platform, _: &Stopped) {
+        let Some(run) = self.0.take() else { return };
+        // SAFETY: the device confirmed its reset, so it uses no memory any more. The areas in the run are not reached
+        // again: the driver that calls this looks at no queue afterwards (`Health::Stopped`).
+        unsafe { platform.release(run) };
+    }
+
+    /// Leaves it to a device that did not stop.
+    pub(super) fn abandon(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// Both rings and the header slots, in one run.
 pub(super) struct Memory {
-    pub(super) run: Dma,
+    pub(super) run: Run,
     pub(super) receive: Area,
     pub(super) transmit: Area,
     pub(super) headers: Area,
@@ -188,6 +230,17 @@ impl Memory {
         let transmit = unsafe { Area::of(&run, receive_len, transmit_len) };
         // SAFETY: as above.
         let headers = unsafe { Area::of(&run, receive_len + transmit_len, headers_len) };
-        Some(Self { run, receive, transmit, headers })
+        Some(Self { run: Run(Some(run)), receive, transmit, headers })
+    }
+
+    /// The control queue's ring, and `buffer` bytes behind it, in a run of their own.
+    pub(super) fn of_control(platform: &impl Platform, shape: Shape, buffer: usize) -> Option<(Run, Area, Area)> {
+        let ring_len = shape.len().next_multiple_of(8);
+        let run = platform.dma(ring_len + buffer, 64)?;
+        // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
+        let ring = unsafe { Area::of(&run, 0, ring_len) };
+        // SAFETY: as above; it begins where the last one ends.
+        let buffer = unsafe { Area::of(&run, ring_len, buffer) };
+        Some((Run(Some(run)), ring, buffer))
     }
 }

@@ -17,31 +17,31 @@ fn lie(bench: &Bench, buffers: u16, written: u32) {
 }
 
 #[test]
-fn a_used_index_beyond_what_is_outstanding_breaks_the_device() {
+fn a_used_index_beyond_what_is_outstanding_restarts_the_device() {
     for queue in [RECEIVE, TRANSMIT] {
         for ahead in [9, 0x8000, 0xffff] {
             let mut bench = Bench::new(small());
             bench.driver.transmit(&packet(&[])).unwrap();
             bench.driver.flush();
             bench.device.publish_ahead(queue, ahead);
-            bench.assert_broken(Fault::BadIndex);
+            bench.assert_restarted(Fault::BadIndex);
         }
     }
 }
 
 #[test]
-fn a_used_index_that_goes_back_breaks_the_device() {
+fn a_used_index_that_goes_back_restarts_the_device() {
     let mut bench = Bench::new(small());
     bench.device.deliver(&[1; 60]);
     bench.device.deliver(&[2; 60]);
     bench.driver.receive().unwrap();
     bench.device.publish_ahead(RECEIVE, 0u16.wrapping_sub(2));
     let _ = bench.driver.set_interrupts(lendwire_nic::Interrupts::Armed);
-    bench.assert_broken(Fault::BadIndex);
+    bench.assert_restarted(Fault::BadIndex);
 }
 
 #[test]
-fn an_id_out_of_range_breaks_the_device() {
+fn an_id_out_of_range_restarts_the_device() {
     for id in [8, 0xffff, 0x1_0000, u32::MAX] {
         for queue in [RECEIVE, TRANSMIT] {
             let mut bench = Bench::new(small());
@@ -49,13 +49,13 @@ fn an_id_out_of_range_breaks_the_device() {
             bench.driver.flush();
             bench.device.complete(queue, id, 64);
             bench.device.publish(queue);
-            bench.assert_broken(Fault::BadIndex);
+            bench.assert_restarted(Fault::BadIndex);
         }
     }
 }
 
 #[test]
-fn an_id_reported_twice_breaks_the_device() {
+fn an_id_reported_twice_restarts_the_device() {
     let mut bench = Bench::new(small());
     bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
     bench.driver.transmit(&packet(&[bench.chunk(2, 10)])).unwrap();
@@ -65,18 +65,18 @@ fn an_id_reported_twice_breaks_the_device() {
         bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
     }
     bench.device.publish(TRANSMIT);
-    bench.assert_broken(Fault::BadIndex);
+    bench.assert_restarted(Fault::BadIndex);
 }
 
 #[test]
-fn an_id_in_the_middle_of_a_chain_breaks_the_device() {
+fn an_id_in_the_middle_of_a_chain_restarts_the_device() {
     let mut bench = Bench::new(small());
     bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
     bench.driver.flush();
     let sent = bench.device.take_sent().unwrap();
     bench.device.complete(TRANSMIT, u32::from(sent.head) + 1, 0);
     bench.device.publish(TRANSMIT);
-    bench.assert_broken(Fault::BadIndex);
+    bench.assert_restarted(Fault::BadIndex);
 }
 
 #[test]
@@ -185,11 +185,11 @@ fn a_rewritten_descriptor_table_is_not_believed() {
 }
 
 #[test]
-fn completions_without_a_cause_break_the_device() {
+fn completions_without_a_cause_restart_the_device() {
     let bench = Bench::new(small());
     bench.device.complete(TRANSMIT, 0, 0);
     bench.device.publish(TRANSMIT);
-    bench.assert_broken(Fault::BadIndex);
+    bench.assert_restarted(Fault::BadIndex);
 }
 
 #[test]

@@ -5,10 +5,11 @@
 mod hostile;
 mod large;
 mod life;
+mod recovery;
 mod traffic;
 mod transport;
 
-use lendwire_drivers::driver::Driver as _;
+use lendwire_drivers::driver::{Driver as _, Events};
 use lendwire_drivers::model::{Memory, ModelRegisters, Offer, VirtioNetModel, feature};
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
@@ -37,6 +38,11 @@ fn small() -> Offer {
 
 fn without(features: u64) -> Offer {
     Offer { features: Offer::default().features & !features, ..small() }
+}
+
+/// `offer` with these features too.
+fn with(offer: Offer, features: u64) -> Offer {
+    Offer { features: offer.features | features, ..offer }
 }
 
 impl Bench {
@@ -80,18 +86,50 @@ impl Bench {
         assert_eq!(bytes(&self.driver.receive().expect("the driver goes on")), [7; 64]);
     }
 
-    /// The device is not listened to any more, and nothing is lost for it.
+    /// One fault of this kind, and the device was started anew for it: frames pass both ways again, and nothing is lost.
     #[track_caller]
-    fn assert_broken(mut self, fault: Fault) {
+    fn assert_restarted(mut self, fault: Fault) {
         while self.driver.receive().is_some() {}
         self.driver.flush();
-        assert_eq!((self.fault(fault), self.fault(Fault::Broken)), (1, 1));
+        let statistics = self.driver.statistics();
+        assert_eq!((self.fault(fault), statistics.recoveries, self.fault(Fault::Broken)), (1, 1, 0));
+        assert_eq!(self.driver.on_configuration_change(), Events::RESTARTED);
+        assert_eq!(self.driver.link(), lendwire_nic::Link::Up);
+        self.assert_passes();
+        self.assert_returns_everything();
+    }
+
+    /// The device is not listened to any more, and nothing is lost for it.
+    #[track_caller]
+    fn assert_broken(mut self) {
+        assert_eq!(self.fault(Fault::Broken), 1);
         assert_eq!(self.driver.link(), lendwire_nic::Link::Down);
+        let accesses = self.device.accesses();
         let _ = self.driver.set_interrupts(lendwire_nic::Interrupts::Armed);
         self.driver.transmit(&packet(&[])).unwrap();
+        self.driver.flush();
         assert!(self.driver.receive().is_none());
-        let (pool, transmit_pool) = (self.pool, self.transmit_pool);
+        self.driver.set_multicast(lendwire_nic::MulticastFilter::All);
+        assert_eq!(self.device.accesses(), accesses, "a broken device is left alone");
+        self.assert_returns_everything();
+    }
+
+    /// Frames pass both ways.
+    #[track_caller]
+    fn assert_passes(&mut self) {
+        self.driver.transmit(&packet(&[])).unwrap();
+        self.driver.flush();
+        assert_eq!(self.device.send_all().len(), 1);
+        self.driver.flush();
+        assert!(self.device.deliver(&[7; 64]));
+        assert_eq!(bytes(&self.driver.receive().expect("the driver goes on")), [7; 64]);
+    }
+
+    /// Stopping the device gives back every slot and all memory.
+    #[track_caller]
+    fn assert_returns_everything(mut self) {
         self.driver.quiesce().unwrap();
+        let (pool, transmit_pool) = (self.pool, self.transmit_pool);
         assert_eq!((pool.available(), transmit_pool.available()), (pool.slots(), transmit_pool.slots()));
         assert_eq!(self.memory.taken(), 0);
     }

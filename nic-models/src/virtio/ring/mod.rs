@@ -35,6 +35,19 @@ pub(super) struct Buffer<H> {
 pub(super) enum Access {
     Read,
     Write,
+    /// It reads all but the last, to which it writes its answer.
+    Answered,
+}
+
+impl Access {
+    /// The flag of a buffer that others follow, and of the last one, where `write` says that the device writes.
+    fn flags(self, write: u16) -> (u16, u16) {
+        match self {
+            Self::Read => (0, 0),
+            Self::Write => (write, write),
+            Self::Answered => (0, write),
+        }
+    }
 }
 
 /// Why a chain was not queued.
@@ -83,6 +96,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// The same with `most` descriptors, where it has more.
+    pub(super) fn at_most(self, most: u16) -> Self {
+        Self { size: self.size.min(most), ..self }
+    }
+
     /// Bytes that such a ring takes, to be aligned to 64.
     pub(super) fn len(self) -> usize {
         match self.format {

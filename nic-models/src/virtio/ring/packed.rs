@@ -113,10 +113,7 @@ impl Packed {
         access: Access,
         buffers: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
-        let flags = match access {
-            Access::Read => 0,
-            Access::Write => WRITE,
-        };
+        let (flags, last_flags) = access.flags(WRITE);
         let (area, size, first) = (&self.area, self.size, self.available);
         let head = chains.next_head();
         let mut next = first;
@@ -132,10 +129,10 @@ impl Packed {
         });
         let Some(last) = last else { return taken.map(|_| ()) };
         let taken = taken.inspect_err(|_| unwrite(area, size, first, last))?;
-        let mut first_flags = first.available() | flags;
+        let mut first_flags = first.available() | last_flags;
         if last != first {
-            write_flags(area, last, head, last.available() | flags);
-            first_flags |= NEXT;
+            write_flags(area, last, head, last.available() | last_flags);
+            first_flags = first.available() | flags | NEXT;
         }
         area.write16(first.at() + 12, head, Ordering::Relaxed);
         // Release: the chain is seen whole when its first descriptor becomes available (§2.8.21.1).

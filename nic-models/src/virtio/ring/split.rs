@@ -67,10 +67,7 @@ impl Split {
         access: Access,
         buffers: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
-        let flags = match access {
-            Access::Read => 0,
-            Access::Write => DESCRIPTOR_WRITE,
-        };
+        let (flags, last_flags) = access.flags(DESCRIPTOR_WRITE);
         // Whether a descriptor leads on is known when the next one comes.
         let mut last = None;
         let area = &self.area;
@@ -83,7 +80,7 @@ impl Split {
             area.write32(at + 8, buffer.len);
         })?;
         let Some(last) = last else { return Ok(()) };
-        write_link(area, last, flags, 0);
+        write_link(area, last, last_flags, 0);
         let entry = self.layout.available_entry(self.available);
         self.area.write16(entry, taken.head, Ordering::Relaxed);
         self.available = self.available.wrapping_add(1);

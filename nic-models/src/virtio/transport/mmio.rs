@@ -34,6 +34,7 @@ const INTERRUPT_STATUS: usize = 0x060;
 const INTERRUPT_ACKNOWLEDGE: usize = 0x064;
 const STATUS: usize = 0x070;
 const QUEUE_ADDRESSES: [usize; 3] = [0x080, 0x090, 0x0a0];
+const QUEUE_RESET: usize = 0x0c0;
 const CONFIG_GENERATION: usize = 0x0fc;
 const CONFIG: usize = 0x100;
 
@@ -102,6 +103,18 @@ impl<R: Registers> MmioTransport<R> {
         }
         registers.write32(QUEUE_READY, 1);
         Ok(Doorbell { queue, offset: QUEUE_NOTIFY })
+    }
+
+    /// Asks for queue `queue` to stop. Returns whether there is a register for it.
+    pub(super) fn reset_queue(&self, queue: u16) -> bool {
+        self.registers.write32(QUEUE_SELECT, u32::from(queue));
+        self.registers.write32(QUEUE_RESET, 1);
+        true
+    }
+
+    /// Whether the queue of [`Self::reset_queue`] has yet to stop: zero or one.
+    pub(super) fn queue_reset(&self) -> u32 {
+        self.registers.read32(QUEUE_RESET)
     }
 
     pub(super) fn ring(&self, doorbell: Doorbell) {

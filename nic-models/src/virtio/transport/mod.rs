@@ -32,6 +32,12 @@ pub(super) mod status {
     pub(in crate::virtio) const FAILED: u8 = 128;
 }
 
+/// What the status of a device that is gone reads as.
+pub(super) const GONE: u8 = 0xff;
+
+/// A device confirmed its reset: it uses no memory any more.
+pub(super) struct Stopped(());
+
 /// No interrupt (virtio 1.2 §4.1.5.1.2).
 pub(super) const NO_VECTOR: u16 = 0xffff;
 
@@ -53,18 +59,18 @@ impl Doorbell {
 }
 
 impl<R: Registers> Transport<R> {
-    /// Stops the device. Returns whether it says that it has stopped.
-    pub(super) fn reset(&self) -> bool {
+    /// Stops the device, if it says that it has stopped.
+    pub(super) fn reset(&self) -> Option<Stopped> {
         self.write_status(0);
         for _ in 0..RESET_LOOKS {
             match self.status() {
-                0 => return true,
+                0 => return Some(Stopped(())),
                 // All ones is what a device that is gone reads as; it never was a status.
-                0xff => return false,
+                GONE => return None,
                 _ => core::hint::spin_loop(),
             }
         }
-        false
+        None
     }
 
     pub(super) fn status(&self) -> u8 {
@@ -125,6 +131,29 @@ impl<R: Registers> Transport<R> {
             Self::Pci(device) => device.enable_queue(queue, size, bus, vector),
             Self::Mmio(device) => device.enable_queue(queue, size, bus, vector),
         }
+    }
+
+    /// Stops one queue, where that was agreed on (RING_RESET, §2.6.1). Returns whether the device says that it has
+    /// stopped.
+    pub(super) fn reset_queue(&self, queue: u16) -> bool {
+        let is_there = match self {
+            Self::Pci(device) => device.reset_queue(queue),
+            Self::Mmio(device) => device.reset_queue(queue),
+        };
+        let looks = if is_there { RESET_LOOKS } else { 0 };
+        for _ in 0..looks {
+            let is_resetting = match self {
+                Self::Pci(device) => u32::from(device.queue_reset()),
+                Self::Mmio(device) => device.queue_reset(),
+            };
+            match is_resetting {
+                0 => return true,
+                1 => core::hint::spin_loop(),
+                // The device is gone.
+                _ => return false,
+            }
+        }
+        false
     }
 
     /// Which vector tells of configuration changes. A line tells of everything.
@@ -205,5 +234,9 @@ impl<R: Registers> Config<'_, R> {
 
     pub(super) fn read16(&self, offset: usize) -> u16 {
         self.registers.read16(self.start + offset)
+    }
+
+    pub(super) fn read32(&self, offset: usize) -> u32 {
+        self.registers.read32(self.start + offset)
     }
 }

@@ -11,6 +11,7 @@ use crate::virtio::probe::ProbeError;
 /// The registers of one function.
 pub(in crate::virtio) struct PciTransport<R> {
     common: R,
+    common_len: usize,
     notify: R,
     notify_len: usize,
     notify_multiplier: u32,
@@ -40,7 +41,9 @@ const QUEUE_VECTOR: usize = 26;
 const QUEUE_ENABLE: usize = 28;
 const QUEUE_NOTIFY: usize = 30;
 const QUEUE_ADDRESSES: [usize; 3] = [32, 40, 48];
+/// What every device has of it; the rest came later.
 const COMMON_LEN: usize = 56;
+const QUEUE_RESET: usize = 58;
 
 impl<R: Registers> PciTransport<R> {
     /// Finds and maps the registers.
@@ -62,7 +65,7 @@ impl<R: Registers> PciTransport<R> {
         let device = Found::of(config, DEVICE)?.ok_or(ProbeError::Legacy)?;
         // notify_off_multiplier stands behind the structure that the capability shares with the others (§4.1.4.4).
         let notify_multiplier = notify.capability.word(config, 16)?;
-        let (common, _) = window(common, COMMON_LEN)?;
+        let (common, common_len) = window(common, COMMON_LEN)?;
         let (notify, notify_len) = window(notify, 2)?;
         let (device, device_len) = window(device, 1)?;
         let interrupt_status = match wiring {
@@ -72,7 +75,7 @@ impl<R: Registers> PciTransport<R> {
             }
             Wiring::Polled | Wiring::Messages(_) => None,
         };
-        Ok(Self { common, notify, notify_len, notify_multiplier, device, device_len, interrupt_status })
+        Ok(Self { common, common_len, notify, notify_len, notify_multiplier, device, device_len, interrupt_status })
     }
 
     pub(super) fn status(&self) -> u8 {
@@ -124,6 +127,21 @@ impl<R: Registers> PciTransport<R> {
         let offset = offset.ok_or(ProbeError::ShortRegisters)?;
         common.write16(QUEUE_ENABLE, 1);
         Ok(Doorbell { queue, offset })
+    }
+
+    /// Asks for queue `queue` to stop. Returns whether there is a register for it.
+    pub(super) fn reset_queue(&self, queue: u16) -> bool {
+        let is_there = self.common_len >= QUEUE_RESET + 2;
+        if is_there {
+            self.common.write16(QUEUE_SELECT, queue);
+            self.common.write16(QUEUE_RESET, 1);
+        }
+        is_there
+    }
+
+    /// Whether the queue of [`Self::reset_queue`] has yet to stop: zero or one.
+    pub(super) fn queue_reset(&self) -> u16 {
+        self.common.read16(QUEUE_RESET)
     }
 
     pub(super) fn set_config_vector(&self, vector: u16) -> Result<(), ProbeError> {

@@ -1,0 +1,142 @@
+//! All pairs of queues that one driver polls, and how frames are spread over them.
+//!
+//! Invariant: a flow's packets leave by one pair, in order; frames are taken from every pair in turn. The first pair
+//! lies in the driver, the others in storage that the caller hands in: nothing is allocated.
+//!
+//! Left out: pairs on other cores. A pair shares nothing with the others but the device, and that is the trouble: a
+//! device that has to be reset takes the queues from under all of them, so each core would have to be asked first.
+
+use lendwire_nic::Pool;
+
+use super::features::Features;
+use super::pair::{Pair, pair_vectors};
+use super::probe::{ProbeError, pairs as pairs_of};
+use super::transport::{Stopped, Transport};
+use crate::platform::Platform;
+use crate::registers::Registers;
+
+/// Storage for one pair of queues beyond the first: about 20 KiB.
+pub struct PairSlot(Option<Pair>);
+
+impl PairSlot {
+    /// Storage that no pair is in.
+    pub const EMPTY: Self = Self(None);
+}
+
+/// The pairs.
+pub(super) struct Pairs {
+    first: Pair,
+    more: &'static mut [PairSlot],
+    /// Pairs that the device was given.
+    count: u16,
+    /// Pairs in use: those that the device was told to use.
+    used: u16,
+    /// Where the next frame is looked for, and how many may still come from there before it is another's turn.
+    turn: u16,
+    left: u16,
+}
+
+/// Frames taken from one pair before the next one is looked at: those of one flow come together, so that they can be
+/// made one.
+const TURN: u16 = 16;
+
+impl Pairs {
+    /// As many pairs as the device has and `more` has room for, beside the first.
+    pub(super) fn new<R: Registers>(
+        transport: &Transport<R>,
+        features: Features,
+        platform: &impl Platform,
+        receive: &'static Pool,
+        more: &'static mut [PairSlot],
+    ) -> Result<Self, ProbeError> {
+        let there = pairs_of(transport, features)?;
+        let first = Pair::new(0, transport, features, platform, receive)?;
+        let mut count = 1;
+        for slot in more.iter_mut().take(usize::from(there) - 1) {
+            let Ok(pair) = Pair::new(count, transport, features, platform, receive) else { break };
+            slot.0 = Some(pair);
+            count += 1;
+        }
+        Ok(Self { first, more, count, used: 1, turn: 0, left: TURN })
+    }
+
+    /// Hands the queues of every pair to the device.
+    pub(super) fn connect<R: Registers>(
+        &mut self,
+        transport: &Transport<R>,
+        vectors: u16,
+        platform: &impl Platform,
+    ) -> Result<(), ProbeError> {
+        let mut all = self.all().zip(0..);
+        all.try_for_each(|(pair, number)| pair.connect(transport, pair_vectors(number, vectors), platform))
+    }
+
+    /// Pairs that the device could use.
+    pub(super) fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Pairs that it does use.
+    pub(super) fn used(&self) -> u16 {
+        self.used
+    }
+
+    /// The device was told to use `count` pairs.
+    pub(super) fn set_used(&mut self, count: u16) {
+        self.used = count.min(self.count);
+        (self.turn, self.left) = (0, TURN);
+    }
+
+    /// Every pair that the device was given.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Pair> {
+        core::iter::once(&mut self.first).chain(self.more.iter_mut().filter_map(|slot| slot.0.as_mut()))
+    }
+
+    /// Pair `number`, which is below [`Pairs::count`].
+    pub(super) fn pair(&mut self, number: u16) -> &mut Pair {
+        let more = match number.checked_sub(1) {
+            None => None,
+            Some(index) => self.more.get_mut(usize::from(index)).and_then(|slot| slot.0.as_mut()),
+        };
+        more.unwrap_or(&mut self.first)
+    }
+
+    /// The pair that a flow's packets leave by.
+    pub(super) fn of_flow(&self, flow: u32) -> u16 {
+        if self.used == 1 { 0 } else { (flow % u32::from(self.used)) as u16 }
+    }
+
+    /// The pair whose turn it is to be received from.
+    pub(super) fn turn(&mut self) -> u16 {
+        if self.left == 0 {
+            self.pass();
+        }
+        self.turn
+    }
+
+    /// A frame was taken from that pair.
+    pub(super) fn took(&mut self) {
+        self.left -= 1;
+    }
+
+    /// It is the next pair's turn.
+    pub(super) fn pass(&mut self) {
+        self.turn = if self.turn + 1 < self.used { self.turn + 1 } else { 0 };
+        self.left = TURN;
+    }
+
+    /// As new, after the device was reset.
+    pub(super) fn reset(&mut self) {
+        self.all().for_each(Pair::reset);
+    }
+
+    /// Gives everything back.
+    pub(super) fn release(&mut self, platform: &impl Platform, stopped: &Stopped) {
+        self.all().for_each(|pair| pair.release(platform, stopped));
+    }
+
+    /// See [`Pair::abandon`].
+    pub(super) fn abandon(&mut self) {
+        self.all().for_each(Pair::abandon);
+    }
+}
