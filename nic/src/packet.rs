@@ -201,6 +201,16 @@ impl RxPacket {
         self.chunks = List::Slot(list);
     }
 
+    /// Chunks that can still be pushed; [`RxPacket::spill`] makes room for more.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let capacity = match &self.chunks {
+            List::Inline(chunks) => chunks.len(),
+            List::Slot(chunks) => chunks.capacity(),
+        };
+        capacity - usize::from(self.end)
+    }
+
     /// Bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -273,6 +283,11 @@ impl RxPacket {
     /// The first chunk, to keep its sum.
     pub fn first_mut(&mut self) -> Option<&mut Chunk> {
         self.live_mut().first_mut()
+    }
+
+    /// Shows each chunk in order, to keep its sum. Their lengths must stay.
+    pub fn visit_chunks(&mut self, visit: impl FnMut(&mut Chunk)) {
+        self.live_mut().iter_mut().for_each(visit);
     }
 
     /// Pool memory that these chunks keep from being reused, in bytes.

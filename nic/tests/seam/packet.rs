@@ -99,6 +99,40 @@ fn a_spilled_packet_has_room_for_as_many_chunks_as_the_slot() {
 }
 
 #[test]
+fn room_is_what_can_be_pushed() {
+    let lists = pool(1, 2048);
+    let mut packet = RxPacket::new(Chunk::from_static(b"headers"));
+    packet.advance(7);
+    for spilled in [false, true] {
+        if spilled {
+            packet.spill(lists.take().unwrap());
+        }
+        for left in (0..packet.room()).rev() {
+            packet.push(Chunk::from_static(b"a")).unwrap();
+            assert_eq!(packet.room(), left);
+        }
+        assert!(packet.push(Chunk::from_static(b"b")).is_err());
+    }
+    packet.truncate(3);
+    assert_eq!(packet.room(), 61);
+}
+
+#[test]
+fn a_visit_shows_each_chunk_and_keeps_its_sum() {
+    let mut packet = RxPacket::new(Chunk::from_static(b"gone"));
+    packet.push(Chunk::from_static(b"ab")).unwrap();
+    packet.push(Chunk::from_static(b"c")).unwrap();
+    packet.advance(4);
+    let mut seen = Vec::new();
+    packet.visit_chunks(|chunk| {
+        seen.push(chunk.to_vec());
+        chunk.set_sum(Sum::of(chunk));
+    });
+    assert_eq!(seen, [b"ab".to_vec(), b"c".to_vec()]);
+    assert!(packet.chunks().iter().all(|chunk| chunk.known_sum() == Some(Sum::of(chunk))));
+}
+
+#[test]
 fn a_slot_that_held_a_list_can_be_written_again() {
     let lists = pool(1, 2048);
     let mut packet = RxPacket::new(Chunk::from_static(b"a"));

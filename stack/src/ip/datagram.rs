@@ -94,19 +94,9 @@ impl Datagram {
 
 /// Reads `payload`, keeps its chunks' sums, and checks that they complete `head` to a sound sum.
 fn verify(mut payload: RxPacket, head: Sum, work: &mut Work) -> Result<RxPacket, BadChecksum> {
-    if payload.chunks().len() <= 1 {
-        let total = payload.first_mut().map_or(head, |chunk| head.then(verified_sum(chunk, work)));
-        return if total.is_sound() { Ok(payload) } else { Err(BadChecksum) };
-    }
-    let mut first = payload.pop().expect("there are two chunks or more");
-    let mut total = head.then(verified_sum(&mut first, work));
-    let mut kept = RxPacket::new(first);
-    (kept.checksum, kept.vlan, kept.segment_size) = (payload.checksum, payload.vlan, payload.segment_size);
-    while let Some(mut chunk) = payload.pop() {
-        total = total.then(verified_sum(&mut chunk, work));
-        kept.push(chunk).expect("they fitted one packet before");
-    }
-    if total.is_sound() { Ok(kept) } else { Err(BadChecksum) }
+    let mut total = head;
+    payload.visit_chunks(|chunk| total = total.then(verified_sum(chunk, work)));
+    if total.is_sound() { Ok(payload) } else { Err(BadChecksum) }
 }
 
 fn verified_sum(chunk: &mut Chunk, work: &mut Work) -> Sum {
