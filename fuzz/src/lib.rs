@@ -98,6 +98,7 @@ pub fn tables() -> Tables {
         connections: 4,
         time_waits: 2,
         cells: 64,
+        batches: 2,
     })
 }
 

@@ -98,9 +98,10 @@ impl<'s> Stack<'s> {
             let mut left = budget;
             while left > 0 {
                 let Some(packet) = nic.receive() else { break };
-                self.receive(interface, packet, now);
+                self.take(interface, packet, now);
                 left -= 1;
             }
+            self.tcp.end_burst(&mut self.ip, now);
             polled.received += budget - left;
             polled.again |= left == 0;
         }
@@ -112,8 +113,15 @@ impl<'s> Stack<'s> {
         polled
     }
 
-    /// Input: a frame that `interface` received.
+    /// Input: a frame that `interface` received. A burst of them is better left to [`Stack::poll`], which lets TCP look
+    /// at consecutive segments once.
     pub fn receive(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
+        self.take(interface, packet, now);
+        self.tcp.end_burst(&mut self.ip, now);
+    }
+
+    /// One frame of a burst.
+    fn take(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
         self.pass(now);
         match self.ip.receive(interface, packet, now) {
             Arrived::Nothing => {}

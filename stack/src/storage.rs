@@ -55,6 +55,8 @@ mod owned {
         pub time_waits: usize,
         /// Chunks queued anywhere.
         pub cells: usize,
+        /// Flows that a burst may interleave and still be coalesced.
+        pub batches: usize,
     }
 
     impl Default for Capacities {
@@ -72,6 +74,7 @@ mod owned {
                 connections: 512,
                 time_waits: 1024,
                 cells: 8192,
+                batches: 8,
             }
         }
     }
@@ -100,6 +103,7 @@ mod owned {
         blocks: Box<[Slot<tcp::Block>]>,
         writers: Box<[Slot<tcp::Writers>]>,
         tcp_replies: Box<[Option<tcp::Reply>]>,
+        batches: Box<[tcp::Batch]>,
     }
 
     impl Tables {
@@ -107,7 +111,7 @@ mod owned {
         #[must_use]
         pub fn new(capacities: &Capacities) -> Self {
             let Capacities { interfaces, neighbours, routes, replies, sockets, datagrams, .. } = *capacities;
-            let Capacities { listeners, handshakes, connections, time_waits, cells, .. } = *capacities;
+            let Capacities { listeners, handshakes, connections, time_waits, cells, batches, .. } = *capacities;
             let both = connections + handshakes;
             Self {
                 interfaces: filled(interfaces, || ip::InterfaceSlot::EMPTY),
@@ -132,6 +136,7 @@ mod owned {
                 blocks: filled((cells / 4).max(16), || Slot::EMPTY),
                 writers: filled(connections, || Slot::EMPTY),
                 tcp_replies: filled(replies, || None),
+                batches: filled(batches, || tcp::Batch::EMPTY),
             }
         }
 
@@ -164,6 +169,7 @@ mod owned {
                     blocks: &mut self.blocks,
                     writers: &mut self.writers,
                     replies: &mut self.tcp_replies,
+                    batches: &mut self.batches,
                 },
             }
         }

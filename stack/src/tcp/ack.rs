@@ -104,7 +104,9 @@ impl Connection {
 
     /// RFC 9293 §3.10.7.4: only a newer segment moves the window.
     fn update_window(&mut self, segment: &Arrival, ack: Seq, window: u32, shared: &Shared<'_>) {
-        let newer = self.send.wl1.before(segment.seq) || (self.send.wl1 == segment.seq && !ack.before(self.send.wl2));
+        // What is old of a segment was cut off.
+        let seq = segment.newest.later(segment.seq);
+        let newer = self.send.wl1.before(seq) || (self.send.wl1 == seq && !ack.before(self.send.wl2));
         if ack.before(self.send.una) || !newer {
             return;
         }
@@ -119,7 +121,7 @@ impl Connection {
         }
         self.send.window = window;
         self.send.max_window = self.send.max_window.max(window);
-        self.send.wl1 = segment.seq;
+        self.send.wl1 = seq;
         self.send.wl2 = ack;
     }
 

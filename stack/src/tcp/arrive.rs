@@ -18,16 +18,22 @@ use crate::time::Instant;
 use crate::wire::tcp::Flags;
 
 impl Tcp<'_> {
-    /// Input: a datagram of protocol TCP.
+    /// Input: a datagram of protocol TCP. It may be held until [`Tcp::end_burst`].
     pub(crate) fn receive(&mut self, datagram: Datagram, ip: &mut Ip<'_>, now: Instant) {
-        self.shared.statistics.segments_received += 1;
         match Arrival::parse(datagram, &mut self.shared.work) {
-            Ok(segment) => self.on_segment(segment, ip, now),
-            Err(reason) => self.shared.drops.count(reason),
+            Ok(segment) => {
+                self.shared.statistics.segments_received += u64::from(segment.segments());
+                self.coalesce(segment, ip, now);
+            }
+            Err(reason) => {
+                self.shared.statistics.segments_received += 1;
+                self.shared.drops.count(reason);
+            }
         }
     }
 
-    fn on_segment(&mut self, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
+    pub(super) fn on_segment(&mut self, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
+        self.shared.statistics.arrivals += 1;
         match self.find(&segment.tuple) {
             Some(Entity::Connection(index)) => self.on_connection_segment(index, segment, ip, now),
             Some(Entity::Handshake(index)) => self.on_handshake_segment(index, segment, now),

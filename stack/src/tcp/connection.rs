@@ -118,6 +118,8 @@ pub(super) struct Receive {
     pub(super) edge: Seq,
     /// Bytes that came since an acknowledgment was sent.
     pub(super) unacknowledged: u32,
+    /// Data bytes of the peer's full segments.
+    pub(super) mss: u16,
     pub(super) fin: PeerFin,
     pub(super) scale: u8,
     pub(super) owed: Owed,
@@ -230,6 +232,7 @@ impl Connection {
             nxt: agreed.receive_next,
             edge: agreed.receive_next + initial_window(config),
             unacknowledged: 0,
+            mss: agreed.mss,
             fin: PeerFin::None,
             scale: agreed.receive_scale,
             owed: Owed::Nothing,

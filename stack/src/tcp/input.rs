@@ -149,7 +149,9 @@ impl Connection {
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let (before, fills_hole) = (self.receive.nxt, !self.reassembly.is_empty());
         let is_pressed = self.charged() > shared.config.receive_budget;
-        let gathers = self.receive.queue.gathers(segment.payload.len(), is_pressed);
+        let gathers = self.receive.queue.gathers(segment.size(), is_pressed);
+        let segments = segment.segments();
+        self.learn_size(segment);
         let writers = if gathers { self.writers(shared) } else { None };
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
@@ -172,7 +174,7 @@ impl Connection {
             self.receive.queue.push_moved(chunk, &mut shared.cells);
         }
         self.receive.unacknowledged += self.receive.nxt.since(before);
-        self.owe(fills_hole, now, shared);
+        self.owe(segments, fills_hole, now, shared);
         ControlFlow::Continue(())
     }
 
@@ -192,9 +194,17 @@ impl Connection {
         DONE
     }
 
-    /// RFC 1122 §4.2.3.2: an acknowledgment for every second full segment, and within its delay.
-    fn owe(&mut self, fills_hole: bool, now: Instant, shared: &Shared<'_>) {
-        if fills_hole || self.receive.unacknowledged >= 2 * u32::from(self.send.mss) {
+    /// What a full segment of the peer's is: as long as ours until it shows. Where several came as one, a device or we
+    /// saw how long each was.
+    fn learn_size(&mut self, segment: &Arrival) {
+        let (seen, known) = (segment.size().min(usize::from(u16::MAX)) as u16, self.receive.mss);
+        self.receive.mss = if segment.payload.segment_size.is_some() { seen } else { known.max(seen) };
+    }
+
+    /// RFC 9293 §3.8.6.3: an acknowledgment for every second full segment (SHLD-18), and within its delay. Segments that
+    /// came as one earn theirs at once; one acknowledgment then stands for all of them, as for all that a poll takes in.
+    fn owe(&mut self, segments: u32, fills_hole: bool, now: Instant, shared: &Shared<'_>) {
+        if fills_hole || segments > 1 || self.receive.unacknowledged >= 2 * u32::from(self.receive.mss) {
             self.owe_now();
         } else if self.receive.owed == Owed::Nothing {
             self.receive.owed = Owed::Later;

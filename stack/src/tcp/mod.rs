@@ -12,6 +12,7 @@
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
+//! | `coalesce` | segments of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
@@ -21,6 +22,7 @@
 
 mod ack;
 mod arrive;
+mod coalesce;
 mod congestion;
 mod connection;
 mod demux;
@@ -49,6 +51,7 @@ mod time_wait;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
+use self::coalesce::Batches;
 use self::connection::{Connection, Waiting};
 use self::demux::{Demux, Entity, Tuple};
 use self::reply::Replies;
@@ -62,6 +65,7 @@ use crate::slab::{Slab, Slot};
 use crate::time::Instant;
 use crate::wheel::{Timer, Wheel};
 
+pub use self::coalesce::Batch;
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
 pub use self::handle::{
@@ -111,6 +115,9 @@ pub struct Storage<'s> {
     pub writers: &'s mut [Slot<Writers>],
     /// Resets and other segments without a connection that wait for a ring.
     pub replies: &'s mut [Option<Reply>],
+    /// Flows whose segments may be made one in the same burst; none, and each segment goes its way alone. When all are
+    /// taken, the one that began first ends.
+    pub batches: &'s mut [Batch],
 }
 
 /// See the module.
@@ -123,6 +130,7 @@ pub(crate) struct Tcp<'s> {
     demux: Demux<'s>,
     wheel: Wheel<'s>,
     replies: Replies<'s>,
+    batches: Batches<'s>,
     shared: Shared<'s>,
     /// Connections by index, handshakes behind them: see [`Tcp::timer_of`].
     ready_links: Links<'s>,
@@ -169,6 +177,7 @@ impl<'s> Tcp<'s> {
             demux: Demux::new(storage.buckets),
             wheel: Wheel::new(storage.timers, now),
             replies: Replies::new(storage.replies),
+            batches: Batches::new(storage.batches),
             shared: Shared {
                 cells: Cells::new(storage.cells),
                 reserve,

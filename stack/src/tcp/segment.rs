@@ -15,7 +15,11 @@ use crate::wire::tcp::{self, Flags, HandshakeOptions, Malformed, Segment};
 pub(super) struct Arrival {
     pub(super) tuple: Tuple,
     pub(super) interface: InterfaceId,
+    /// The byte that carries DSCP and ECN.
+    pub(super) traffic_class: u8,
     pub(super) seq: Seq,
+    /// The number of the segment that SEG.ACK and SEG.WND come from: the last one's, where several were made one.
+    pub(super) newest: Seq,
     /// SEG.ACK, where the ACK bit is set.
     pub(super) ack: Option<Seq>,
     pub(super) flags: Flags,
@@ -23,6 +27,8 @@ pub(super) struct Arrival {
     pub(super) window: u16,
     /// The options of a SYN.
     pub(super) options: HandshakeOptions,
+    pub(super) has_options: bool,
+    /// Its `segment_size` is smaller than its length, where several were made one.
     pub(super) payload: RxPacket,
 }
 
@@ -48,19 +54,25 @@ impl Arrival {
         }
         let (source_port, destination_port) = (header.source_port.get(), header.destination_port.get());
         let (interface, source, destination) = (datagram.interface, datagram.source, datagram.destination);
+        let traffic_class = datagram.traffic_class;
         // RFC 9293 MUST-3: the checksum comes before anything that the segment says is believed.
-        let payload = datagram.into_payload(header_len, work).map_err(|_| Reason::TcpChecksum)?;
+        let mut payload = datagram.into_payload(header_len, work).map_err(|_| Reason::TcpChecksum)?;
+        // A device may say anything; one segment is one segment.
+        payload.segment_size = payload.segment_size.filter(|&size| size > 0 && usize::from(size) < payload.len());
         if source_port == 0 || destination_port == 0 {
             return Err(Reason::TcpPort);
         }
         Ok(Self {
             tuple: Tuple::new(SocketAddr::new(destination, destination_port), SocketAddr::new(source, source_port)),
             interface,
+            traffic_class,
             seq: Seq(header.sequence.get()),
+            newest: Seq(header.sequence.get()),
             ack: Some(Seq(header.acknowledgment.get())).filter(|_| flags.contains(Flags::ACK)),
             flags,
             window: header.window.get(),
             options: options.map_err(|_| Reason::TcpOptions)?,
+            has_options: header_len > tcp::HEADER_LEN,
             payload,
         })
     }
@@ -69,6 +81,16 @@ impl Arrival {
     pub(super) fn len(&self) -> u32 {
         let controls = self.flags.intersection(Flags::SYN | Flags::FIN).bits().count_ones();
         self.payload.len() as u32 + controls
+    }
+
+    /// How many segments this was on the wire.
+    pub(super) fn segments(&self) -> u32 {
+        self.payload.segment_size.map_or(1, |size| (self.payload.len() as u32).div_ceil(size.into()))
+    }
+
+    /// Data bytes of each of them but the last.
+    pub(super) fn size(&self) -> usize {
+        self.payload.segment_size.map_or(self.payload.len(), usize::from)
     }
 
     pub(super) fn has(&self, flags: Flags) -> bool {

@@ -58,6 +58,8 @@ impl Default for TcpConfig {
 pub struct TcpStatistics {
     /// Segments that arrived for TCP.
     pub segments_received: u64,
+    /// How often TCP looked at what arrived: once for segments that a device or a burst made one.
+    pub arrivals: u64,
     /// Segments handed to a driver.
     pub segments_sent: u64,
     /// Segments that were sent again, SYNs and FINs included.

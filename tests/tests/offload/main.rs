@@ -1,7 +1,10 @@
 //! What devices take over: cutting large packets into segments, making one packet of many, spreading flows over queues.
 
+mod bulk;
+mod coalescing;
 mod flow;
 mod segmentation;
+mod story;
 
 use lendwire_nic::{Offloads, Work};
 use lendwire_tests::peer::Peer;

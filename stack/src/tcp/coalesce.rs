@@ -1,0 +1,181 @@
+//! Segments of one flow that came in one burst, made one before TCP looks at them (generic receive offload).
+//!
+//! Invariant: a batch is what a device that coalesces could have handed up, and nothing is held beyond a burst. Its
+//! segments are checked already, stood next to each other in the stream, have the length of the first (the last may be
+//! shorter) and the same DSCP and ECN, no options, and no flags but ACK, and PSH on the last. Acknowledgment and window
+//! may move on from segment to segment; the last one's count, as they would one by one, and congestion control takes the
+//! step for what a stretched acknowledgment is (RFC 3465 §2.2). Whatever else comes for the flow ends the batch first, so
+//! order is kept. No byte is copied or read: the chunks move, with their sums.
+
+use lendwire_nic::Pool;
+
+use super::Tcp;
+use super::demux::Tuple;
+use super::segment::Arrival;
+use super::shared::COPY_BREAK;
+use crate::ip::Ip;
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+
+/// Data bytes of the longest batch: the longest that a device can hand up.
+const LONGEST: usize = u16::MAX as usize;
+
+/// Room for one batch.
+#[derive(Debug)]
+pub struct Batch {
+    segment: Option<Arrival>,
+    /// How many batches began before it.
+    order: u64,
+}
+
+impl Batch {
+    /// An empty place.
+    pub const EMPTY: Self = Self { segment: None, order: 0 };
+}
+
+/// The batches of a burst; storage is handed in.
+#[derive(Debug)]
+pub(super) struct Batches<'s> {
+    places: &'s mut [Batch],
+    open: usize,
+    begun: u64,
+}
+
+impl Tcp<'_> {
+    /// A segment joins the batch of its flow, begins one, or goes its way at once.
+    pub(super) fn coalesce(&mut self, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
+        if let Some(place) = self.batches.of_flow(&segment.tuple) {
+            if self.batches.takes(place, &segment, self.shared.pool) {
+                if self.batches.join(place, segment) == Joined::Complete {
+                    self.end_batch(place, ip, now);
+                }
+                return;
+            }
+            self.end_batch(place, ip, now);
+        }
+        if !begins_batch(&segment) || self.batches.places.is_empty() {
+            return self.on_segment(segment, ip, now);
+        }
+        if self.batches.open == self.batches.places.len() {
+            self.end_first(ip, now);
+        }
+        self.batches.begin(segment);
+    }
+
+    /// Input: the burst is over, and so are its batches.
+    pub(crate) fn end_burst(&mut self, ip: &mut Ip<'_>, now: Instant) {
+        while self.batches.open > 0 {
+            self.end_first(ip, now);
+        }
+    }
+
+    fn end_first(&mut self, ip: &mut Ip<'_>, now: Instant) {
+        if let Some(place) = self.batches.first() {
+            self.end_batch(place, ip, now);
+        }
+    }
+
+    fn end_batch(&mut self, place: usize, ip: &mut Ip<'_>, now: Instant) {
+        if let Some(segment) = self.batches.end(place) {
+            self.on_segment(segment, ip, now);
+        }
+    }
+}
+
+/// What a batch is with one more segment in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joined {
+    Open,
+    /// Nothing can follow.
+    Complete,
+}
+
+impl<'s> Batches<'s> {
+    pub(super) fn new(places: &'s mut [Batch]) -> Self {
+        places.fill_with(|| Batch::EMPTY);
+        Self { places, open: 0, begun: 0 }
+    }
+
+    fn of_flow(&self, tuple: &Tuple) -> Option<usize> {
+        if self.open == 0 {
+            return None;
+        }
+        self.places.iter().position(|batch| batch.segment.as_ref().is_some_and(|held| held.tuple == *tuple))
+    }
+
+    /// Whether `next` follows what is in `place`, and the list of chunks has, or can be given, room for it.
+    fn takes(&mut self, place: usize, next: &Arrival, pool: &'static Pool) -> bool {
+        let Some(held) = self.places[place].segment.as_mut().filter(|held| follows(held, next)) else { return false };
+        let needed = next.payload.chunks().len();
+        if held.payload.room() < needed
+            && let Some(slot) = pool.take()
+        {
+            held.payload.spill(slot);
+        }
+        held.payload.room() >= needed
+    }
+
+    /// The caller has seen that the batch takes it.
+    fn join(&mut self, place: usize, mut next: Arrival) -> Joined {
+        let Some(held) = &mut self.places[place].segment else { return Joined::Complete };
+        let size = held.size();
+        while let Some(chunk) = next.payload.pop() {
+            held.payload.push(chunk).expect("its room was counted");
+        }
+        held.payload.segment_size = Some(size as u16);
+        (held.ack, held.window, held.newest) = (next.ack, next.window, next.newest);
+        held.flags = next.flags;
+        let is_short = !held.payload.len().is_multiple_of(size);
+        if is_short || next.has(Flags::PSH) { Joined::Complete } else { Joined::Open }
+    }
+
+    /// The caller has made room.
+    fn begin(&mut self, segment: Arrival) {
+        let Some(batch) = self.places.iter_mut().find(|batch| batch.segment.is_none()) else { return };
+        self.begun += 1;
+        self.open += 1;
+        *batch = Batch { segment: Some(segment), order: self.begun };
+    }
+
+    fn end(&mut self, place: usize) -> Option<Arrival> {
+        let segment = self.places[place].segment.take()?;
+        self.open -= 1;
+        Some(segment)
+    }
+
+    /// The one that began first.
+    fn first(&self) -> Option<usize> {
+        let held = self.places.iter().enumerate().filter(|(_, batch)| batch.segment.is_some());
+        held.min_by_key(|(_, batch)| batch.order).map(|(place, _)| place)
+    }
+}
+
+/// Whether more may follow `segment`. Small ones are left alone: a run of them is copied together, so that each does not
+/// pin a slot.
+fn begins_batch(segment: &Arrival) -> bool {
+    let (len, size) = (segment.payload.len(), segment.size());
+    segment.flags == Flags::ACK
+        && !segment.has_options
+        && size > COPY_BREAK
+        && len < LONGEST
+        && len.is_multiple_of(size)
+}
+
+/// Whether `next`, of the same flow, can be made one with `held`.
+fn follows(held: &Arrival, next: &Arrival) -> bool {
+    let (size, len) = (held.size(), next.payload.len());
+    let is_as_long = next.payload.segment_size.map_or(len <= size, |each| usize::from(each) == size);
+    let moves_on = match (held.ack, next.ack) {
+        (Some(held), Some(next)) => !next.before(held),
+        (None, _) | (_, None) => false,
+    };
+    next.seq == held.seq + held.payload.len() as u32
+        && next.flags.difference(Flags::PSH) == Flags::ACK
+        && !next.has_options
+        && next.traffic_class == held.traffic_class
+        && next.interface == held.interface
+        && len > 0
+        && is_as_long
+        && moves_on
+        && held.payload.len() + len <= LONGEST
+}
