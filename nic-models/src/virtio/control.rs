@@ -77,6 +77,8 @@ pub(super) struct Control {
     shape: Shape,
     doorbell: Doorbell,
     is_given_up: bool,
+    /// Doorbells rung since [`Control::take_kicks`].
+    kicks: u64,
     memory: Run,
 }
 
@@ -110,7 +112,7 @@ impl Control {
         let shape = shape(transport, Self::number(transport, features)?, features)?.at_most(SIZE);
         let (memory, ring, buffer) = Memory::of_control(platform, shape, BUFFER_LEN).ok_or(ProbeError::NoMemory)?;
         let ring = Ring::new(ring, shape);
-        Ok(Self { ring, buffer, shape, doorbell: Doorbell::NONE, is_given_up: false, memory })
+        Ok(Self { ring, buffer, shape, doorbell: Doorbell::NONE, is_given_up: false, kicks: 0, memory })
     }
 
     /// The number of the queue: it comes after those of all pairs that the device has (§5.1.2).
@@ -148,6 +150,7 @@ impl Control {
         debug_assert_eq!(queued, Ok(()), "the queue is empty between two commands");
         if self.ring.must_kick() {
             transport.ring(self.doorbell);
+            self.kicks += 1;
         }
         match self.wait(transport) {
             Ok(()) if self.buffer.read32(ANSWER) & 0xff == OK => Ok(()),
@@ -157,6 +160,11 @@ impl Control {
                 Err(Unheard::Mute(fault))
             }
         }
+    }
+
+    /// Doorbells rung since the last call.
+    pub(super) fn take_kicks(&mut self) -> u64 {
+        core::mem::take(&mut self.kicks)
     }
 
     fn wait<R: Registers>(&mut self, transport: &Transport<R>) -> Result<(), Fault> {

@@ -171,6 +171,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         }
         let Some(control) = &mut self.control else { return Err(Disobeyed) };
         let given = control.give(&self.transport, order, data);
+        self.statistics.kicks += control.take_kicks();
         match given {
             Ok(()) => return Ok(()),
             Err(Unheard::Refused) => self.statistics.count(Fault::Unheard),

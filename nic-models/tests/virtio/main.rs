@@ -2,6 +2,7 @@
 //!
 //! Under Miri the same tests run with fewer rounds.
 
+mod control;
 mod hostile;
 mod large;
 mod life;
@@ -10,7 +11,7 @@ mod traffic;
 mod transport;
 
 use lendwire_drivers::driver::{Driver as _, Events};
-use lendwire_drivers::model::{Memory, ModelRegisters, Offer, VirtioNetModel, feature};
+use lendwire_drivers::model::{ControlManner, MMIO, Memory, ModelRegisters, Offer, VirtioNetModel, feature};
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Checksum, Chunk, Fault, Nic, Payload, Pool, RxPacket, TxPacket};
@@ -45,6 +46,37 @@ fn with(offer: Offer, features: u64) -> Offer {
     Offer { features: offer.features | features, ..offer }
 }
 
+/// A kind of device: what it offers, and how it is reached.
+#[derive(Clone, Debug)]
+struct Kind {
+    offer: Offer,
+    reached: Reached,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    Pci,
+    Mmio,
+}
+
+/// A small device of each kind: both rings, both ways to ask for notifications, PCI and MMIO.
+fn kinds() -> Vec<Kind> {
+    let reached = [Reached::Pci, Reached::Mmio];
+    rings().into_iter().flat_map(|offer| reached.map(|reached| Kind { offer: offer.clone(), reached })).collect()
+}
+
+impl Kind {
+    fn with(mut self, features: u64) -> Self {
+        self.offer.features |= features;
+        self
+    }
+
+    fn manner(mut self, manner: ControlManner) -> Self {
+        self.offer.control = manner;
+        self
+    }
+}
+
 impl Bench {
     #[track_caller]
     fn new(offer: Offer) -> Self {
@@ -52,14 +84,28 @@ impl Bench {
     }
 
     #[track_caller]
+    fn of(kind: Kind) -> Self {
+        Self::set_up(kind, 16, 2048)
+    }
+
+    #[track_caller]
     fn with_slots(offer: Offer, slots: usize, slot_size: usize) -> Self {
+        Self::set_up(Kind { offer, reached: Reached::Pci }, slots, slot_size)
+    }
+
+    #[track_caller]
+    fn set_up(kind: Kind, slots: usize, slot_size: usize) -> Self {
         let memory = Memory::new();
         let pool = Pool::leaked(slots, slot_size).unwrap();
         let transmit_pool = Pool::leaked(64, 2048).unwrap();
         memory.share_pool(pool);
         memory.share_pool(transmit_pool);
-        let device = VirtioNetModel::new(&memory, offer);
-        let driver = probe(&device, &memory, pool).expect("the device is sound");
+        let device = VirtioNetModel::new(&memory, kind.offer);
+        let driver = match kind.reached {
+            Reached::Pci => probe(&device, &memory, pool),
+            Reached::Mmio => probe_mmio(&device, &memory, pool),
+        };
+        let driver = driver.expect("the device is sound");
         Self { device, driver, pool, transmit_pool, memory }
     }
 
@@ -139,6 +185,11 @@ fn probe(device: &VirtioNetModel, memory: &Memory, pool: &'static Pool) -> Resul
     let windows = device.clone();
     let map = move |region| windows.registers(region);
     VirtioNet::probe_with(&device.config_space(), memory.clone(), map, pool, Wiring::Messages(&MESSAGES))
+}
+
+fn probe_mmio(device: &VirtioNetModel, memory: &Memory, pool: &'static Pool) -> Result<Driver, ProbeError> {
+    let registers = device.registers(MMIO).expect("the window is there");
+    VirtioNet::probe_mmio_with(registers, MMIO.len, memory.clone(), pool, Wiring::Line)
 }
 
 fn packet(payload: &[Chunk]) -> TxPacket<'_> {
