@@ -1,5 +1,7 @@
 //! The members of the family, and what they differ in.
 
+use lendwire_nic::Offloads;
+
 use crate::pci::PciId;
 use crate::platform::ConfigSpace;
 
@@ -28,6 +30,9 @@ pub(super) struct Family {
     pub(super) eeprom_done: u32,
     /// The longest frame, its check sequence included.
     pub(super) longest_frame: u16,
+    /// What it cuts. An 8254x writes an IPv6 payload length that counts the IPv6 header too (§3.5.9.1: MSS + HDRLEN -
+    /// IPCSS, as QEMU does), which is wrong on the wire; an 82574 takes its 40 bytes off (§7.3.6.2).
+    pub(super) segments: Offloads,
 }
 
 /// What a member is attached to.
@@ -39,10 +44,22 @@ pub(super) enum Bus {
     Express,
 }
 
-const PCI: Family =
-    Family { name: "e1000", bus: Bus::Pci, eeprom_address_shift: 8, eeprom_done: 1 << 4, longest_frame: 16_110 };
-const EXPRESS: Family =
-    Family { name: "e1000e", bus: Bus::Express, eeprom_address_shift: 2, eeprom_done: 1 << 1, longest_frame: 9_234 };
+const PCI: Family = Family {
+    name: "e1000",
+    bus: Bus::Pci,
+    eeprom_address_shift: 8,
+    eeprom_done: 1 << 4,
+    longest_frame: 16_110,
+    segments: Offloads::TX_SEGMENT_V4,
+};
+const EXPRESS: Family = Family {
+    name: "e1000e",
+    bus: Bus::Express,
+    eeprom_address_shift: 2,
+    eeprom_done: 1 << 1,
+    longest_frame: 9_234,
+    segments: Offloads::TX_SEGMENT_V4.union(Offloads::TX_SEGMENT_V6),
+};
 
 impl Family {
     /// The member behind `config`.

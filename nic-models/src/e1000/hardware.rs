@@ -7,7 +7,7 @@
 use lendwire_nic::MacAddress;
 
 use super::family::{Bus, Family};
-use super::probe::{FrameCheck, RING_SIZE, Terms};
+use super::probe::{DESCRIPTOR, FrameCheck, Terms};
 use super::receive::buffer_code;
 use super::register::{self, ctrl, ctrl_ext, mrqc, rctl, rfctl, rxcsum, status, tctl};
 use crate::registers::Registers;
@@ -28,6 +28,8 @@ pub(super) struct Hardware<R> {
 pub(super) struct RingBase {
     /// Where the device sees the first descriptor.
     pub(super) bus: u64,
+    /// Descriptors.
+    pub(super) size: usize,
 }
 
 impl<R: Registers> Hardware<R> {
@@ -172,7 +174,7 @@ impl<R: Registers> Hardware<R> {
     fn set_up_queue(&self, block: usize, ring: RingBase) {
         self.write(block + register::BASE_LOW, ring.bus as u32);
         self.write(block + register::BASE_HIGH, (ring.bus >> 32) as u32);
-        self.write(block + register::LENGTH, (RING_SIZE * super::probe::DESCRIPTOR) as u32);
+        self.write(block + register::LENGTH, (ring.size * DESCRIPTOR) as u32);
         self.write(block + register::HEAD, 0);
         self.write(block + register::TAIL, 0);
         // Delays would come on top of the interrupt interval, which is for all causes.

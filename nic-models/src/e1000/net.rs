@@ -10,7 +10,7 @@ use super::family::Bus;
 use super::filter::Filters;
 use super::hardware::Hardware;
 use super::interrupt::{Route, Wanted};
-use super::probe::{Mappings, Memory, ProbeError, RING_SIZE, Settings, Terms};
+use super::probe::{Mappings, Memory, ProbeError, RECEIVE_RING, Settings, Terms};
 use super::receive::{Receiver, Refill};
 use super::receive_descriptor::Format;
 use super::register;
@@ -261,7 +261,7 @@ impl<P: Platform, R: Registers> Nic for E1000<P, R> {
 
     fn receive(&mut self) -> Option<RxPacket> {
         // Bad frames are dropped on the way; there cannot be more of them than buffers.
-        for _ in 0..RING_SIZE {
+        for _ in 0..RECEIVE_RING {
             if self.is_broken {
                 return None;
             }

@@ -13,8 +13,11 @@ use crate::pci::{self, Bars, Msix, PciError, Region};
 use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
 use crate::registers::Registers;
 
-/// Descriptors of a ring. One is never the device's: head and tail would meet, which says that the ring is empty.
-pub(super) const RING_SIZE: usize = 256;
+/// Descriptors of the receive ring. One of a ring is never the device's: head and tail would meet, which says that the
+/// ring is empty.
+pub(super) const RECEIVE_RING: usize = 512;
+/// Descriptors of the transmit ring.
+pub(super) const TRANSMIT_RING: usize = 256;
 /// Bytes of a descriptor.
 pub(super) const DESCRIPTOR: usize = 16;
 
@@ -155,7 +158,7 @@ impl Terms {
             name: family.name,
             address,
             mtu,
-            offloads: abilities(frame_check, offloads),
+            offloads: abilities(family, frame_check, offloads),
             max_parts: MAX_PARTS,
             queues: 1,
         };
@@ -171,10 +174,9 @@ impl Terms {
 const VLAN: Offloads = Offloads::VLAN_INSERT.union(Offloads::VLAN_STRIP);
 
 /// What the device can do, and may. A segment with CWR would keep it on every piece (8254x §3.5): no ECN.
-fn abilities(frame_check: FrameCheck, allowed: Offloads) -> Offloads {
+fn abilities(family: &Family, frame_check: FrameCheck, allowed: Offloads) -> Offloads {
     let able = Offloads::TX_CHECKSUM
-        | Offloads::TX_SEGMENT_V4
-        | Offloads::TX_SEGMENT_V6
+        | family.segments
         | Offloads::RX_CHECKSUM
         | match frame_check {
             FrameCheck::ByDevice => VLAN,
@@ -194,16 +196,16 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn take(platform: &impl Platform) -> Option<Self> {
-        let ring = RING_SIZE * DESCRIPTOR;
-        let headers_len = RING_SIZE * HEADER_SLOT;
+        let (receive_len, transmit_len) = (RECEIVE_RING * DESCRIPTOR, TRANSMIT_RING * DESCRIPTOR);
+        let headers_len = TRANSMIT_RING * HEADER_SLOT;
         // Rings start on a multiple of 16; header slots are whole cache lines.
-        let run = platform.dma(2 * ring + headers_len, 64)?;
+        let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
-        let receive = unsafe { Area::of(&run, 0, ring) };
+        let receive = unsafe { Area::of(&run, 0, receive_len) };
         // SAFETY: as above; it begins where the last one ends.
-        let transmit = unsafe { Area::of(&run, ring, ring) };
+        let transmit = unsafe { Area::of(&run, receive_len, transmit_len) };
         // SAFETY: as above.
-        let headers = unsafe { Area::of(&run, 2 * ring, headers_len) };
+        let headers = unsafe { Area::of(&run, receive_len + transmit_len, headers_len) };
         Some(Self { run, receive, transmit, headers })
     }
 }

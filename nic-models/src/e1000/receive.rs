@@ -7,7 +7,7 @@ use lendwire_nic::{ChunkMut, Fault, MAX_CHUNKS, Offloads, Pool, Received, RxPack
 
 use super::frame_check;
 use super::hardware::{Hardware, RingBase};
-use super::probe::{DESCRIPTOR, FRAME_OVERHEAD, FrameCheck, RING_SIZE, Terms};
+use super::probe::{DESCRIPTOR, FRAME_OVERHEAD, FrameCheck, RECEIVE_RING, Terms};
 use super::receive_descriptor::{End, Filled, Format};
 use super::register::{self, rctl};
 use crate::dma::Area;
@@ -15,7 +15,7 @@ use crate::platform::Platform;
 use crate::registers::Registers;
 
 /// Buffers that the device is told of at once: the tail is a register, and writing it an exit to the hypervisor.
-const BATCH: usize = 32;
+const BATCH: usize = 256;
 
 /// The receive side.
 pub(super) struct Receiver {
@@ -29,7 +29,7 @@ pub(super) struct Receiver {
     /// Chunks that the longest frame takes.
     most_chunks: usize,
     /// What each descriptor points at while it is the device's.
-    slots: [Option<ChunkMut>; RING_SIZE],
+    slots: [Option<ChunkMut>; RECEIVE_RING],
     /// The descriptor that is filled next.
     next: usize,
     /// Descriptors from there on that have a buffer.
@@ -68,7 +68,7 @@ impl Receiver {
             frame_check: terms.frame_check,
             offloads: terms.info.offloads,
             most_chunks: longest.div_ceil(terms.buffer_size),
-            slots: [const { None }; RING_SIZE],
+            slots: [const { None }; RECEIVE_RING],
             next: 0,
             given: 0,
             untold: 0,
@@ -81,7 +81,7 @@ impl Receiver {
 
     /// Where the device finds the ring.
     pub(super) fn base(&self) -> RingBase {
-        RingBase { bus: self.area.bus(0) }
+        RingBase { bus: self.area.bus(0), size: RECEIVE_RING }
     }
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
@@ -89,10 +89,10 @@ impl Receiver {
         if self.most_chunks > MAX_CHUNKS && self.list.is_none() {
             self.list = self.pool.take();
         }
-        while self.given < RING_SIZE - 1 {
+        while self.given < RECEIVE_RING - 1 {
             let Some(slot) = self.pool.take() else { break };
             let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
-            let index = (self.next + self.given) % RING_SIZE;
+            let index = (self.next + self.given) % RECEIVE_RING;
             self.format.write(&self.area, index * DESCRIPTOR, bus);
             self.slots[index] = Some(slot);
             self.given += 1;
@@ -105,11 +105,11 @@ impl Receiver {
     /// The tail register's new value, when it is time to write it: a batch is ready, or the device runs short.
     pub(super) fn tail(&mut self) -> Option<u32> {
         let told = self.given - self.untold;
-        if self.untold == 0 || (self.untold < BATCH && told >= RING_SIZE / 2) {
+        if self.untold == 0 || (self.untold < BATCH && told >= RECEIVE_RING / 2) {
             return None;
         }
         self.untold = 0;
-        Some(((self.next + self.given) % RING_SIZE) as u32)
+        Some(((self.next + self.given) % RECEIVE_RING) as u32)
     }
 
     /// Whether the device has filled the next buffer.
@@ -123,7 +123,7 @@ impl Receiver {
         while self.given > 0 {
             let Some(filled) = self.format.read(&self.area, self.next * DESCRIPTOR) else { return Ok(None) };
             let slot = self.slots[self.next].take().expect("a given descriptor has a slot");
-            self.next = (self.next + 1) % RING_SIZE;
+            self.next = (self.next + 1) % RECEIVE_RING;
             self.given -= 1;
             // A device that fills what it was not told of has run ahead of the tail.
             self.untold = self.untold.min(self.given);

@@ -9,7 +9,7 @@ use core::sync::atomic::{Ordering, fence};
 use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, Part, TxPacket};
 
 use super::hardware::{Hardware, RingBase};
-use super::probe::{DESCRIPTOR, RING_SIZE};
+use super::probe::{DESCRIPTOR, TRANSMIT_RING};
 use super::register;
 use super::segmentation::{Cut, Uncuttable};
 use super::transmit_descriptor::{Context, DONE, Place, REPORT, Work};
@@ -28,7 +28,7 @@ const RUN: usize = 32;
 /// Of a packet: context, headers, parts, and what 64 KiB in parts longer than [`MOST`] take more.
 const MOST_DESCRIPTORS: usize = 2 + MAX_PARTS as usize + 0xffff / MOST;
 // A run ends with the packet that makes it long enough.
-const _: () = assert!(MOST_DESCRIPTORS <= 64 && RING_SIZE > 2 * MOST_DESCRIPTORS && RUN + MOST_DESCRIPTORS < 256);
+const _: () = assert!(MOST_DESCRIPTORS <= 64 && TRANSMIT_RING > 2 * MOST_DESCRIPTORS && RUN + MOST_DESCRIPTORS < 256);
 
 /// The transmit side.
 pub(super) struct Transmitter {
@@ -36,9 +36,9 @@ pub(super) struct Transmitter {
     /// A slot for each descriptor.
     headers: Area,
     /// What each descriptor holds.
-    held: [Option<Chunk>; RING_SIZE],
+    held: [Option<Chunk>; TRANSMIT_RING],
     /// Descriptors in the run that starts at each, once its last one reports.
-    runs: [u8; RING_SIZE],
+    runs: [u8; TRANSMIT_RING],
     /// The descriptor that is written next.
     next: usize,
     /// The oldest one that is not done, or `next`.
@@ -75,8 +75,8 @@ impl Transmitter {
         Self {
             area,
             headers,
-            held: [const { None }; RING_SIZE],
-            runs: [0; RING_SIZE],
+            held: [const { None }; TRANSMIT_RING],
+            runs: [0; TRANSMIT_RING],
             next: 0,
             oldest: 0,
             in_flight: 0,
@@ -89,7 +89,7 @@ impl Transmitter {
 
     /// Where the device finds the ring.
     pub(super) fn base(&self) -> RingBase {
-        RingBase { bus: self.area.bus(0) }
+        RingBase { bus: self.area.bus(0), size: TRANSMIT_RING }
     }
 
     /// Queues `packet`, which was found sendable.
@@ -109,7 +109,7 @@ impl Transmitter {
             self.write(at, context.words(), None);
             at = after(at);
         }
-        let last = (self.next + needed - 1) % RING_SIZE;
+        let last = (self.next + needed - 1) % TRANSMIT_RING;
         let place = |index: usize| if index == last { Place::Last } else { Place::Before };
         let work = Work::of(&packet.offload, plan.cut.as_ref());
         let bus = self.copy_headers(at, packet, plan.cut.as_ref());
@@ -130,7 +130,7 @@ impl Transmitter {
     }
 
     fn room(&self) -> usize {
-        RING_SIZE - 1 - self.in_flight
+        TRANSMIT_RING - 1 - self.in_flight
     }
 
     /// Copies the headers to the slot of descriptor `index`, made ready for what the device does not do.
@@ -157,7 +157,7 @@ impl Transmitter {
     }
 
     fn commit(&mut self, count: usize, command: u32, context: Option<Context>) {
-        self.next = (self.next + count) % RING_SIZE;
+        self.next = (self.next + count) % TRANSMIT_RING;
         self.in_flight += count;
         self.untold += count;
         self.open += count;
@@ -171,7 +171,7 @@ impl Transmitter {
     /// Lets go what `count` descriptors from `next` on were to hold.
     fn forget(&mut self, count: usize) {
         for step in 0..count {
-            self.held[(self.next + step) % RING_SIZE] = None;
+            self.held[(self.next + step) % TRANSMIT_RING] = None;
         }
     }
 
@@ -180,9 +180,9 @@ impl Transmitter {
         if self.open == 0 {
             return;
         }
-        let last = (self.next + RING_SIZE - 1) % RING_SIZE;
+        let last = (self.next + TRANSMIT_RING - 1) % TRANSMIT_RING;
         self.area.write32(last * DESCRIPTOR + 8, self.last_command | REPORT);
-        let first = (self.next + RING_SIZE - self.open) % RING_SIZE;
+        let first = (self.next + TRANSMIT_RING - self.open) % TRANSMIT_RING;
         self.runs[first] = self.open as u8;
         self.open = 0;
     }
@@ -202,7 +202,7 @@ impl Transmitter {
         // What the device was not told of cannot be done, whatever stands there.
         while self.in_flight > self.untold {
             let run = usize::from(self.runs[self.oldest]);
-            let last = (self.oldest + run + RING_SIZE - 1) % RING_SIZE;
+            let last = (self.oldest + run + TRANSMIT_RING - 1) % TRANSMIT_RING;
             if run == 0 || self.area.read32(last * DESCRIPTOR + 12) & DONE == 0 {
                 return;
             }
@@ -210,9 +210,9 @@ impl Transmitter {
             fence(Ordering::Acquire);
             self.runs[self.oldest] = 0;
             for step in 0..run {
-                self.held[(self.oldest + step) % RING_SIZE] = None;
+                self.held[(self.oldest + step) % TRANSMIT_RING] = None;
             }
-            self.oldest = (self.oldest + run) % RING_SIZE;
+            self.oldest = (self.oldest + run) % TRANSMIT_RING;
             self.in_flight -= run;
         }
     }
@@ -289,7 +289,7 @@ fn data(bus: u64, command: u32, work: Work) -> [u32; 4] {
 }
 
 fn after(index: usize) -> usize {
-    (index + 1) % RING_SIZE
+    (index + 1) % TRANSMIT_RING
 }
 
 impl<R: Registers> Hardware<R> {

@@ -1,5 +1,6 @@
 //! Frames as software makes them, whole and with every checksum: what a device's offloads are compared with.
 
+use lendwire_drivers::model::e1000::Kind;
 use lendwire_nic::{Checksum, Payload, Segmentation, TxPacket};
 
 pub(crate) const OWN: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -13,6 +14,11 @@ pub(crate) enum Version {
 }
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V4, Version::V6];
+
+/// The versions whose segments a device cuts: an 8254x writes a wrong IPv6 length (SDM §3.5.9.1).
+pub(crate) fn versions_cut(kind: Kind) -> &'static [Version] {
+    if kind.is_express() { &VERSIONS } else { &VERSIONS[..1] }
+}
 
 /// The numbers that differ from one segment to the next.
 #[derive(Clone, Copy, Debug)]

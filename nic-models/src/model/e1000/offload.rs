@@ -13,7 +13,7 @@ pub(super) struct Context {
     header: usize,
     segment: usize,
     is_tcp: bool,
-    is_v4: bool,
+    pub(super) is_v4: bool,
     pub(super) is_segmenting: bool,
 }
 

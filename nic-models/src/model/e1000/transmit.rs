@@ -136,6 +136,8 @@ impl State {
         if descriptor.is_context() {
             assert!(self.transmitter.assembly.is_none(), "a context does not come inside a packet");
             let context = Context::of(&descriptor.bytes);
+            let is_right = context.is_v4 || !context.is_segmenting || self.kind().is_express();
+            assert!(is_right, "an 8254x cuts IPv6 to a wrong payload length (SDM §3.5.9.1)");
             let slot = if self.kind().is_express() { 0 } else { usize::from(context.is_segmenting) };
             self.transmitter.contexts[slot] = Some(context);
             self.transmitter.contexts_read += 1;
