@@ -1,7 +1,7 @@
 //! `virtio_net_hdr` (virtio 1.2 §5.1.6): what stands before each frame in both directions.
 
 use lendwire_nic::{Checksum, Offload, Received, Segmentation};
-use zerocopy::little_endian::U16;
+use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::features::Features;
@@ -22,6 +22,31 @@ pub(crate) struct Header {
 
 /// Its length in bytes.
 pub(crate) const HEADER_LEN: usize = size_of::<Header>();
+
+/// What follows the header where hashes are reported (§5.1.6.4.3).
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct HashReport {
+    value: U32,
+    /// What the hash was taken over; zero where there is none.
+    kind: U16,
+    padding: U16,
+}
+
+impl HashReport {
+    /// The hash, if there is one.
+    pub(super) fn hash(&self) -> Option<u32> {
+        (self.kind.get() != 0).then(|| self.value.get())
+    }
+}
+
+/// Bytes before a frame at most: header and hash.
+pub(super) const LONGEST_HEADER: usize = HEADER_LEN + size_of::<HashReport>();
+
+/// Bytes before a frame, in both directions.
+pub(super) fn header_len(agreed: Features) -> usize {
+    if agreed.contains(Features::HASH_REPORT) { LONGEST_HEADER } else { HEADER_LEN }
+}
 
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;

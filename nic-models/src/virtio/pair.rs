@@ -63,7 +63,7 @@ impl Pair {
         let transmit_ring = Ring::new(memory.transmit, shapes[1]);
         Ok(Self {
             receiver: Receiver::new(receive_ring, receive, features),
-            transmitter: Transmitter::new(transmit_ring, memory.headers),
+            transmitter: Transmitter::new(transmit_ring, memory.headers, features),
             queues,
             shapes,
             vectors: [NO_VECTOR; 2],

@@ -3,7 +3,7 @@
 use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Pool};
 
 use super::features::Features;
-use super::header::HEADER_LEN;
+use super::header::LONGEST_HEADER;
 use super::ring::{Format, RING_SIZE, Shape};
 use super::transmit::HEADER_SLOT;
 use super::transport::{MmioTransport, PciTransport, Stopped, Transport, program_interrupts, status};
@@ -120,7 +120,7 @@ pub(super) fn choose<R: Registers>(
         return Err(ProbeError::NoAddress);
     }
     // A device with a frame that no ring of buffers holds would wait for ever.
-    let slots = slots_for(LARGEST_FRAME + HEADER_LEN, receive);
+    let slots = slots_for(LARGEST_FRAME + LONGEST_HEADER, receive);
     if slots.is_none_or(|slots| slots > usize::from(transport.queue_size(0)).min(RING_SIZE)) {
         features -= Features::LARGE_RECEIVE;
     }
@@ -156,7 +156,7 @@ pub(super) fn inform<R: Registers>(
     } else {
         1500
     };
-    let frame = HEADER_LEN + 18 + usize::from(mtu);
+    let frame = LONGEST_HEADER + 18 + usize::from(mtu);
     if mtu < 68 || frame > receive.slot_size() * MAX_CHUNKS {
         return Err(ProbeError::BadMtu);
     }

@@ -7,7 +7,7 @@ use lendwire_nic::{Chunk, ChunkMut, Fault, MAX_CHUNKS, Pool, RxPacket};
 use zerocopy::FromBytes;
 
 use super::features::Features;
-use super::header::{HEADER_LEN, Header, Senseless};
+use super::header::{HashReport, Header, LONGEST_HEADER, Senseless, header_len};
 use super::ring::{Access, Buffer, Completed, Ring};
 use crate::long_packet::{LARGEST_FRAME, append, slots_for};
 use crate::platform::Platform;
@@ -50,7 +50,7 @@ pub(super) enum Refill {
 
 impl Receiver {
     pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, agreed: Features) -> Self {
-        let most_buffers = match slots_for(LARGEST_FRAME + HEADER_LEN, pool) {
+        let most_buffers = match slots_for(LARGEST_FRAME + LONGEST_HEADER, pool) {
             Some(slots) if agreed.intersects(Features::LARGE_RECEIVE) => slots.max(MAX_CHUNKS),
             Some(_) | None => MAX_CHUNKS,
         };
@@ -74,7 +74,7 @@ impl Receiver {
     /// The next frame, or what is wrong with it; `None` when there is none.
     pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
         let Some(first) = self.ring.complete()? else { return Ok(None) };
-        let (header, chunk) = opened(first).map_err(Trouble::Dropped)?;
+        let Opened { header, hash, chunk } = opened(first, self.agreed).map_err(Trouble::Dropped)?;
         let buffers = if self.agreed.contains(Features::MRG_RXBUF) { header.num_buffers.get() } else { 1 };
         let rest = buffers.checked_sub(1).ok_or(Trouble::Dropped(Fault::BadChain))?;
         if buffers > self.most_buffers {
@@ -91,7 +91,7 @@ impl Receiver {
         }
         let verdict =
             header.received(packet.len(), self.agreed).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
-        (packet.checksum, packet.segment_size) = (verdict.checksum, verdict.segment_size);
+        (packet.checksum, packet.segment_size, packet.hash) = (verdict.checksum, verdict.segment_size, hash);
         Ok(Some(packet))
     }
 
@@ -106,17 +106,29 @@ impl Receiver {
     }
 }
 
-/// The header and what follows it of a frame's first buffer.
-fn opened(mut completed: Completed<ChunkMut>) -> Result<(Header, Chunk), Fault> {
+/// A frame's first buffer.
+struct Opened {
+    header: Header,
+    hash: Option<u32>,
+    chunk: Chunk,
+}
+
+/// The headers and what follows them of a frame's first buffer.
+fn opened(mut completed: Completed<ChunkMut>, agreed: Features) -> Result<Opened, Fault> {
     let slot = completed.first.as_mut().ok_or(Fault::BadIndex)?;
-    let (header, _) = Header::read_from_prefix(slot.bytes_mut()).map_err(|_| Fault::BadLength)?;
+    let (header, rest) = Header::read_from_prefix(slot.bytes_mut()).map_err(|_| Fault::BadLength)?;
+    let hash = match HashReport::read_from_prefix(rest) {
+        Ok((report, _)) if agreed.contains(Features::HASH_REPORT) => report.hash(),
+        Ok(_) | Err(_) => None,
+    };
     // A first buffer with the header alone is no frame: the stack reads its headers in one piece.
-    if completed.written <= HEADER_LEN {
+    let before = header_len(agreed);
+    if completed.written <= before {
         return Err(Fault::BadLength);
     }
     let mut chunk = filled(completed)?;
-    chunk.advance(HEADER_LEN);
-    Ok((header, chunk))
+    chunk.advance(before);
+    Ok(Opened { header, hash, chunk })
 }
 
 /// The bytes that the device wrote to a buffer.

@@ -6,7 +6,8 @@
 use lendwire_nic::{Chunk, Fault, HEADER_ROOM, TxPacket};
 use zerocopy::IntoBytes;
 
-use super::header::{HEADER_LEN, Header};
+use super::features::Features;
+use super::header::{Header, LONGEST_HEADER, header_len};
 use super::ring::{Access, Buffer, Refused, Ring};
 use crate::dma::Area;
 use crate::platform::Platform;
@@ -15,13 +16,15 @@ use crate::platform::Platform;
 const MAX_PARTS: usize = 48;
 
 /// Bytes of a descriptor's header slot: both headers, in whole cache lines.
-pub(super) const HEADER_SLOT: usize = (HEADER_LEN + HEADER_ROOM).next_multiple_of(64);
+pub(super) const HEADER_SLOT: usize = (LONGEST_HEADER + HEADER_ROOM).next_multiple_of(64);
 
 /// The transmit side.
 pub(super) struct Transmitter {
     pub(super) ring: Ring<Chunk>,
     /// A slot for each descriptor.
     headers: Area,
+    /// Bytes before a frame.
+    header_len: usize,
 }
 
 /// Why a packet was not queued.
@@ -35,8 +38,8 @@ pub(super) enum Refusal {
 }
 
 impl Transmitter {
-    pub(super) fn new(ring: Ring<Chunk>, headers: Area) -> Self {
-        Self { ring, headers }
+    pub(super) fn new(ring: Ring<Chunk>, headers: Area, agreed: Features) -> Self {
+        Self { ring, headers, header_len: header_len(agreed) }
     }
 
     /// Queues `packet`, which was found sendable.
@@ -50,10 +53,11 @@ impl Transmitter {
         }
         let slot = self.ring.next_head() * HEADER_SLOT;
         let header = packet.header();
+        // Between the two, where hashes are reported: zeros, which nobody ever writes over.
         self.headers.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
-        self.headers.write_bytes(slot + HEADER_LEN, header);
+        self.headers.write_bytes(slot + self.header_len, header);
 
-        let front = Buffer { bus: self.headers.bus(slot), len: (HEADER_LEN + header.len()) as u32, held: None };
+        let front = Buffer { bus: self.headers.bus(slot), len: (self.header_len + header.len()) as u32, held: None };
         let parts = packet.payload().parts().map(|part| {
             let held = part.hold();
             let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;

@@ -6,6 +6,7 @@ mod control;
 mod hostile;
 mod large;
 mod life;
+mod pairs;
 mod recovery;
 mod traffic;
 mod transport;
@@ -163,9 +164,15 @@ impl Bench {
     /// Frames pass both ways.
     #[track_caller]
     fn assert_passes(&mut self) {
+        self.assert_passes_after(0);
+    }
+
+    /// Frames pass both ways, and `queued` that are queued already.
+    #[track_caller]
+    fn assert_passes_after(&mut self, queued: usize) {
         self.driver.transmit(&packet(&[])).unwrap();
         self.driver.flush();
-        assert_eq!(self.device.send_all().len(), 1);
+        assert_eq!(self.device.send_all().len(), queued + 1);
         self.driver.flush();
         assert!(self.device.deliver(&[7; 64]));
         assert_eq!(bytes(&self.driver.receive().expect("the driver goes on")), [7; 64]);

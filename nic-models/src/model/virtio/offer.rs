@@ -69,6 +69,8 @@ pub struct Offer {
     pub mtu: u16,
     /// Pairs of queues that it has (`max_virtqueue_pairs`).
     pub pairs: u16,
+    /// What it says of their number, if that is not the truth.
+    pub claimed_pairs: Option<u16>,
     /// The longest table that its hash chooses a queue from.
     pub rss_table: u16,
     /// The longest key of its hash.
@@ -121,6 +123,7 @@ impl Default for Offer {
             address: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
             mtu: 1500,
             pairs: 1,
+            claimed_pairs: None,
             rss_table: 128,
             rss_key: 40,
             hash_types: 0x3f,

@@ -121,7 +121,8 @@ impl State {
         let mut config = [0; 24];
         config[..6].copy_from_slice(&self.offer.address);
         config[6] = u8::from(self.is_link_up) | u8::from(self.wants_announcement) << 1;
-        config[8..10].copy_from_slice(&self.offer.pairs.to_le_bytes());
+        let pairs = self.offer.claimed_pairs.unwrap_or(self.offer.pairs);
+        config[8..10].copy_from_slice(&pairs.to_le_bytes());
         config[10..12].copy_from_slice(&self.offer.mtu.to_le_bytes());
         config[17] = self.offer.rss_key;
         config[18..20].copy_from_slice(&self.offer.rss_table.to_le_bytes());
