@@ -1,6 +1,5 @@
 //! The unikernel under QEMU with user networking: no root, no device of the host. A host without QEMU skips, and says so.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::path::PathBuf;
@@ -107,20 +106,10 @@ fn a_card_is_stopped_and_started_twenty_times_without_losing_a_slot() {
     assert!(in_use.abs_diff(usual) <= 2, "{in_use} slots are in use, without restarts {usual}");
 }
 
-/// CPU time of a guest that nobody talks to, in hundredths of a second, over two seconds of the clock.
-fn idle_ticks(guest: &mut Guest) -> u64 {
-    let before = cpu_ticks(guest);
-    // What is waited for never comes: the time is the point.
-    let silence = guest.wait_for::<()>("nothing", Duration::from_secs(2), |_| None);
-    assert!(matches!(silence, Err(Failure::Silent(_))), "the guest lives, and says nothing: {silence:?}");
-    cpu_ticks(guest) - before
-}
-
-/// User and system time of QEMU, all threads: fields 14 and 15 of its stat file (proc(5)).
-fn cpu_ticks(guest: &Guest) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", guest.process())).expect("QEMU runs");
-    let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
-    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+/// Processor time of a guest that nobody talks to, over two seconds of the clock.
+#[track_caller]
+fn idle_time(guest: &mut Guest) -> Duration {
+    guest.processor_time(Duration::from_secs(2)).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[test]
@@ -128,16 +117,16 @@ fn an_idle_guest_takes_nearly_no_processor_unless_it_is_told_to_poll() {
     for poll in ["adaptive", "never"] {
         let Some(mut guest) = boot(|options| options.kernel.poll = Some(poll.into())) else { return };
         pages_are_right(&guest);
-        let ticks = idle_ticks(&mut guest);
-        println!("poll={poll}: {ticks} ticks of 200");
-        assert!(ticks <= 10, "poll={poll}: an idle guest took {ticks} hundredths of a second in two seconds");
+        let idle = idle_time(&mut guest);
+        println!("poll={poll}: {idle:?} of 2 s");
+        assert!(idle <= Duration::from_millis(100), "poll={poll}: an idle guest took {idle:?} in two seconds");
     }
     // The measurement sees a guest that does take the processor.
     let Some(mut guest) = boot(|options| options.kernel.poll = Some("always".into())) else { return };
     pages_are_right(&guest);
-    let ticks = idle_ticks(&mut guest);
-    println!("poll=always: {ticks} ticks of 200");
-    assert!(ticks > 30, "a guest that polls took only {ticks} hundredths of a second in two seconds");
+    let idle = idle_time(&mut guest);
+    println!("poll=always: {idle:?} of 2 s");
+    assert!(idle > Duration::from_millis(300), "a guest that polls took only {idle:?} in two seconds");
 }
 
 #[test]

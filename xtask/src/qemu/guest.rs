@@ -184,6 +184,30 @@ impl Guest {
         self.child.id()
     }
 
+    /// The processor time that QEMU takes, in all its threads, during the next `span` of the clock. Lines of that time are
+    /// passed over.
+    ///
+    /// # Errors
+    /// As [`wait_for`](Guest::wait_for), but for the silence.
+    pub fn processor_time(&mut self, span: Duration) -> Result<Duration, Failure> {
+        let before = self.processor_time_so_far()?;
+        match self.wait_for::<()>("nothing", span, |_| None) {
+            Err(Failure::Silent(_)) | Ok(()) => Ok(self.processor_time_so_far()? - before),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// User and system time: fields 14 and 15 of QEMU's stat file (proc(5)).
+    fn processor_time_so_far(&self) -> Result<Duration, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.map_err(|error| Failure::Died(format!("QEMU has ended: {error}")))?;
+        // The name stands in brackets, and may hold anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // They are counted in hundredths of a second (USER_HZ).
+        Ok(Duration::from_millis(10 * ticks))
+    }
+
     /// A handle that ends waiting from another thread.
     pub fn waker(&self) -> Waker {
         Waker(self.sender.clone())
