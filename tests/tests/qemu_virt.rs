@@ -1,0 +1,165 @@
+//! The unikernel on the `virt` machines of aarch64 and riscv64, with user networking.
+//!
+//! What is tested here is the machine under the program: memory, time, interrupts, the way out. A host that cannot have
+//! QEMU for them skips, and says so; under CI (the variable `CI`) that is a failure.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use xtask::failure::Failure;
+use xtask::image;
+use xtask::probe::{Client, check_pages};
+use xtask::qemu::{Arch, Guest, Nic, Options, Service};
+
+/// A translated guest on a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const BOTH: [Arch; 2] = [Arch::Aarch64, Arch::Riscv64];
+
+/// A guest of `arch` under way, made as `change` says; nothing on a host that cannot run one.
+fn start(arch: Arch, change: impl FnOnce(&mut Options)) -> Option<Guest> {
+    static IMAGES: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+    let at = BOTH.iter().position(|known| *known == arch).expect("one of both");
+    let image = IMAGES[at].get_or_init(|| image::build(arch).unwrap_or_else(|failure| panic!("{failure}")));
+    let mut options = Options { arch, ..Options::new(image) };
+    change(&mut options);
+    match Guest::boot(options) {
+        Err(Failure::Missing(what)) if std::env::var_os("CI").is_none() => {
+            // Past the test runner, which keeps what a passed test prints to itself.
+            writeln!(std::io::stderr(), "skipped: {what}").expect("stderr is open");
+            None
+        }
+        booted => Some(booted.unwrap_or_else(|failure| panic!("{failure}"))),
+    }
+}
+
+/// A guest of `arch` that listens.
+fn boot(arch: Arch, change: impl FnOnce(&mut Options)) -> Option<Guest> {
+    let mut guest = start(arch, change)?;
+    guest.wait_ready(PATIENCE).unwrap_or_else(|failure| panic!("{arch:?}: {failure}"));
+    Some(guest)
+}
+
+#[track_caller]
+fn pages_are_right(guest: &Guest) {
+    let client = Client::new(guest.address(Service::Http).expect("user networking forwards HTTP"), PATIENCE);
+    check_pages(&client).unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
+}
+
+#[track_caller]
+fn said(guest: &Guest, words: &str) {
+    assert!(guest.log().iter().any(|line| line.contains(words)), "not said: {words}\n{:#?}", guest.log());
+}
+
+#[test]
+fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
+    for (arch, nic, interrupts) in [
+        (Arch::Aarch64, Nic::Virtio, "by messages"),
+        (Arch::Aarch64, Nic::VirtioPacked, "by messages"),
+        // The last of 32 places, whose shared interrupts are numbered from 16 in the tree and from 48 in the GIC.
+        (Arch::Aarch64, Nic::VirtioMmio, "on line 79"),
+        // Slot 1, pin A, by the bridge's map.
+        (Arch::Aarch64, Nic::E1000, "on line 36"),
+        (Arch::Aarch64, Nic::E1000e, "by messages"),
+        (Arch::Riscv64, Nic::Virtio, "on line 33"),
+        (Arch::Riscv64, Nic::VirtioPacked, "on line 33"),
+        (Arch::Riscv64, Nic::VirtioMmio, "on line 8"),
+        (Arch::Riscv64, Nic::E1000, "on line 33"),
+        (Arch::Riscv64, Nic::E1000e, "on line 33"),
+    ] {
+        // Without polling a lost interrupt is a page that never comes.
+        let Some(guest) = boot(arch, |options| {
+            options.nic = nic;
+            options.kernel.poll = Some("never".into());
+        }) else {
+            return;
+        };
+        pages_are_right(&guest);
+        said(&guest, &format!("interrupts {interrupts}"));
+    }
+}
+
+#[test]
+fn an_echo_comes_back_whole() {
+    for arch in BOTH {
+        let Some(guest) = boot(arch, |_| {}) else { return };
+        let address = guest.address(Service::Echo).expect("user networking forwards it");
+        let sent: Vec<u8> = (0..500_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
+        let mut stream = TcpStream::connect(address).expect("the guest listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let writer = {
+            let (mut stream, sent) = (stream.try_clone().expect("a second handle"), sent.clone());
+            std::thread::spawn(move || stream.write_all(&sent).and_then(|()| stream.shutdown(Shutdown::Write)))
+        };
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("all comes back, and then an end");
+        writer.join().expect("the writer does not panic").expect("all is taken");
+        assert!(heard == sent, "{arch:?}: {} bytes came back, not the same {}", heard.len(), sent.len());
+    }
+}
+
+#[test]
+fn an_idle_guest_sleeps_unless_it_is_told_to_poll() {
+    for (arch, nic) in [(Arch::Aarch64, Nic::Virtio), (Arch::Aarch64, Nic::VirtioMmio), (Arch::Riscv64, Nic::E1000)] {
+        for (poll, is_asleep) in [("adaptive", true), ("always", false)] {
+            let Some(mut guest) = boot(arch, |options| {
+                options.nic = nic;
+                options.kernel.poll = Some(poll.into());
+            }) else {
+                return;
+            };
+            pages_are_right(&guest);
+            let taken = guest.processor_time(Duration::from_secs(2)).unwrap_or_else(|failure| panic!("{failure}"));
+            println!("{arch:?} poll={poll}: {taken:?} of 2 s");
+            let limit = Duration::from_millis(if is_asleep { 100 } else { 300 });
+            assert_eq!(taken <= limit, is_asleep, "{arch:?} {nic:?} poll={poll}: {taken:?} in two seconds");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_ends_with_the_status_of_a_panic() {
+    for arch in BOTH {
+        let Some(mut guest) = start(arch, |options| options.kernel.poll = Some("sometimes".into())) else { return };
+        let status = guest.wait_exit(PATIENCE).unwrap_or_else(|failure| panic!("{arch:?}: {failure}"));
+        assert_eq!(status.code(), Some(3), "{arch:?}: {:#?}", guest.log());
+        said(&guest, "poll=sometimes is unknown");
+    }
+}
+
+#[test]
+fn memory_beyond_the_first_gigabytes_and_processors_beyond_the_first_do_no_harm() {
+    for (arch, memory) in [(Arch::Aarch64, 2500), (Arch::Riscv64, 2500)] {
+        let Some(guest) = boot(arch, |options| {
+            options.memory = memory;
+            options.processors = 3;
+        }) else {
+            return;
+        };
+        let is_whole = |line: &String| {
+            let kibibytes = line.strip_prefix("lendwire: ").and_then(|rest| rest.split_once(" KiB of memory"));
+            kibibytes.is_some_and(|(count, _)| count.parse().is_ok_and(|count: u32| count >> 10 > memory - 16))
+        };
+        assert!(guest.log().iter().any(is_whole), "{arch:?}: memory is missing\n{:#?}", guest.log());
+        pages_are_right(&guest);
+    }
+}
+
+#[test]
+fn a_card_that_is_stopped_and_started_loses_nothing() {
+    for arch in BOTH {
+        for nic in [Nic::Virtio, Nic::VirtioMmio, Nic::E1000, Nic::E1000e] {
+            let Some(guest) = boot(arch, |options| {
+                options.nic = nic;
+                options.kernel.restart = Some(20);
+            }) else {
+                return;
+            };
+            said(&guest, "20 times, nothing lost");
+            pages_are_right(&guest);
+        }
+    }
+}
