@@ -3,6 +3,7 @@
 //! Under Miri the same tests run with fewer rounds.
 
 mod control;
+mod frames;
 mod hostile;
 mod large;
 mod life;

@@ -82,7 +82,7 @@ impl PackedRing {
         self.completed.push((id as u16, len));
     }
 
-    pub(super) fn publish(&mut self, memory: &Memory, bus: [u64; 3], size: u16) -> bool {
+    pub(super) fn publish(&mut self, memory: &Memory, bus: [u64; 3], size: u16) -> Result<bool, Complaint> {
         let old = self.used;
         for (id, len) in core::mem::take(&mut self.completed) {
             let count = self.lengths.get(&id).copied().unwrap_or(1);
@@ -92,10 +92,10 @@ impl PackedRing {
         let (event, flags) = (memory.read16(bus[1]), memory.read16(bus[1] + 2));
         let passed = || (old..self.used).any(|at| place(at, size) as u16 | u16::from(lap(at, size)) << 15 == event);
         match flags {
-            EVENT_DISABLE => false,
-            EVENT_DESCRIPTOR if self.event_index => passed(),
-            0 => self.used != old,
-            flags => panic!("the driver writes event flags {flags:#x}"),
+            EVENT_DISABLE => Ok(false),
+            EVENT_DESCRIPTOR if self.event_index => Ok(passed()),
+            0 => Ok(self.used != old),
+            flags => Err(format!("the driver writes event flags {flags:#x}")),
         }
     }
 

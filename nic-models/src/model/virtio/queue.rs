@@ -134,10 +134,14 @@ impl Queue {
 
     /// Tells the driver of all that is written; returns whether it wants an interrupt for it.
     pub(super) fn publish(&mut self, memory: &Memory) -> bool {
-        match &mut self.ring {
-            Ring::Split(ring) => ring.publish(memory, self.bus, self.size, 0),
+        let published = match &mut self.ring {
+            Ring::Split(ring) => Ok(ring.publish(memory, self.bus, self.size, 0)),
             Ring::Packed(ring) => ring.publish(memory, self.bus, self.size),
-        }
+        };
+        published.unwrap_or_else(|complaint| {
+            assert!(!self.is_honest, "{complaint}");
+            false
+        })
     }
 
     /// Tells the driver of `ahead` more than is written.
@@ -155,6 +159,11 @@ impl Queue {
             self.is_honest = false;
             memory.write(self.bus[0], &vec![byte; 16 * usize::from(self.size)]);
         }
+    }
+
+    /// Whether what the device reads of it is what the driver wrote.
+    pub(super) fn is_honest(&self) -> bool {
+        self.is_honest
     }
 
     /// What the device reads of it may be its own words from now on.
