@@ -35,6 +35,16 @@ impl Area {
         Self { pointer, bus: dma.bus + offset as u64, len }
     }
 
+    /// The first `len` bytes, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer, or the others do not start on a multiple of 8.
+    pub(crate) fn split(self, len: usize) -> (Self, Self) {
+        let rest = self.at(len, 0, 8);
+        let rest = Self { pointer: rest, bus: self.bus(len), len: self.len - len };
+        (Self { len, ..self }, rest)
+    }
+
     /// Where the device sees the byte at `offset`.
     #[must_use]
     pub fn bus(&self, offset: usize) -> u64 {

@@ -44,6 +44,8 @@ bitflags::bitflags! {
         const MQ = 1 << 22;
         /// The control queue sets the device's address.
         const CTRL_MAC_ADDR = 1 << 23;
+        /// Long chains may lie in tables beside a ring.
+        const INDIRECT_DESC = 1 << 28;
         /// Notifications are asked for by ring index.
         const EVENT_IDX = 1 << 29;
         /// It is not a legacy device.

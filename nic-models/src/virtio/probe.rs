@@ -5,7 +5,7 @@ use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Pool};
 use super::features::Features;
 use super::header::LONGEST_HEADER;
 use super::ring::{Format, RING_SIZE, Shape};
-use super::transmit::HEADER_SLOT;
+use super::transmit::{HEADER_SLOT, TABLES};
 use super::transport::{MmioTransport, PciTransport, Stopped, Transport, program_interrupts, status};
 use crate::dma::Area;
 use crate::long_packet::{LARGEST_FRAME, slots_for};
@@ -190,7 +190,8 @@ pub(super) fn shape<R: Registers>(
         return Err(ProbeError::BadQueue);
     }
     let event_index = features.contains(Features::EVENT_IDX);
-    Ok(Shape { format, size: size.min(RING_SIZE as u16), event_index })
+    let indirect = features.contains(Features::INDIRECT_DESC);
+    Ok(Shape { format, size: size.min(RING_SIZE as u16), event_index, indirect })
 }
 
 /// A run of memory that a device uses; `None` once it was given back, or given up.
@@ -221,7 +222,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn take(platform: &impl Platform, shapes: [Shape; 2]) -> Option<Self> {
-        let [receive_len, transmit_len] = shapes.map(Shape::len);
+        let (receive_len, transmit_len) = (shapes[0].len(0), shapes[1].len(TABLES));
         let headers_len = usize::from(shapes[1].size) * HEADER_SLOT;
         let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
@@ -235,7 +236,7 @@ impl Memory {
 
     /// The control queue's ring, and `buffer` bytes behind it, in a run of their own.
     pub(super) fn of_control(platform: &impl Platform, shape: Shape, buffer: usize) -> Option<(Run, Area, Area)> {
-        let ring_len = shape.len().next_multiple_of(8);
+        let ring_len = shape.len(0).next_multiple_of(8);
         let run = platform.dma(ring_len + buffer, 64)?;
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
         let ring = unsafe { Area::of(&run, 0, ring_len) };

@@ -1,4 +1,5 @@
-//! The transmit queue: each packet is a chain of one header buffer and the packet's own parts.
+//! The transmit queue: each packet is a chain of one header buffer and the packet's own parts, in a table beside the ring
+//! where they are many.
 //!
 //! Invariant: header bytes are copied to the slot of the chain's first descriptor, which nobody writes until the chain
 //! is back; payload bytes are never copied, and stay held as long.
@@ -8,19 +9,24 @@ use zerocopy::IntoBytes;
 
 use super::features::Features;
 use super::header::{Header, LONGEST_HEADER, header_len};
-use super::ring::{Access, Buffer, Refused, Ring};
+use super::ring::{Buffer, Refused, Ring, TABLE_SIZE};
 use crate::dma::Area;
 use crate::platform::Platform;
 
 /// Payload parts that a packet may have: 64 KiB of received segments of 1448 bytes, sent again as they are, take 46.
 const MAX_PARTS: usize = 48;
+// A table takes the header too.
+const _: () = assert!(MAX_PARTS < TABLE_SIZE);
+
+/// Tables beside the ring: as many large segments again as the longest ring holds.
+pub(super) const TABLES: usize = 8;
 
 /// Bytes of a descriptor's header slot: both headers, in whole cache lines.
 pub(super) const HEADER_SLOT: usize = (LONGEST_HEADER + HEADER_ROOM).next_multiple_of(64);
 
 /// The transmit side.
 pub(super) struct Transmitter {
-    pub(super) ring: Ring<Chunk>,
+    pub(super) ring: Ring<Chunk, TABLES>,
     /// A slot for each descriptor.
     headers: Area,
     /// Bytes before a frame.
@@ -38,17 +44,17 @@ pub(super) enum Refusal {
 }
 
 impl Transmitter {
-    pub(super) fn new(ring: Ring<Chunk>, headers: Area, agreed: Features) -> Self {
+    pub(super) fn new(ring: Ring<Chunk, TABLES>, headers: Area, agreed: Features) -> Self {
         Self { ring, headers, header_len: header_len(agreed) }
     }
 
     /// Queues `packet`, which was found sendable.
     pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<(), Refusal> {
         let needed = 1 + packet.payload().parts().count();
-        if self.ring.room() < needed {
+        if !self.ring.fits(needed) {
             self.collect().map_err(Refusal::Broken)?;
         }
-        if self.ring.room() < needed {
+        if !self.ring.fits(needed) {
             return Err(Refusal::Full);
         }
         let slot = self.ring.next_head() * HEADER_SLOT;
@@ -63,7 +69,7 @@ impl Transmitter {
             let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
             Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
         });
-        self.ring.push(Access::Read, core::iter::once(Some(front)).chain(parts)).map_err(|refused| match refused {
+        self.ring.push_readable(needed, core::iter::once(Some(front)).chain(parts)).map_err(|refused| match refused {
             Refused::Full => Refusal::Full,
             Refused::Unreachable => Refusal::Unreachable,
         })

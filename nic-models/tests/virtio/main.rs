@@ -5,6 +5,7 @@
 mod control;
 mod frames;
 mod hostile;
+mod indirect;
 mod large;
 mod life;
 mod pairs;

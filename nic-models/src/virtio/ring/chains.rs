@@ -21,6 +21,8 @@ struct Entry<H> {
     next: u16,
     /// Entries in the chain that starts here, zero where none does.
     count: u16,
+    /// The table that the chain which starts here lies in.
+    table: Option<u8>,
 }
 
 /// A chain that was taken off the free list.
@@ -36,13 +38,14 @@ pub(super) struct Released<H> {
     /// What its first entry held.
     pub(super) first: Option<H>,
     pub(super) count: u16,
+    pub(super) table: Option<u8>,
 }
 
 impl<H> Chains<H> {
     /// `size` free entries, at most [`RING_SIZE`].
     pub(super) fn new(size: u16) -> Self {
         debug_assert!(usize::from(size) <= RING_SIZE);
-        let free = |index: usize| Entry { held: None, next: index as u16 + 1, count: 0 };
+        let free = |index: usize| Entry { held: None, next: index as u16 + 1, count: 0, table: None };
         Self { entries: core::array::from_fn(free), size, first_free: 0, free: size }
     }
 
@@ -92,6 +95,11 @@ impl<H> Chains<H> {
         Ok(Taken { head, count })
     }
 
+    /// The chain that starts at `head` lies in table `number`.
+    pub(super) fn note_table(&mut self, head: u16, number: u8) {
+        self.entries[usize::from(head)].table = Some(number);
+    }
+
     /// Puts back the chain that the device calls `id`, and lets go what it holds
     /// but for what its first entry does.
     pub(super) fn release(&mut self, id: u32) -> Result<Released<H>, Fault> {
@@ -101,18 +109,18 @@ impl<H> Chains<H> {
         if count == 0 {
             return Err(Fault::BadIndex);
         }
-        let first = entry.held.take();
+        let (first, table) = (entry.held.take(), entry.table.take());
         let last = self.let_go(head, count);
         self.entries[usize::from(last)].next = self.first_free;
         self.first_free = head;
         self.free += count;
-        Ok(Released { first, count })
+        Ok(Released { first, count, table })
     }
 
     /// Lets go what every entry holds; all are free, in the order of a new ring.
     pub(super) fn reset(&mut self) {
         for (entry, next) in self.entries.iter_mut().zip(1..) {
-            *entry = Entry { held: None, next, count: 0 };
+            *entry = Entry { held: None, next, count: 0, table: None };
         }
         (self.first_free, self.free) = (0, self.size);
     }

@@ -5,17 +5,21 @@
 //! | `chains` | the private memory of both: which entries are in use, and what they hold |
 //! | `split` | descriptor table, available ring, used ring |
 //! | `packed` | one table of descriptors that both sides write |
+//! | `indirect` | tables of buffers for long chains |
 //!
 //! Invariant: which entries are in use, what they hold and how they are linked is kept in private memory, and shared
 //! memory is written and never read back. What the device says is read once, and checked against what it was given.
 
 mod chains;
+mod indirect;
 mod packed;
 mod split;
 
 use lendwire_nic::Fault;
 
 use self::chains::Chains;
+pub(super) use self::indirect::TABLE_SIZE;
+use self::indirect::{LONG, Tables};
 use self::packed::Packed;
 use self::split::Split;
 use crate::dma::Area;
@@ -37,15 +41,22 @@ pub(super) enum Access {
     Write,
     /// It reads all but the last, to which it writes its answer.
     Answered,
+    /// It reads a table, and what that leads to.
+    Table,
 }
 
+/// Flags of a descriptor that §2.7.5 and §2.8.1 number alike.
+const WRITE: u16 = 2;
+const INDIRECT: u16 = 4;
+
 impl Access {
-    /// The flag of a buffer that others follow, and of the last one, where `write` says that the device writes.
-    fn flags(self, write: u16) -> (u16, u16) {
+    /// The flags of a buffer that others follow, and of the last one.
+    fn flags(self) -> (u16, u16) {
         match self {
             Self::Read => (0, 0),
-            Self::Write => (write, write),
-            Self::Answered => (0, write),
+            Self::Write => (WRITE, WRITE),
+            Self::Answered => (0, WRITE),
+            Self::Table => (0, INDIRECT),
         }
     }
 }
@@ -93,6 +104,8 @@ pub(super) struct Shape {
     pub(super) size: u16,
     /// Whether notifications are asked for by index (EVENT_IDX).
     pub(super) event_index: bool,
+    /// Whether long chains may lie in tables (INDIRECT_DESC).
+    pub(super) indirect: bool,
 }
 
 impl Shape {
@@ -101,8 +114,12 @@ impl Shape {
         Self { size: self.size.min(most), ..self }
     }
 
-    /// Bytes that such a ring takes, to be aligned to 64.
-    pub(super) fn len(self) -> usize {
+    /// Bytes that such a ring takes with `tables` tables, to be aligned to 64.
+    pub(super) fn len(self, tables: usize) -> usize {
+        self.ring_len() + if self.indirect { indirect::len(tables).next_multiple_of(64) } else { 0 }
+    }
+
+    fn ring_len(self) -> usize {
         match self.format {
             Format::Split => split::len(self.size),
             Format::Packed => packed::len(self.size),
@@ -110,10 +127,12 @@ impl Shape {
     }
 }
 
-/// One virtqueue. `H` is what a descriptor holds while the device may use its bytes.
-pub(super) struct Ring<H> {
+/// One virtqueue. `H` is what a descriptor holds while the device may use its bytes; `TABLES` is how many long chains may
+/// lie beside it.
+pub(super) struct Ring<H, const TABLES: usize = 0> {
     chains: Chains<H>,
     half: Half,
+    tables: Option<Tables<H, TABLES>>,
 }
 
 /// The memory that is shared, by what was agreed on. Which one it is never changes: the branch is always guessed right.
@@ -122,14 +141,16 @@ enum Half {
     Packed(Packed),
 }
 
-impl<H> Ring<H> {
+impl<H, const TABLES: usize> Ring<H, TABLES> {
     /// A ring in zeroed memory of [`Shape::len`] bytes. Interrupts are masked.
     pub(super) fn new(area: Area, shape: Shape) -> Self {
+        let (area, rest) = area.split(shape.ring_len());
         let half = match shape.format {
             Format::Split => Half::Split(Split::new(area, shape)),
             Format::Packed => Half::Packed(Packed::new(area, shape)),
         };
-        Self { chains: Chains::new(shape.size), half }
+        let tables = (shape.indirect && TABLES > 0).then(|| Tables::new(rest, shape.format));
+        Self { chains: Chains::new(shape.size), half, tables }
     }
 
     /// Where the device finds its three parts: the descriptors, what the driver writes, what the device writes.
@@ -148,6 +169,15 @@ impl<H> Ring<H> {
     /// Descriptors that are free.
     pub(super) fn room(&self) -> usize {
         self.chains.room()
+    }
+
+    /// Whether a chain of `count` buffers finds room.
+    pub(super) fn fits(&self, count: usize) -> bool {
+        self.room() >= if self.table_for(count).is_some() { 1 } else { count }
+    }
+
+    fn table_for(&self, count: usize) -> Option<&Tables<H, TABLES>> {
+        self.tables.as_ref().filter(|tables| (LONG..=TABLE_SIZE).contains(&count) && tables.has_free())
     }
 
     /// Whether the device has nothing.
@@ -172,6 +202,21 @@ impl<H> Ring<H> {
         }
     }
 
+    /// [`Ring::push`] for `count` buffers that the device reads: in a table, if they are many.
+    pub(super) fn push_readable(
+        &mut self,
+        count: usize,
+        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+    ) -> Result<(), Refused> {
+        if self.table_for(count).is_none() || self.room() == 0 {
+            return self.push(Access::Read, buffers);
+        }
+        let Some(tables) = &mut self.tables else { return Err(Refused::Full) };
+        let (number, table) = tables.fill(buffers)?;
+        self.chains.note_table(self.chains.next_head(), number);
+        self.push(Access::Table, core::iter::once(Some(table)))
+    }
+
     /// Whether chains were queued that the device wants to be told of. Once a burst.
     pub(super) fn must_kick(&mut self) -> bool {
         match &mut self.half {
@@ -185,10 +230,15 @@ impl<H> Ring<H> {
     /// # Errors
     /// The device completed what it was not given: no word of it can be trusted any more.
     pub(super) fn complete(&mut self) -> Result<Option<Completed<H>>, Fault> {
-        match &mut self.half {
+        let done = match &mut self.half {
             Half::Split(ring) => ring.complete(&mut self.chains),
             Half::Packed(ring) => ring.complete(&mut self.chains),
+        }?;
+        let Some((released, written)) = done else { return Ok(None) };
+        if let (Some(tables), Some(number)) = (&mut self.tables, released.table) {
+            tables.release(number);
         }
+        Ok(Some(Completed { first: released.first, written }))
     }
 
     /// Asks for no interrupt.
@@ -221,6 +271,9 @@ impl<H> Ring<H> {
     /// Lets go what a device that has stopped held, and is as new: its memory is zeroed.
     pub(super) fn reset(&mut self) {
         self.chains.reset();
+        if let Some(tables) = &mut self.tables {
+            tables.reset();
+        }
         match &mut self.half {
             Half::Split(ring) => ring.reset(),
             Half::Packed(ring) => ring.reset(),
@@ -230,6 +283,9 @@ impl<H> Ring<H> {
     /// Gives up what the device holds without freeing it: the device may still use it.
     pub(super) fn abandon(&mut self) {
         self.chains.abandon();
+        if let Some(tables) = &mut self.tables {
+            tables.abandon();
+        }
     }
 }
 

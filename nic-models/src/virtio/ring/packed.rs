@@ -14,8 +14,8 @@ use core::sync::atomic::{Ordering, fence};
 
 use lendwire_nic::Fault;
 
-use super::chains::Chains;
-use super::{Access, Buffer, Completed, Refused, Shape, Wish, is_passed};
+use super::chains::{Chains, Released};
+use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
 use crate::dma::Area;
 
 /// The memory of a packed ring, and how far both sides are.
@@ -34,7 +34,6 @@ pub(super) struct Packed {
 
 const DESCRIPTOR: usize = 16;
 const NEXT: u16 = 1;
-const WRITE: u16 = 1 << 1;
 const AVAILABLE: u16 = 1 << 7;
 const USED: u16 = 1 << 15;
 
@@ -113,7 +112,7 @@ impl Packed {
         access: Access,
         buffers: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
-        let (flags, last_flags) = access.flags(WRITE);
+        let (flags, last_flags) = access.flags();
         let (area, size, first) = (&self.area, self.size, self.available);
         let head = chains.next_head();
         let mut next = first;
@@ -167,7 +166,7 @@ impl Packed {
         }
     }
 
-    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<Completed<H>>, Fault> {
+    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<(Released<H>, usize)>, Fault> {
         if !self.is_done() {
             return Ok(None);
         }
@@ -177,7 +176,7 @@ impl Packed {
         let released = chains.release(u32::from(id))?;
         self.used = self.used.after(released.count, self.size);
         self.in_flight -= released.count;
-        Ok(Some(Completed { first: released.first, written: written as usize }))
+        Ok(Some((released, written as usize)))
     }
 
     pub(super) fn mask(&mut self) {

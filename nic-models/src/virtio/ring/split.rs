@@ -7,8 +7,8 @@ use core::sync::atomic::{Ordering, fence};
 
 use lendwire_nic::Fault;
 
-use super::chains::Chains;
-use super::{Access, Buffer, Completed, Refused, Shape, Wish, is_passed};
+use super::chains::{Chains, Released};
+use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
 use crate::dma::Area;
 
 /// The memory of a split ring, and how far both sides are.
@@ -29,7 +29,6 @@ pub(super) struct Split {
 
 const DESCRIPTOR: usize = 16;
 const DESCRIPTOR_NEXT: u16 = 1;
-const DESCRIPTOR_WRITE: u16 = 2;
 const AVAILABLE_NO_INTERRUPT: u16 = 1;
 const USED_NO_NOTIFY: u16 = 1;
 
@@ -67,7 +66,7 @@ impl Split {
         access: Access,
         buffers: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
-        let (flags, last_flags) = access.flags(DESCRIPTOR_WRITE);
+        let (flags, last_flags) = access.flags();
         // Whether a descriptor leads on is known when the next one comes.
         let mut last = None;
         let area = &self.area;
@@ -105,7 +104,7 @@ impl Split {
         flags & USED_NO_NOTIFY == 0
     }
 
-    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<Completed<H>>, Fault> {
+    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<(Released<H>, usize)>, Fault> {
         // The used index is read only when all that were known are taken.
         if self.used_limit == self.used && self.look()? == 0 {
             return Ok(None);
@@ -114,7 +113,7 @@ impl Split {
         let (id, written) = (self.area.read32(entry), self.area.read32(entry + 4));
         let released = chains.release(id)?;
         self.used = self.used.wrapping_add(1);
-        Ok(Some(Completed { first: released.first, written: written as usize }))
+        Ok(Some((released, written as usize)))
     }
 
     /// The index just passed is the farthest ahead, and comes round again: it has to be asked for now and then.

@@ -1,0 +1,110 @@
+//! Tables of buffers beside a ring: a long chain takes one of its descriptors (virtio 1.2 §2.7.5.3, §2.8.8).
+//!
+//! A table costs a descriptor more to write, and the device a look at memory elsewhere. It buys room: a ring of 256
+//! descriptors holds 7 segments of 64 KiB in slots of 2 KiB, and with tables 8 more. So chains are long from
+//! [`LONG`] buffers on, and lie in the ring all the same when every table is out.
+//!
+//! Invariant: a table is free, or out with one chain of the ring; it is written only while it is free.
+
+use super::{Buffer, Format, Refused};
+use crate::dma::Area;
+
+/// Buffers from which on a chain goes into a table: shorter ones cost the ring less than a table costs.
+pub(super) const LONG: usize = 8;
+/// Buffers in a table.
+pub(in crate::virtio) const TABLE_SIZE: usize = 49;
+
+const ENTRY: usize = 16;
+const TABLE: usize = ENTRY * TABLE_SIZE;
+const NEXT: u32 = 1;
+
+/// `COUNT` tables, at most 32.
+pub(super) struct Tables<H, const COUNT: usize> {
+    area: Area,
+    format: Format,
+    held: [[Option<H>; TABLE_SIZE]; COUNT],
+    /// A bit for each table that is free.
+    free: u32,
+}
+
+impl<H, const COUNT: usize> Tables<H, COUNT> {
+    /// Tables in memory of [`len`] bytes.
+    pub(super) fn new(area: Area, format: Format) -> Self {
+        let held = core::array::from_fn(|_| [const { None }; TABLE_SIZE]);
+        Self { area, format, held, free: Self::ALL }
+    }
+
+    const ALL: u32 = if COUNT == 32 { u32::MAX } else { (1 << COUNT) - 1 };
+
+    pub(super) fn has_free(&self) -> bool {
+        self.free != 0
+    }
+
+    /// Writes a free table; returns its number, and where it lies for a descriptor of the ring.
+    pub(super) fn fill(
+        &mut self,
+        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+    ) -> Result<(u8, Buffer<H>), Refused> {
+        let number = self.free.trailing_zeros() as usize;
+        let held = self.held.get_mut(number).ok_or(Refused::Full)?;
+        let start = number * TABLE;
+        let mut count = 0;
+        let mut refused = None;
+        for buffer in buffers {
+            let Some(buffer) = buffer else {
+                refused = Some(Refused::Unreachable);
+                break;
+            };
+            let Some(place) = held.get_mut(count) else {
+                refused = Some(Refused::Full);
+                break;
+            };
+            let at = start + count * ENTRY;
+            // In a packed ring's table order alone says what follows (§2.8.8).
+            if count > 0 && self.format == Format::Split {
+                self.area.write32(at - ENTRY + 12, (count as u32) << 16 | NEXT);
+            }
+            self.area.write64(at, buffer.bus);
+            self.area.write32(at + 8, buffer.len);
+            self.area.write32(at + 12, 0);
+            *place = buffer.held;
+            count += 1;
+        }
+        if let Some(refused) = refused {
+            held[..count].fill_with(|| None);
+            return Err(refused);
+        }
+        self.free &= !(1 << number);
+        let table = Buffer { bus: self.area.bus(start), len: (count * ENTRY) as u32, held: None };
+        Ok((number as u8, table))
+    }
+
+    /// Lets go what table `number` holds.
+    pub(super) fn release(&mut self, number: u8) {
+        // The first buffer may hold nothing; behind it the first that holds nothing is the end.
+        let held = &mut self.held[usize::from(number)];
+        held[0] = None;
+        for place in &mut held[1..] {
+            if place.take().is_none() {
+                break;
+            }
+        }
+        self.free |= 1 << number;
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.held.as_flattened_mut().fill_with(|| None);
+        self.free = Self::ALL;
+    }
+
+    pub(super) fn abandon(&mut self) {
+        for place in self.held.as_flattened_mut() {
+            core::mem::forget(place.take());
+        }
+    }
+}
+
+/// Bytes of `count` tables.
+pub(super) const fn len(count: usize) -> usize {
+    count * TABLE
+}
