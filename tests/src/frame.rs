@@ -60,6 +60,19 @@ pub fn ip(source: IpAddr, destination: IpAddr, protocol: u8, hop_limit: u8, body
     }
 }
 
+/// Gives an IP packet another byte of DSCP and ECN.
+pub fn set_traffic_class(packet: &mut [u8], traffic_class: u8) {
+    if packet[0] >> 4 == 6 {
+        packet[0] = 0x60 | traffic_class >> 4;
+        packet[1] = traffic_class << 4 | packet[1] & 0xf;
+        return;
+    }
+    packet[1] = traffic_class;
+    packet[10..12].fill(0);
+    let checksum = !sum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+}
+
 fn ipv4(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, hop_limit: u8, body: &[u8]) -> Vec<u8> {
     let total = (20 + body.len()) as u16;
     let mut header = [&[0x45, 0][..], &total.to_be_bytes(), &[0, 1, 0x40, 0, hop_limit, protocol, 0, 0]].concat();

@@ -196,7 +196,8 @@ impl Peer {
         let pseudo = frame::pseudo(self.address(), self.stack_address(), frame::TCP, bytes.len());
         let checksum = !frame::sum(&[&pseudo, &bytes]) ^ u16::from(segment.breaks_checksum);
         bytes[16..18].copy_from_slice(&checksum.to_be_bytes());
-        let (ethertype, packet) = frame::ip(self.address(), self.stack_address(), frame::TCP, 64, &bytes);
+        let (ethertype, mut packet) = frame::ip(self.address(), self.stack_address(), frame::TCP, 64, &bytes);
+        frame::set_traffic_class(&mut packet, segment.traffic_class);
         frame::ethernet(Side::First.mac(), Side::Second.mac(), ethertype, &packet)
     }
 

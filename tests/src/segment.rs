@@ -40,6 +40,7 @@ pub struct Segment {
     pub(crate) scale: Option<Option<u8>>,
     pub(crate) raw_options: Vec<u8>,
     pub(crate) breaks_checksum: bool,
+    pub(crate) traffic_class: u8,
 }
 
 /// A segment with `flags`.
@@ -136,6 +137,11 @@ impl Segment {
     /// The push bit, set or not, is asked for.
     pub fn push(self, push: bool) -> Self {
         Self { push: Some(push), ..self }
+    }
+
+    /// The byte of the IP header that carries DSCP and ECN.
+    pub fn traffic_class(self, traffic_class: u8) -> Self {
+        Self { traffic_class, ..self }
     }
 
     /// Its checksum is wrong.

@@ -79,6 +79,8 @@ mod tests {
         assert_sound(frame);
         assert_eq!((&frame[..6], frame[21]), (&group_mac(ALL_NODES.into()).0[..], 255));
         assert_eq!(frame[58], 0x20, "override, not solicited");
+        // RFC 3810 §5.2: a report, behind eight bytes of hop-by-hop options.
+        assert!(sent.iter().any(|frame| frame[20] == 0 && frame[62] == 143));
         assert_eq!((&frame[62..78], &frame[78..]), (&OWN6.octets()[..], &[2, 1, 2, 0, 0, 0, 0, 1][..]));
     }
 

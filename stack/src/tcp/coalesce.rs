@@ -124,7 +124,6 @@ impl<'s> Batches<'s> {
         }
         held.payload.segment_size = Some(size as u16);
         (held.ack, held.window, held.newest) = (next.ack, next.window, next.newest);
-        held.flags = next.flags;
         let is_short = !held.payload.len().is_multiple_of(size);
         if is_short || next.has(Flags::PSH) { Joined::Complete } else { Joined::Open }
     }

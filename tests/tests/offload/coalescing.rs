@@ -111,9 +111,38 @@ fn acknowledgments_and_windows_in_a_batch_may_move_on_and_the_last_ones_count() 
     assert_eq!(looks(&mut peer, burst), 1);
     let info = peer.stack.info(connection).unwrap();
     assert_eq!((info.in_flight, info.send_window), (1000, 70 << 7));
-    // RFC 9293 §3.10.7.4: what is older than the last one says nothing of the window.
-    peer.sends(ack().seq(2001).ack(2001).window(999));
+}
+
+#[test]
+fn rfc9293_3_10_7_4_the_window_of_a_batch_is_as_new_as_its_last_segment() {
+    let mut peer = Peer::new();
+    let connection = opened(&mut peer);
+    assert_eq!(looks(&mut peer, vec![full(1).window(100), full(2).window(90), full(3).window(80)]), 1);
+    // Ahead of a hole, so that what is older than the last one is still in the window.
+    peer.sends(full(2).window(999));
+    assert_eq!(peer.stack.info(connection).unwrap().send_window, 80 << 7);
+    peer.sends(full(4).window(70));
     assert_eq!(peer.stack.info(connection).unwrap().send_window, 70 << 7);
+}
+
+#[test]
+fn rfc3168_5_3_a_congestion_mark_is_not_made_one_with_what_has_none() {
+    for version in [Version::V4, Version::V6] {
+        let mut peer = peer_with(version, Offloads::empty());
+        let connection = opened(&mut peer);
+        let burst = (0..6).map(|place| full(place).traffic_class(if place / 2 == 1 { 3 } else { 2 })).collect();
+        assert_eq!(looks(&mut peer, burst), 3);
+        assert_eq!(peer.reads(connection).len(), 6 * MSS);
+    }
+}
+
+#[test]
+fn a_batch_is_no_longer_than_a_packet_can_be() {
+    let mut peer = Peer::new();
+    let connection = opened(&mut peer);
+    let burst = (0..50).map(|place| data(&stream::bytes(place * 1400, 1400)).seq(1 + 1400 * place as u32)).collect();
+    assert_eq!(looks(&mut peer, burst), 2);
+    assert!(peer.reads(connection) == stream::bytes(0, 65_535), "as far as a SYN's window goes");
 }
 
 #[test]
@@ -268,6 +297,9 @@ fn rfc9293_3_8_6_3_one_segment_is_one_whatever_its_device_says() {
         peer.expects_nothing();
         peer.expects_within(Span::from_millis(45), ack().ack(1001));
         assert_eq!(peer.reads(connection).len(), 1000);
+        peer.sends(full(1));
+        peer.sends(full(2));
+        peer.expects(ack().ack(3001));
     }
 }
 

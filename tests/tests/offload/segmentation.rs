@@ -28,7 +28,9 @@ fn opened(peer: &mut Peer, segments: u32) -> lendwire::tcp::TcpHandle {
 
 /// Acknowledges each segment that is there.
 fn acknowledges(peer: &mut Peer) {
-    for came in peer.takes_all() {
+    let came = peer.takes_all();
+    assert!(!came.is_empty(), "something is on its way");
+    for came in came {
         peer.queues(ack().ack(came.seq + came.payload.len() as u32).window(u16::MAX));
     }
     peer.turn();
@@ -244,6 +246,17 @@ fn a_device_that_cannot_complete_checksums_is_not_asked_to_cut() {
     peer.stack.push(connection, lent(5 * 1400)).unwrap();
     assert_eq!(lens(&peer.takes_all()), [1400; 5]);
     assert_eq!(frames(&peer), [1; 5]);
+}
+
+#[test]
+fn a_device_that_cuts_one_version_is_not_asked_to_cut_the_other() {
+    for (cuts, version) in [(Offloads::TX_SEGMENT_V4, Version::V6), (Offloads::TX_SEGMENT_V6, Version::V4)] {
+        let mut peer = peer_with(version, Offloads::TX_CHECKSUM | cuts);
+        let connection = opened(&mut peer, 20);
+        peer.stack.push(connection, lent(5 * 1400)).unwrap();
+        assert_eq!(lens(&peer.takes_all()), [1400; 5]);
+        assert_eq!(frames(&peer), [1; 5], "{version:?}");
+    }
 }
 
 #[test]
