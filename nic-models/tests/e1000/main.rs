@@ -177,6 +177,11 @@ fn bytes(packet: &RxPacket) -> Vec<u8> {
     packet.chunks().iter().flat_map(|chunk| chunk.iter().copied()).collect()
 }
 
+/// Every kind; under Miri one of each sort.
+fn every_kind() -> &'static [Kind] {
+    if cfg!(miri) { &Kind::BOTH } else { &Kind::ALL }
+}
+
 fn rounds(full: usize, under_miri: usize) -> usize {
     if cfg!(miri) { under_miri } else { full }
 }

@@ -37,7 +37,7 @@ fn a_device_that_is_gone_is_refused_at_once() {
 fn a_device_may_go_at_any_access_of_its_start() {
     for kind in Kind::BOTH {
         let whole = Bench::new(kind).device.counts().accesses;
-        let steps = rounds(whole as usize, 12) as u64;
+        let steps = rounds(whole as usize, 6) as u64;
         for step in 0..steps {
             let accesses = step * whole / steps;
             let memory = Memory::new();
@@ -125,7 +125,7 @@ fn statistics_of_what_is_gone_stand_still() {
 #[test]
 fn a_device_may_go_at_any_access_of_its_work() {
     for kind in Kind::BOTH {
-        for accesses in 0..rounds(60, 8) as u64 {
+        for accesses in 0..rounds(60, 4) as u64 {
             let mut bench = Bench::new(kind);
             bench.device.unplug_after(accesses);
             for _ in 0..20 {

@@ -72,7 +72,7 @@ impl E1000Model {
     pub fn claim_sent(&self, index: u32) {
         let state = self.state();
         let ring = state.ring(TDBAL);
-        state.memory.write(ring.at(index % ring.len) + 12, &[0xff]);
+        state.report_sent(ring, index % ring.len);
     }
 
     /// Overwrites descriptor `index` of the receive ring.

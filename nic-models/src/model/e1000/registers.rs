@@ -75,7 +75,7 @@ impl State {
 
     /// Every register as it is before anybody touched one.
     fn power_on(&mut self) {
-        self.words.fill(0);
+        self.words = vec![0; map::END as usize / 4];
         self.set_word(STATUS, STATUS_RESET);
         self.set_word(VET, 0x8100);
         // Transmit queue 0 is on.

@@ -7,6 +7,7 @@ use super::cause;
 use super::map::register::{CTRL, GOTCL, GPTC, TCTL, TDBAL, TOTL, TPT, TSCTC, VET};
 use super::offload::{Context, cut, insert_checksums};
 use super::registers::{State, TCTL_EN};
+use super::ring::Ring;
 
 /// A packet that the driver transmitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,12 +125,18 @@ impl State {
             let descriptor = Descriptor { bytes: self.descriptor(ring, ring.head) };
             self.take(&descriptor);
             if descriptor.command() & RS != 0 {
-                self.memory.write(ring.at(ring.head) + 12, &[descriptor.bytes[12] | DD]);
+                self.report_sent(ring, ring.head);
                 causes |= self.sent_cause();
             }
             self.advance(TDBAL);
         }
         self.raise(causes);
+    }
+
+    /// Sets DD in a descriptor, with its whole word as a device does.
+    pub(super) fn report_sent(&self, ring: Ring, index: u32) {
+        let [.., status, options, tag_low, tag_high] = self.descriptor(ring, index);
+        self.memory.write(ring.at(index) + 12, &[status | DD, options, tag_low, tag_high]);
     }
 
     fn take(&mut self, descriptor: &Descriptor) {
