@@ -4,7 +4,7 @@
 //! read may be anything: the device may write at any time.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
 use crate::platform::Dma;
 
@@ -90,10 +90,34 @@ impl Area {
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) }
     }
 
+    /// Copies from `offset` to `to`, each word read once: memory that the device may be writing.
+    ///
+    /// # Panics
+    /// If `offset` is not a multiple of 4.
+    pub(crate) fn read_bytes(&self, offset: usize, to: &mut [u8]) {
+        let mut words = to.chunks_exact_mut(4);
+        let mut at = offset;
+        for word in &mut words {
+            // The bytes as they lie, whatever their order means.
+            word.copy_from_slice(&self.atomic32(at).load(Ordering::Relaxed).to_ne_bytes());
+            at += 4;
+        }
+        for byte in words.into_remainder() {
+            *byte = self.atomic8(at).load(Ordering::Relaxed);
+            at += 1;
+        }
+    }
+
     /// Zeroes all of it: memory that the device does not use, or not any more.
     pub(crate) fn zero(&mut self) {
         // SAFETY: the area lies in a live run, and no reference to its bytes outlives a call.
         unsafe { self.pointer.write_bytes(0, self.len) }
+    }
+
+    fn atomic8(&self, offset: usize) -> &AtomicU8 {
+        let pointer = self.at(offset, 1, 1).as_ptr();
+        // SAFETY: as in `atomic16`.
+        unsafe { AtomicU8::from_ptr(pointer) }
     }
 
     fn atomic16(&self, offset: usize) -> &AtomicU16 {

@@ -53,6 +53,17 @@ impl Memory {
         self.runs.borrow_mut().push(Run { pointer, len, kind: Kind::Pool });
     }
 
+    /// Lets the device reach the first `slots` slots of `pool` only.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn share_slots(&self, pool: &'static Pool, slots: usize) {
+        let (pointer, len) = pool.memory();
+        let part = slots * pool.slot_size();
+        assert!(part <= len, "a pool has the slots that are shared");
+        self.runs.borrow_mut().push(Run { pointer, len: part, kind: Kind::Pool });
+    }
+
     /// Lets the device read `bytes`.
     pub fn share(&self, bytes: &'static [u8]) {
         let run = Run { pointer: NonNull::from_ref(bytes).cast(), len: bytes.len(), kind: Kind::ReadOnly };

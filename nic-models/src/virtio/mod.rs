@@ -12,12 +12,14 @@
 //! | `receive`, `transmit` | the two queues: frames in merged buffers, packets as chains of borrowed parts |
 //! | `ring` | the virtqueue, the driver's side |
 //! | `header` | `virtio_net_hdr` |
+//! | `bounce` | copies for a device that may not see the guest's memory |
 //! | `transport` | where the registers are, and the device's life |
 //! | `features` | what is negotiated |
 //!
 //! Invariant: the device may say anything at any time. What it completed is looked up in private memory, each shared
 //! field is read once, and nonsense is counted, or a reason to start the device anew; nothing here panics over it.
 
+mod bounce;
 mod control;
 mod features;
 mod filter;

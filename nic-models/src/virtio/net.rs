@@ -116,8 +116,9 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
         }
         let number = self.pairs.of_flow(packet.flow);
         match self.pairs.pair(number).transmitter.push(packet, &self.platform) {
-            Ok(()) => {
+            Ok(copied) => {
                 self.refusals = 0;
+                self.statistics.copied += copied;
                 self.statistics.sent += 1;
                 self.statistics.sent_bytes += packet.len() as u64;
             }
@@ -148,6 +149,7 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
                     self.setbacks = 0;
                     self.statistics.received += 1;
                     self.statistics.received_bytes += packet.len() as u64;
+                    self.statistics.copied += self.pairs.pair(number).receiver.copied(&packet);
                     return Some(packet);
                 }
                 Ok(None) => {

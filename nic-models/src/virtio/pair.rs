@@ -4,11 +4,12 @@
 
 use lendwire_nic::{Fault, Pool};
 
+use super::bounce::{BOUNCE_RING, Route, transmit_slot};
 use super::features::Features;
 use super::probe::{Memory, ProbeError, Run, shape};
 use super::receive::{Receiver, Refill};
 use super::ring::{Ring, Shape, Wish};
-use super::transmit::Transmitter;
+use super::transmit::{HEADER_SLOT, TransmitSlots, Transmitter};
 use super::transport::{Doorbell, NO_VECTOR, Stopped, Transport};
 use crate::platform::Platform;
 use crate::registers::Registers;
@@ -54,16 +55,24 @@ impl Pair {
         features: Features,
         platform: &impl Platform,
         receive: &'static Pool,
+        mtu: u16,
     ) -> Result<Self, ProbeError> {
         // virtio 1.2 §5.1.2: receiveqN is 2N, transmitqN is 2N+1, both from zero.
         let queues = [2 * number, 2 * number + 1];
         let shapes = [shape(transport, queues[0], features)?, shape(transport, queues[1], features)?];
-        let memory = Memory::take(platform, shapes).ok_or(ProbeError::NoMemory)?;
+        let route = Route::of(platform, receive);
+        let (shapes, slot, landing) = match route {
+            Route::Lent => (shapes, HEADER_SLOT, None),
+            Route::Copied => {
+                (shapes.map(|shape| shape.at_most(BOUNCE_RING)), transmit_slot(mtu), Some(receive.slot_size()))
+            }
+        };
+        let memory = Memory::take(platform, shapes, slot, landing).ok_or(ProbeError::NoMemory)?;
         let receive_ring = Ring::new(memory.receive, shapes[0]);
         let transmit_ring = Ring::new(memory.transmit, shapes[1]);
         Ok(Self {
-            receiver: Receiver::new(receive_ring, receive, features),
-            transmitter: Transmitter::new(transmit_ring, memory.headers, features),
+            receiver: Receiver::new(receive_ring, receive, features, memory.landing),
+            transmitter: Transmitter::new(transmit_ring, TransmitSlots::new(memory.headers, slot, route), features),
             queues,
             shapes,
             vectors: [NO_VECTOR; 2],

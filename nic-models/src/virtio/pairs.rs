@@ -48,12 +48,13 @@ impl Pairs {
         platform: &impl Platform,
         receive: &'static Pool,
         more: &'static mut [PairSlot],
+        mtu: u16,
     ) -> Result<Self, ProbeError> {
         let there = pairs_of(transport, features)?;
-        let first = Pair::new(0, transport, features, platform, receive)?;
+        let first = Pair::new(0, transport, features, platform, receive, mtu)?;
         let mut count = 1;
         for slot in more.iter_mut().take(usize::from(there) - 1) {
-            let Ok(pair) = Pair::new(count, transport, features, platform, receive) else { break };
+            let Ok(pair) = Pair::new(count, transport, features, platform, receive, mtu) else { break };
             slot.0 = Some(pair);
             count += 1;
         }

@@ -2,10 +2,11 @@
 
 use lendwire_nic::{MAX_CHUNKS, MacAddress, NicInfo, Pool};
 
+use super::bounce::Landing;
 use super::features::Features;
 use super::header::LONGEST_HEADER;
 use super::ring::{Format, RING_SIZE, Shape};
-use super::transmit::{HEADER_SLOT, TABLES};
+use super::transmit::TABLES;
 use super::transport::{MmioTransport, PciTransport, Stopped, Transport, program_interrupts, status};
 use crate::dma::Area;
 use crate::long_packet::{LARGEST_FRAME, slots_for};
@@ -50,7 +51,7 @@ pub enum ProbeError {
     SmallSlots,
     /// There is no memory for the rings.
     NoMemory,
-    /// The device cannot reach the receive pool.
+    /// The device can reach a part of the receive pool only.
     PoolUnreachable,
 }
 
@@ -217,21 +218,34 @@ pub(super) struct Memory {
     pub(super) run: Run,
     pub(super) receive: Area,
     pub(super) transmit: Area,
+    /// Transmit slots.
     pub(super) headers: Area,
+    /// Where frames land that are copied from there.
+    pub(super) landing: Option<Landing>,
 }
 
 impl Memory {
-    pub(super) fn take(platform: &impl Platform, shapes: [Shape; 2]) -> Option<Self> {
+    /// `slot` is the length of a transmit slot, `landing` that of a buffer to receive into, where they are copied.
+    pub(super) fn take(
+        platform: &impl Platform,
+        shapes: [Shape; 2],
+        slot: usize,
+        landing: Option<usize>,
+    ) -> Option<Self> {
         let (receive_len, transmit_len) = (shapes[0].len(0), shapes[1].len(TABLES));
-        let headers_len = usize::from(shapes[1].size) * HEADER_SLOT;
-        let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
+        let headers_len = usize::from(shapes[1].size) * slot;
+        let before = receive_len + transmit_len + headers_len;
+        let landing_len = usize::from(shapes[0].size) * landing.unwrap_or(0);
+        let run = platform.dma(before + landing_len, 64)?;
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
         let receive = unsafe { Area::of(&run, 0, receive_len) };
         // SAFETY: as above; it begins where the last one ends.
         let transmit = unsafe { Area::of(&run, receive_len, transmit_len) };
         // SAFETY: as above.
         let headers = unsafe { Area::of(&run, receive_len + transmit_len, headers_len) };
-        Some(Self { run: Run(Some(run)), receive, transmit, headers })
+        // SAFETY: as above.
+        let landing = landing.map(|slot| Landing::new(unsafe { Area::of(&run, before, landing_len) }, slot));
+        Some(Self { run: Run(Some(run)), receive, transmit, headers, landing })
     }
 
     /// The control queue's ring, and `buffer` bytes behind it, in a run of their own.

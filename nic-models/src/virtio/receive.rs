@@ -6,6 +6,7 @@
 use lendwire_nic::{Chunk, ChunkMut, Fault, MAX_CHUNKS, Pool, RxPacket};
 use zerocopy::FromBytes;
 
+use super::bounce::Landing;
 use super::features::Features;
 use super::header::{HashReport, Header, LONGEST_HEADER, Senseless, header_len};
 use super::ring::{Access, Buffer, Completed, Ring};
@@ -20,6 +21,8 @@ pub(super) struct Receiver {
     /// Slots that a frame may span.
     most_buffers: u16,
     is_starved: bool,
+    /// Where frames land in bounce mode.
+    landing: Option<Landing>,
 }
 
 /// Why there is no frame although the device completed something.
@@ -49,16 +52,26 @@ pub(super) enum Refill {
 }
 
 impl Receiver {
-    pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, agreed: Features) -> Self {
+    pub(super) fn new(ring: Ring<ChunkMut>, pool: &'static Pool, agreed: Features, landing: Option<Landing>) -> Self {
         let most_buffers = match slots_for(LARGEST_FRAME + LONGEST_HEADER, pool) {
             Some(slots) if agreed.intersects(Features::LARGE_RECEIVE) => slots.max(MAX_CHUNKS),
             Some(_) | None => MAX_CHUNKS,
         };
-        Self { ring, pool, agreed, most_buffers: most_buffers as u16, is_starved: false }
+        Self { ring, pool, agreed, most_buffers: most_buffers as u16, is_starved: false, landing }
     }
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
     pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
+        if let Some(landing) = &self.landing {
+            while self.ring.room() > 0 {
+                let bus = landing.bus(self.ring.next_head());
+                let buffer = Buffer { bus, len: landing.slot() as u32, held: None };
+                if self.ring.push(Access::Write, core::iter::once(Some(buffer))).is_err() {
+                    break;
+                }
+            }
+            return Refill::Done;
+        }
         while self.ring.room() > 0 {
             let Some(slot) = self.pool.take() else { break };
             let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
@@ -74,7 +87,8 @@ impl Receiver {
     /// The next frame, or what is wrong with it; `None` when there is none.
     pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
         let Some(first) = self.ring.complete()? else { return Ok(None) };
-        let Opened { header, hash, chunk } = opened(first, self.agreed).map_err(Trouble::Dropped)?;
+        let landed = self.landed(first).map_err(Trouble::Dropped)?;
+        let Opened { header, hash, chunk } = opened(landed, self.agreed).map_err(Trouble::Dropped)?;
         let buffers = if self.agreed.contains(Features::MRG_RXBUF) { header.num_buffers.get() } else { 1 };
         let rest = buffers.checked_sub(1).ok_or(Trouble::Dropped(Fault::BadChain))?;
         if buffers > self.most_buffers {
@@ -84,8 +98,8 @@ impl Receiver {
         for left in (0..rest).rev() {
             // The device completes all buffers of a frame at once: those that are not there never come.
             let next = self.ring.complete()?.ok_or(Trouble::Dropped(Fault::BadChain))?;
-            let Ok(chunk) = filled(next) else { return Err(self.skip(left, Fault::BadLength)?) };
-            if let Err(fault) = append(&mut packet, chunk, self.pool) {
+            let chunk = self.landed(next).and_then(filled);
+            if let Err(fault) = chunk.and_then(|chunk| append(&mut packet, chunk, self.pool)) {
                 return Err(self.skip(left, fault)?);
             }
         }
@@ -93,6 +107,22 @@ impl Receiver {
             header.received(packet.len(), self.agreed).map_err(|Senseless| Trouble::Dropped(Fault::BadHeader))?;
         (packet.checksum, packet.segment_size, packet.hash) = (verdict.checksum, verdict.segment_size, hash);
         Ok(Some(packet))
+    }
+
+    /// Bytes of `packet` that were copied.
+    pub(super) fn copied(&self, packet: &RxPacket) -> u64 {
+        if self.landing.is_some() { packet.len() as u64 } else { 0 }
+    }
+
+    /// The slot that a buffer's bytes are in; in bounce mode they are copied there.
+    fn landed(&self, completed: Completed<ChunkMut>) -> Result<Landed, Fault> {
+        let written = completed.written;
+        let slot = match (completed.first, &self.landing) {
+            (Some(slot), _) => slot,
+            (None, Some(landing)) => landing.copy(completed.head, written, self.pool)?,
+            (None, None) => return Err(Fault::BadIndex),
+        };
+        Ok(Landed { slot, written })
     }
 
     /// Drops the buffers of a bad frame that are there, up to `count`.
@@ -106,6 +136,12 @@ impl Receiver {
     }
 }
 
+/// A slot, and how much of it the device says it wrote.
+struct Landed {
+    slot: ChunkMut,
+    written: usize,
+}
+
 /// A frame's first buffer.
 struct Opened {
     header: Header,
@@ -114,28 +150,26 @@ struct Opened {
 }
 
 /// The headers and what follows them of a frame's first buffer.
-fn opened(mut completed: Completed<ChunkMut>, agreed: Features) -> Result<Opened, Fault> {
-    let slot = completed.first.as_mut().ok_or(Fault::BadIndex)?;
-    let (header, rest) = Header::read_from_prefix(slot.bytes_mut()).map_err(|_| Fault::BadLength)?;
+fn opened(mut landed: Landed, agreed: Features) -> Result<Opened, Fault> {
+    let (header, rest) = Header::read_from_prefix(landed.slot.bytes_mut()).map_err(|_| Fault::BadLength)?;
     let hash = match HashReport::read_from_prefix(rest) {
         Ok((report, _)) if agreed.contains(Features::HASH_REPORT) => report.hash(),
         Ok(_) | Err(_) => None,
     };
     // A first buffer with the header alone is no frame: the stack reads its headers in one piece.
     let before = header_len(agreed);
-    if completed.written <= before {
+    if landed.written <= before {
         return Err(Fault::BadLength);
     }
-    let mut chunk = filled(completed)?;
+    let mut chunk = filled(landed)?;
     chunk.advance(before);
     Ok(Opened { header, hash, chunk })
 }
 
 /// The bytes that the device wrote to a buffer.
-fn filled(completed: Completed<ChunkMut>) -> Result<Chunk, Fault> {
-    let slot = completed.first.ok_or(Fault::BadIndex)?;
-    if completed.written == 0 || completed.written > slot.room() {
+fn filled(Landed { slot, written }: Landed) -> Result<Chunk, Fault> {
+    if written == 0 || written > slot.room() {
         return Err(Fault::BadLength);
     }
-    Ok(slot.freeze(completed.written))
+    Ok(slot.freeze(written))
 }

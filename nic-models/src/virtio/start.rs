@@ -4,6 +4,7 @@
 
 use lendwire_nic::{Link, NicInfo, NicStatistics, Pool};
 
+use super::bounce::Route;
 use super::control::Control;
 use super::features::Features;
 use super::net::{Health, VirtioNet};
@@ -212,10 +213,15 @@ impl Parts {
         receive: &'static Pool,
         more: &'static mut [PairSlot],
     ) -> Result<Self, ProbeError> {
+        let known = match Route::of(platform, receive) {
+            Route::Lent => known,
+            // A slot holds one frame.
+            Route::Copied => known - Features::LARGE_TRANSMIT,
+        };
         let features = choose(transport, known, receive)?;
         agree(transport, features)?;
         let info = inform(transport, features, receive)?;
-        let mut pairs = Pairs::new(transport, features, platform, receive, more)?;
+        let mut pairs = Pairs::new(transport, features, platform, receive, more, info.mtu)?;
         let info = NicInfo { max_parts: pairs.pair(0).transmitter.max_parts() as u16, ..info };
         // A device whose control queue is no good is not told anything.
         let control = Control::new(transport, features, platform).ok();

@@ -2,14 +2,15 @@
 //! where they are many.
 //!
 //! Invariant: header bytes are copied to the slot of the chain's first descriptor, which nobody writes until the chain
-//! is back; payload bytes are never copied, and stay held as long.
+//! is back; payload bytes are never copied, and stay held as long. In bounce mode they are copied behind the headers.
 
 use lendwire_nic::{Chunk, Fault, HEADER_ROOM, TxPacket};
 use zerocopy::IntoBytes;
 
+use super::bounce::Route;
 use super::features::Features;
 use super::header::{Header, LONGEST_HEADER, header_len};
-use super::ring::{Buffer, Refused, Ring, TABLE_SIZE};
+use super::ring::{Access, Buffer, Refused, Ring, TABLE_SIZE};
 use crate::dma::Area;
 use crate::platform::Platform;
 
@@ -27,10 +28,23 @@ pub(super) const HEADER_SLOT: usize = (LONGEST_HEADER + HEADER_ROOM).next_multip
 /// The transmit side.
 pub(super) struct Transmitter {
     pub(super) ring: Ring<Chunk, TABLES>,
-    /// A slot for each descriptor.
-    headers: Area,
+    slots: TransmitSlots,
     /// Bytes before a frame.
     header_len: usize,
+}
+
+/// A slot for each descriptor.
+pub(super) struct TransmitSlots {
+    area: Area,
+    len: usize,
+    route: Route,
+}
+
+impl TransmitSlots {
+    /// Slots of `len` bytes.
+    pub(super) fn new(area: Area, len: usize, route: Route) -> Self {
+        Self { area, len, route }
+    }
 }
 
 /// Why a packet was not queued.
@@ -43,36 +57,65 @@ pub(super) enum Refusal {
     Broken(Fault),
 }
 
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Full,
+            Refused::Unreachable => Self::Unreachable,
+        }
+    }
+}
+
 impl Transmitter {
-    pub(super) fn new(ring: Ring<Chunk, TABLES>, headers: Area, agreed: Features) -> Self {
-        Self { ring, headers, header_len: header_len(agreed) }
+    pub(super) fn new(ring: Ring<Chunk, TABLES>, slots: TransmitSlots, agreed: Features) -> Self {
+        Self { ring, slots, header_len: header_len(agreed) }
     }
 
-    /// Queues `packet`, which was found sendable.
-    pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<(), Refusal> {
-        let needed = 1 + packet.payload().parts().count();
+    /// Queues `packet`, which was found sendable. Returns how many bytes of payload were copied.
+    pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<u64, Refusal> {
+        let needed = match self.slots.route {
+            Route::Lent => 1 + packet.payload().parts().count(),
+            Route::Copied => 1,
+        };
         if !self.ring.fits(needed) {
             self.collect().map_err(Refusal::Broken)?;
         }
         if !self.ring.fits(needed) {
             return Err(Refusal::Full);
         }
-        let slot = self.ring.next_head() * HEADER_SLOT;
+        let slot = self.ring.next_head() * self.slots.len;
         let header = packet.header();
         // Between the two, where hashes are reported: zeros, which nobody ever writes over.
-        self.headers.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
-        self.headers.write_bytes(slot + self.header_len, header);
+        self.slots.area.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
+        self.slots.area.write_bytes(slot + self.header_len, header);
 
-        let front = Buffer { bus: self.headers.bus(slot), len: (self.header_len + header.len()) as u32, held: None };
+        let mut front =
+            Buffer { bus: self.slots.area.bus(slot), len: (self.header_len + header.len()) as u32, held: None };
+        if self.slots.route == Route::Copied {
+            front.len += self.copy_payload(packet, slot + front.len as usize)?;
+            self.ring.push(Access::Read, core::iter::once(Some(front)))?;
+            return Ok(packet.payload().len() as u64);
+        }
         let parts = packet.payload().parts().map(|part| {
             let held = part.hold();
             let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
             Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
         });
-        self.ring.push_readable(needed, core::iter::once(Some(front)).chain(parts)).map_err(|refused| match refused {
-            Refused::Full => Refusal::Full,
-            Refused::Unreachable => Refusal::Unreachable,
-        })
+        self.ring.push_readable(needed, core::iter::once(Some(front)).chain(parts))?;
+        Ok(0)
+    }
+
+    /// Copies the payload to `at`, behind the headers in its slot; returns its length.
+    fn copy_payload(&mut self, packet: &TxPacket<'_>, at: usize) -> Result<u32, Refusal> {
+        if self.header_len + packet.len() > self.slots.len {
+            return Err(Refusal::Unreachable);
+        }
+        let mut next = at;
+        for part in packet.payload().parts() {
+            self.slots.area.write_bytes(next, part.bytes());
+            next += part.bytes().len();
+        }
+        Ok((next - at) as u32)
     }
 
     /// Takes back what the device has sent.

@@ -186,15 +186,6 @@ fn a_device_that_never_stops_is_given_up() {
 }
 
 #[test]
-fn a_pool_out_of_the_device_s_reach_is_refused() {
-    let memory = Memory::new();
-    let pool = Pool::leaked(16, 2048).unwrap();
-    let device = VirtioNetModel::new(&memory, small());
-    assert_eq!(probe(&device, &memory, pool).err(), Some(ProbeError::PoolUnreachable));
-    assert_eq!((memory.taken(), pool.available(), device.status()), (0, 16, 0));
-}
-
-#[test]
 fn structures_outside_their_memory_are_refused() {
     let [msix, common, notify, device, _] = ConfigModel::CAPABILITIES;
     let pci = |offset: u16, word: u32| refused_at(small(), |config| config.poke(offset, word));

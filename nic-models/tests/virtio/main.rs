@@ -2,6 +2,7 @@
 //!
 //! Under Miri the same tests run with fewer rounds.
 
+mod bounce;
 mod control;
 mod frames;
 mod hostile;

@@ -35,6 +35,7 @@ pub(super) struct Taken {
 
 /// A chain that was put back.
 pub(super) struct Released<H> {
+    pub(super) head: u16,
     /// What its first entry held.
     pub(super) first: Option<H>,
     pub(super) count: u16,
@@ -114,7 +115,7 @@ impl<H> Chains<H> {
         self.entries[usize::from(last)].next = self.first_free;
         self.first_free = head;
         self.free += count;
-        Ok(Released { first, count, table })
+        Ok(Released { head, first, count, table })
     }
 
     /// Lets go what every entry holds; all are free, in the order of a new ring.

@@ -72,6 +72,8 @@ pub(super) enum Refused {
 
 /// A chain that the device is done with.
 pub(super) struct Completed<H> {
+    /// Its number: what [`Ring::next_head`] was before it was queued.
+    pub(super) head: usize,
     /// What its first descriptor held.
     pub(super) first: Option<H>,
     /// Bytes that the device says it wrote.
@@ -238,7 +240,7 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         if let (Some(tables), Some(number)) = (&mut self.tables, released.table) {
             tables.release(number);
         }
-        Ok(Some(Completed { first: released.first, written }))
+        Ok(Some(Completed { head: usize::from(released.head), first: released.first, written }))
     }
 
     /// Asks for no interrupt.
