@@ -15,6 +15,8 @@ use crate::arch::memory;
 const SLOT: usize = 2048;
 /// Slots that the device's ring may hold, which so are not there for what waits to be read.
 const RING: usize = 256;
+/// The most that one connection holds of what it receives: what a fast link carries in a few milliseconds.
+const LONGEST_WINDOW: u32 = 1 << 20;
 /// What a connection takes in all tables together, and what it is likely to queue.
 const MEMORY_A_CONNECTION: usize = 128 << 10;
 
@@ -52,12 +54,13 @@ impl Capacity {
         (self.receive_slots - RING) / 4
     }
 
-    /// The settings of TCP: what one connection may hold is a sixteenth of what all can.
+    /// The settings of TCP: what one connection may hold of what it receives is an eighth of what all can, so that a
+    /// burst is worth its interrupt and its doorbells; of what it sends, a sixteenth.
     pub(super) fn tcp(&self) -> TcpConfig {
         let share = ((self.receive_slots - RING) * SLOT / 16) as u32;
-        let TcpConfig { receive_budget, send_budget, .. } = TcpConfig::DEFAULT;
+        let send_budget = TcpConfig::DEFAULT.send_budget;
         TcpConfig {
-            receive_budget: receive_budget.min(share.max(8 << 10)),
+            receive_budget: LONGEST_WINDOW.min((2 * share).max(8 << 10)),
             // A page with counters is queued whole.
             send_budget: send_budget.min(share.max(16 << 10)),
             ..TcpConfig::DEFAULT

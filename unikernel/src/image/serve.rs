@@ -17,7 +17,7 @@ use crate::arch::timer::Clock;
 use crate::arch::{idle, interrupts, memory};
 
 /// Frames in, and segments out, between two looks at the clock.
-const BUDGET: usize = 64;
+const BUDGET: usize = 128;
 /// How long `poll=adaptive` goes on looking after the last frame, in microseconds: the next one of a burst comes sooner
 /// than a sleeping machine wakes up.
 const PATIENCE: u64 = 50;
