@@ -2,7 +2,9 @@
 //!
 //! Invariant: no interrupt is ever *taken*. `wfi` ends when one is pending, masked or not, and the sleeper then asks the
 //! controller which it was. So nothing interrupts Rust code, no handler saves registers, and the compiler may use the
-//! vector registers as it likes: the target is the one with NEON, and copies go sixteen bytes at a time.
+//! vector registers as it likes: the target is the one with NEON, not the soft-float one.
+//!
+//! The compiler's own `memcpy` and `memset` go a word at a time, and are used as they are: bulk is lent, not copied.
 //!
 //! Left out: other processors, starting at EL2 (`virtualization=on`) or EL3 (`secure=on`), GICv3.
 

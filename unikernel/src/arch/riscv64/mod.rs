@@ -1,7 +1,8 @@
 //! riscv64 on QEMU's `virt` machine: one hart in supervisor mode, interrupts masked for good.
 //!
 //! Invariant: no interrupt is ever *taken*. `wfi` ends when one is pending, masked or not, and the sleeper then asks the
-//! controller which it was. So nothing interrupts Rust code, and no handler saves registers.
+//! controller which it was. So nothing interrupts Rust code, and no handler saves registers, floating-point ones least.
+//! The compiler's own `memcpy` and `memset` go a word at a time, and are used as they are: bulk is lent, not copied.
 //!
 //! There are no page tables: without translation memory is cached and devices are not, by the physical memory attributes
 //! of the machine, and unaligned accesses work. What page tables would add is a fault on a null pointer and below the
