@@ -285,19 +285,19 @@ fn a_rewritten_buffer_address_is_not_read_back() {
 }
 
 #[test]
-fn a_packet_called_sent_before_it_was_told_of_stays_held() {
+fn packets_called_sent_before_they_were_told_of_stay_held() {
     for kind in Kind::BOTH {
         let mut bench = Setup::slow(kind).start();
-        let payload = [bench.chunk(&[1; 100])];
-        bench.driver.transmit(&packet(&payload)).unwrap();
-        drop(payload);
-        let tail = bench.device.transmit_tail();
-        for index in tail..tail + 4 {
+        // More than the driver asks one report for.
+        for _ in 0..20 {
+            let payload = [bench.chunk(&[1; 100])];
+            bench.driver.transmit(&packet(&payload)).unwrap();
+        }
+        for index in 0..50 {
             bench.device.claim_sent(index);
         }
-        assert_eq!(bench.transmit_pool.available(), 127);
         bench.driver.flush();
-        assert!(bench.transmit_pool.available() >= 127);
+        assert_eq!(bench.transmit_pool.available(), 108);
         bench.driver.flush();
         bench.assert_nothing_leaks();
     }
