@@ -12,10 +12,12 @@ use super::receive::buffer_code;
 use super::register::{self, ctrl, ctrl_ext, mrqc, rctl, rfctl, rxcsum, status, tctl};
 use crate::registers::Registers;
 
-/// Turns of an empty loop after a reset: registers must not be touched for a microsecond (8254x §14).
+/// Turns of an empty loop after a reset: registers must not be touched for a microsecond (8254x §14). An interpreter takes
+/// its time by itself.
 const RESET_PAUSE: u32 = if cfg!(miri) { 1 } else { 5_000 };
-/// Looks at a register that is about to change, before that is given up. A look takes about a microsecond.
-const LOOKS: u32 = 10_000;
+/// Looks at a register that is about to change, before that is given up. A look takes about a microsecond, and a
+/// hundred of that in an interpreter.
+const LOOKS: u32 = if cfg!(miri) { 100 } else { 10_000 };
 
 /// One device.
 pub(super) struct Hardware<R> {
