@@ -5,7 +5,7 @@ use lendwire_drivers::model::e1000::{Kind, cause, register};
 use lendwire_drivers::platform::Wiring;
 use lendwire_nic::{Interrupts, Link, Nic, Pending};
 
-use crate::frames::{OWN, plain};
+use crate::frames::{FIRST, OWN, Version, plain, tcp_frame};
 use crate::{Bench, MESSAGES, Setup, packet, rounds};
 
 /// Every kind on its line, the 82574L by messages too.
@@ -210,6 +210,16 @@ fn moderation_is_programmed() {
             let at = if sends_messages { register::EITR } else { register::ITR };
             assert_eq!(bench.device.register(at), expected, "in units of 256 ns");
         }
+    }
+}
+
+#[test]
+fn acknowledgments_are_frames_like_others() {
+    for setup in every_wiring() {
+        let mut bench = setup.start().settled();
+        let _ = bench.driver.set_interrupts(Interrupts::Armed);
+        assert!(bench.device.deliver(&tcp_frame(Version::V4, OWN, FIRST, &[1; 100])));
+        assert_eq!(was_disturbed(&mut bench), Causes::FRAMES);
     }
 }
 

@@ -24,6 +24,10 @@ struct Headers<'a> {
     transport: Option<&'a [u8]>,
 }
 
+/// RFCTL: acknowledgments are frames like others.
+const ACK_DIS: u32 = 1 << 12;
+const TCP_ACK: u8 = 1 << 4;
+
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
@@ -95,6 +99,15 @@ impl State {
             found |= if headers.is_transport_sound(transport) { 0 } else { status::TCPE };
         }
         found
+    }
+
+    /// Whether the frame is a TCP acknowledgment, which is a cause of its own unless the driver does not want that.
+    pub(super) fn is_acknowledgment(&self, frame: &[u8]) -> bool {
+        if !self.kind().is_express() || self.word(RFCTL) & ACK_DIS != 0 {
+            return false;
+        }
+        let tcp = Headers::of(frame).filter(|headers| headers.protocol == TCP).and_then(|headers| headers.transport);
+        tcp.is_some_and(|tcp| tcp.len() >= 20 && tcp[13] & TCP_ACK != 0)
     }
 
     /// Type and value of the hash, where the driver asked for one.

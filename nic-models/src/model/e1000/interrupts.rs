@@ -19,6 +19,8 @@ pub mod cause {
     pub const RXO: u32 = 1 << 6;
     /// A frame was received.
     pub const RXT0: u32 = 1 << 7;
+    /// 82574L: a TCP acknowledgment was received.
+    pub const ACK: u32 = 1 << 17;
     /// 82574L with messages: receive queue 0.
     pub const RXQ0: u32 = 1 << 20;
     /// 82574L with messages: receive queue 1.
@@ -34,7 +36,7 @@ pub mod cause {
 }
 
 /// The causes that OTHER stands for.
-const OTHER_CAUSES: u32 = cause::LSC | cause::RXO | 0x7_0200;
+const OTHER_CAUSES: u32 = cause::LSC | cause::RXO | cause::ACK | 0x5_0200;
 /// CTRL_EXT: a cause read acknowledges by the mask of IAM.
 const IAME: u32 = 1 << 27;
 const ENTRY_VALID: u32 = 1 << 3;

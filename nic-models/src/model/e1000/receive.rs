@@ -74,6 +74,7 @@ impl State {
             report = Report { vlan: tag, status: report.status | status::VP, ..report };
         }
         self.inspect(&frame, &mut report);
+        let acknowledgment = if self.is_acknowledgment(&frame) { cause::ACK } else { 0 };
         let counted = (frame[0], frame[..6] == [0xff; 6], frame.len() as u64 + 4);
         if control & SECRC == 0 {
             frame.extend(sequence);
@@ -84,7 +85,7 @@ impl State {
         self.count_received(counted);
         let ring = self.ring(RDBAL);
         let causes = self.received_cause(ring.available() <= ring.len / 2);
-        self.raise(causes);
+        self.raise(causes | acknowledgment);
         true
     }
 

@@ -4,7 +4,7 @@
 //! given, and every packet asks for its check sequence.
 
 use super::cause;
-use super::map::register::{CTRL, GOTCL, GPTC, TCTL, TDBAL, TOTL, TPT, TSCTC, VET};
+use super::map::register::{CTRL, GOTCL, GPTC, TARC0, TCTL, TDBAL, TOTL, TPT, TSCTC, VET};
 use super::offload::{Context, cut, insert_checksums};
 use super::registers::{State, TCTL_EN};
 use super::ring::Ring;
@@ -69,6 +69,7 @@ const VLE: u8 = 1 << 6;
 const DD: u8 = 1;
 
 const CTRL_VME: u32 = 1 << 30;
+const TARC_ENABLE: u32 = 1 << 10;
 const TCTL_PSP: u32 = 1 << 3;
 
 /// A descriptor as its fields.
@@ -113,7 +114,8 @@ impl Descriptor {
 impl State {
     /// Takes up to `most` descriptors.
     pub(super) fn drain(&mut self, most: u32) {
-        if self.word(TCTL) & TCTL_EN == 0 || !self.config.is_bus_master() {
+        let is_queue_on = !self.kind().is_express() || self.word(TARC0) & TARC_ENABLE != 0;
+        if self.word(TCTL) & TCTL_EN == 0 || !is_queue_on || !self.config.is_bus_master() {
             return;
         }
         let mut causes = cause::TXQE;
