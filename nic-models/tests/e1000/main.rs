@@ -2,6 +2,7 @@
 //!
 //! What both sorts of device do alike is tested on both. Under Miri the same tests run with fewer rounds.
 
+mod claims;
 mod filter;
 mod frames;
 mod hostile;
