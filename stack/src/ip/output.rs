@@ -22,6 +22,39 @@ use crate::wire::protocol::Protocol;
 use crate::wire::pseudo::pseudo_header;
 use crate::wire::{arp, ipv4, ipv6};
 
+/// The way to a destination, good for the packets of one burst: nothing of it changes while nothing is received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    interface: InterfaceId,
+    /// Whose hardware address the frames get.
+    destination: MacAddress,
+    source: MacAddress,
+    offloads: Offloads,
+}
+
+impl Way {
+    /// Output: [`Ip::send`] with everything looked up.
+    pub(crate) fn send(
+        &self,
+        nics: &mut [&mut dyn Nic],
+        envelope: &Envelope,
+        packet: &mut TxPacket<'_>,
+        work: &mut Work,
+    ) -> Result<(), NotSent> {
+        let nic = nics.get_mut(self.interface.index()).ok_or(NotSent::NoRoute)?;
+        fill_checksum(envelope, packet, self.offloads, work);
+        let (header_len, ethertype) = push_header(envelope, packet).ok_or(NotSent::NoRoute)?;
+        link::close(packet, self.destination, self.source, ethertype);
+        if nic.transmit(packet).is_ok() {
+            return Ok(());
+        }
+        link::reopen(packet);
+        packet.pop(header_len);
+        clear_checksum(envelope, packet);
+        Err(NotSent::Full(self.interface))
+    }
+}
+
 impl Ip<'_> {
     /// Output: completes and sends a packet of up to 64 KiB. See [`NotSent`] for what happens otherwise.
     pub(crate) fn send(
@@ -32,21 +65,22 @@ impl Ip<'_> {
         now: Instant,
         work: &mut Work,
     ) -> Result<(), NotSent> {
+        self.way(nics, envelope, now, work)?.send(nics, envelope, packet, work)
+    }
+
+    /// Output: looks up the way that packets with `envelope` take, and asks for the next hop where it is not known.
+    pub(crate) fn way(
+        &mut self,
+        nics: &mut [&mut dyn Nic],
+        envelope: &Envelope,
+        now: Instant,
+        work: &mut Work,
+    ) -> Result<Way, NotSent> {
         let hop =
             self.hop(envelope.destination, Some(envelope.source), envelope.interface).map_err(|_| NotSent::NoRoute)?;
         let destination = self.hardware_address(nics, hop, now, work)?;
         let state = self.interfaces.at(hop.interface).ok_or(NotSent::NoRoute)?;
-        let nic = nics.get_mut(hop.interface.index()).ok_or(NotSent::NoRoute)?;
-        fill_checksum(envelope, packet, state.offloads, work);
-        let (header_len, ethertype) = push_header(envelope, packet).ok_or(NotSent::NoRoute)?;
-        link::close(packet, destination, state.mac, ethertype);
-        if nic.transmit(packet).is_ok() {
-            return Ok(());
-        }
-        link::reopen(packet);
-        packet.pop(header_len);
-        clear_checksum(envelope, packet);
-        Err(NotSent::Full(hop.interface))
+        Ok(Way { interface: hop.interface, destination, source: state.mac, offloads: state.offloads })
     }
 
     /// Input: data of ours reached `destination`, so its next hop is alive (RFC 4861 §7.3.1).

@@ -204,6 +204,7 @@ impl Tcp<'_> {
             return Turn::Full(path.interface);
         }
         let limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
+        let mut way = None;
         let mut sent_segments = 0;
         while sent_segments < BURST && *budget > 0 {
             let Some(plan) = connection.plan(limits, &mut self.shared) else {
@@ -211,8 +212,11 @@ impl Tcp<'_> {
                 return Turn::Done;
             };
             let mut work = self.shared.work;
-            let mut packet = connection.packet(&plan, &self.shared);
-            let sent = ip.send(nics, &envelope, &mut packet, now, &mut work);
+            let found = way.map_or_else(|| ip.way(nics, &envelope, now, &mut work), Ok);
+            let sent = found.and_then(|found| {
+                way = Some(found);
+                found.send(nics, &envelope, &mut connection.packet(&plan, &self.shared), &mut work)
+            });
             self.shared.work = work;
             if let Err(not_sent) = sent {
                 return turn_of(not_sent);
