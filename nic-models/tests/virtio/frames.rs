@@ -3,7 +3,7 @@
 use lendwire_drivers::model::{Offer, RECEIVE, feature};
 use lendwire_nic::{Fault, MAX_CHUNKS, Nic};
 
-use crate::{Bench, header, kinds, small, without};
+use crate::{Bench, header, kinds, rounds, small, without};
 
 /// Receives into one buffer what `buffers` and `written` claim.
 fn lie(bench: &Bench, buffers: u16, written: u32) {
@@ -147,7 +147,8 @@ fn checksums_that_were_not_agreed_on_are_dropped() {
 #[test]
 fn a_flood_of_bad_frames_is_taken_in_turns_with_everything_else() {
     let mut bench = Bench::new(small());
-    for _ in 0..100 {
+    let floods = rounds(100, 3);
+    for _ in 0..floods {
         while let Some(chain) = bench.device.take(RECEIVE) {
             bench.device.complete(RECEIVE, u32::from(chain.head), 1);
         }
@@ -155,7 +156,7 @@ fn a_flood_of_bad_frames_is_taken_in_turns_with_everything_else() {
         assert!(bench.driver.receive().is_none());
         bench.driver.flush();
     }
-    assert_eq!((bench.fault(Fault::BadLength), bench.fault(Fault::Broken)), (800, 0));
+    assert_eq!((bench.fault(Fault::BadLength), bench.fault(Fault::Broken)), (8 * floods as u64, 0));
     bench.assert_passes();
     bench.assert_returns_everything();
 }
