@@ -96,8 +96,8 @@ const SIZE: u16 = 16;
 
 /// Looks at the queue before a device is given up, and how many of them go with a look at its status. That one leaves
 /// the guest, so it takes a hypervisor's time and lets its other threads run: these are a tenth of a second at least.
-const LOOKS: u32 = if cfg!(miri) { 200 } else { 200_000 };
-const LOOKS_A_STATUS: u32 = 16;
+const LOOKS: u32 = if cfg!(miri) { 200 } else { 50_000 };
+const LOOKS_A_STATUS: u32 = 4;
 
 impl Control {
     /// Sets aside the memory of the control queue, where there is one.

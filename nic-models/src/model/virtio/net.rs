@@ -63,6 +63,12 @@ impl VirtioNetModel {
         Some(ModelRegisters::new(Rc::clone(&self.state), region))
     }
 
+    /// Queues that it has.
+    #[must_use]
+    pub fn queues(&self) -> usize {
+        self.state().queues.len()
+    }
+
     /// Doorbells that the driver rang for `queue`.
     #[must_use]
     pub fn notifications(&self, queue: usize) -> u64 {

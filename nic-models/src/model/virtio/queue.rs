@@ -146,6 +146,9 @@ impl Queue {
 
     /// Tells the driver of `ahead` more than is written.
     pub(super) fn publish_ahead(&mut self, memory: &Memory, ahead: u16) {
+        if !self.is_enabled {
+            return;
+        }
         self.is_honest = false;
         match &mut self.ring {
             Ring::Split(ring) => drop(ring.publish(memory, self.bus, self.size, ahead)),
