@@ -1,8 +1,10 @@
 //! Tables of buffers beside a ring: a long chain takes one of its descriptors (virtio 1.2 §2.7.5.3, §2.8.8).
 //!
-//! A table costs a descriptor more to write, and the device a look at memory elsewhere. It buys room: a ring of 256
-//! descriptors holds 7 segments of 64 KiB in slots of 2 KiB, and with tables 8 more. So chains are long from
-//! [`LONG`] buffers on, and lie in the ring all the same when every table is out.
+//! What a table buys is room: a ring of 256 descriptors holds 7 segments of 64 KiB in slots of 2 KiB, and with tables 8
+//! more. Its price is a descriptor more to write, and for the device a look at memory elsewhere. Instructions to queue and
+//! take back one packet of 32 parts (callgrind, x86-64): in a split ring 8,531 without and 8,722 with a table, in a packed
+//! one 9,249 and 8,434; with 8 parts 2,819 and 2,962, 2,961 and 2,842. So chains are long from [`LONG`] buffers on: a
+//! segment that the device is to cut. When every table is out they lie in the ring all the same.
 //!
 //! Invariant: a table is free, or out with one chain of the ring; it is written only while it is free.
 

@@ -234,10 +234,15 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
     /// The device completed what it was not given: no word of it can be trusted any more.
     pub(super) fn complete(&mut self) -> Result<Option<Completed<H>>, Fault> {
         let done = match &mut self.half {
-            Half::Split(ring) => ring.complete(&mut self.chains),
-            Half::Packed(ring) => ring.complete(&mut self.chains),
-        }?;
-        let Some((released, written)) = done else { return Ok(None) };
+            Half::Split(ring) => ring.done()?,
+            Half::Packed(ring) => ring.done(),
+        };
+        let Some((id, written)) = done else { return Ok(None) };
+        let released = self.chains.release(id)?;
+        match &mut self.half {
+            Half::Split(ring) => ring.pass(),
+            Half::Packed(ring) => ring.pass(released.count),
+        }
         if let (Some(tables), Some(number)) = (&mut self.tables, released.table) {
             tables.release(number);
         }

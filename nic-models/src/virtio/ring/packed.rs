@@ -12,9 +12,7 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use lendwire_nic::Fault;
-
-use super::chains::{Chains, Released};
+use super::chains::Chains;
 use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
 use crate::dma::Area;
 
@@ -166,17 +164,21 @@ impl Packed {
         }
     }
 
-    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<(Released<H>, usize)>, Fault> {
+    /// Number and written bytes of the next chain that is done.
+    pub(super) fn done(&self) -> Option<(u32, usize)> {
         if !self.is_done() {
-            return Ok(None);
+            return None;
         }
         let at = self.used.at();
         // The device's WRITE flag would say whether the length counts (§2.8.6), but QEMU leaves it out.
         let (written, id) = (self.area.read32(at + 8), self.area.read16(at + 12, Ordering::Relaxed));
-        let released = chains.release(u32::from(id))?;
-        self.used = self.used.after(released.count, self.size);
-        self.in_flight -= released.count;
-        Ok(Some((released, written as usize)))
+        Some((u32::from(id), written as usize))
+    }
+
+    /// That chain, of `count` descriptors, is taken.
+    pub(super) fn pass(&mut self, count: u16) {
+        self.used = self.used.after(count, self.size);
+        self.in_flight -= count;
     }
 
     pub(super) fn mask(&mut self) {

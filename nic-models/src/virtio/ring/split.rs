@@ -7,7 +7,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use lendwire_nic::Fault;
 
-use super::chains::{Chains, Released};
+use super::chains::Chains;
 use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
 use crate::dma::Area;
 
@@ -104,16 +104,19 @@ impl Split {
         flags & USED_NO_NOTIFY == 0
     }
 
-    pub(super) fn complete<H>(&mut self, chains: &mut Chains<H>) -> Result<Option<(Released<H>, usize)>, Fault> {
+    /// Number and written bytes of the next chain that is done.
+    pub(super) fn done(&mut self) -> Result<Option<(u32, usize)>, Fault> {
         // The used index is read only when all that were known are taken.
         if self.used_limit == self.used && self.look()? == 0 {
             return Ok(None);
         }
         let entry = self.layout.used_entry(self.used);
-        let (id, written) = (self.area.read32(entry), self.area.read32(entry + 4));
-        let released = chains.release(id)?;
+        Ok(Some((self.area.read32(entry), self.area.read32(entry + 4) as usize)))
+    }
+
+    /// That chain is taken.
+    pub(super) fn pass(&mut self) {
         self.used = self.used.wrapping_add(1);
-        Ok(Some((released, written as usize)))
     }
 
     /// The index just passed is the farthest ahead, and comes round again: it has to be asked for now and then.
