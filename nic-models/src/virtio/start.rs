@@ -146,7 +146,9 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     pub(super) fn reconnect(&mut self) -> Result<(), ProbeError> {
         agree_again(&self.transport, self.features)?;
         let told = inform(&self.transport, self.features, self.receive)?;
-        self.info = NicInfo { max_parts: self.info.max_parts, ..told };
+        // What was set aside was for frames of the first length.
+        let mtu = told.mtu.min(self.info.mtu);
+        self.info = NicInfo { mtu, max_parts: self.info.max_parts, ..told };
         self.connect()
     }
 

@@ -6,19 +6,10 @@ use lendwire_nic::{Chunk, Fault, Full, Nic, Pool};
 
 use crate::{Bench, bytes, packet, probe, rings, small};
 
-/// A machine whose device reaches nothing but what the driver set aside.
-fn bench(offer: Offer, slots: usize) -> Bench {
-    let memory = Memory::new();
-    let (pool, transmit_pool) = (Pool::leaked(slots, 2048).unwrap(), Pool::leaked(64, 2048).unwrap());
-    let device = VirtioNetModel::new(&memory, offer);
-    let driver = probe(&device, &memory, pool).expect("the device is sound");
-    Bench { device, driver, pool, transmit_pool, memory }
-}
-
 #[test]
 fn frames_are_copied_both_ways_and_counted() {
     for offer in rings() {
-        let mut bench = bench(offer, 16);
+        let mut bench = Bench::out_of_reach(offer, 16);
         let payload = [bench.chunk(1, 1000), Chunk::from_static(b"static bytes are copied too")];
         for round in 1..100u64 {
             bench.driver.transmit(&packet(&payload)).unwrap();
@@ -55,7 +46,7 @@ fn out_of_the_mode_nothing_is_copied() {
 
 #[test]
 fn what_a_device_writes_later_is_not_seen() {
-    let mut bench = bench(small(), 16);
+    let mut bench = Bench::out_of_reach(small(), 16);
     let chain = bench.device.take(RECEIVE).unwrap();
     let mut frame = [1; 72];
     frame[..12].fill(0);
@@ -72,7 +63,7 @@ fn what_a_device_writes_later_is_not_seen() {
 fn large_frames_come_in_copies_and_none_is_cut_by_the_device() {
     for offer in rings() {
         let large = feature::GUEST_TSO4 | feature::HOST_TSO4 | feature::HOST_TSO6 | feature::HOST_ECN;
-        let mut bench = bench(Offer { queue_size: 256, features: offer.features | large, ..offer }, 80);
+        let mut bench = Bench::out_of_reach(Offer { queue_size: 256, features: offer.features | large, ..offer }, 80);
         assert_eq!(bench.device.accepted_features() & large, feature::GUEST_TSO4);
         let frame: Vec<u8> = (0..65_550u32).map(|byte| (byte / 7) as u8).collect();
         assert!(bench.device.deliver_with([1, 1, 54, 0, 0xa8, 0x05, 34, 0, 16, 0, 0, 0], &frame));
@@ -85,7 +76,7 @@ fn large_frames_come_in_copies_and_none_is_cut_by_the_device() {
 #[test]
 fn a_full_ring_changes_nothing_and_the_longest_frame_fits() {
     for offer in rings() {
-        let mut bench = bench(offer, 16);
+        let mut bench = Bench::out_of_reach(offer, 16);
         let payload = [bench.chunk(1, 1484)];
         for _ in 0..8 {
             bench.driver.transmit(&packet(&payload)).unwrap();
@@ -104,7 +95,7 @@ fn a_full_ring_changes_nothing_and_the_longest_frame_fits() {
 #[test]
 fn without_a_slot_to_copy_to_a_frame_is_dropped() {
     for offer in rings() {
-        let mut bench = bench(offer, 1);
+        let mut bench = Bench::out_of_reach(offer, 1);
         assert!(bench.device.deliver(&[1; 60]));
         let held = bench.driver.receive().unwrap();
         assert!(bench.device.deliver(&[2; 60]));
@@ -121,7 +112,7 @@ fn without_a_slot_to_copy_to_a_frame_is_dropped() {
 fn a_length_that_is_not_there_is_dropped() {
     for offer in rings() {
         for written in [0, 12, 2049, u32::MAX] {
-            let mut bench = bench(offer.clone(), 16);
+            let mut bench = Bench::out_of_reach(offer.clone(), 16);
             let chain = bench.device.take(RECEIVE).unwrap();
             bench.device.fill(&chain, &[0; 72]);
             bench.device.complete(RECEIVE, u32::from(chain.head), written);

@@ -1,12 +1,12 @@
 //! A device's life: what it takes to start, and that stopping gives everything back.
 use lendwire_drivers::driver::{Driver as _, Events, Unstoppable};
-use lendwire_drivers::model::{ConfigModel, Memory, Offer, VirtioNetModel, feature};
+use lendwire_drivers::model::{ConfigModel, Memory, Offer, RECEIVE, VirtioNetModel, feature};
 use lendwire_drivers::pci::PciError;
 use lendwire_drivers::platform::{ConfigSpace, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Link, MacAddress, Nic, Pool};
 
-use crate::{Bench, Driver, MESSAGES, packet, probe, rounds, small, without};
+use crate::{Bench, Driver, MESSAGES, kinds, packet, probe, rounds, small, without};
 
 #[track_caller]
 fn refused(offer: Offer) -> ProbeError {
@@ -68,28 +68,41 @@ fn the_device_says_its_mtu() {
 
 #[test]
 fn quiesce_returns_every_slot_a_thousand_times() {
-    let memory = Memory::new();
-    let (pool, transmit_pool) = (Pool::leaked(16, 2048).unwrap(), Pool::leaked(16, 2048).unwrap());
-    memory.share_pool(pool);
-    memory.share_pool(transmit_pool);
-    let device = VirtioNetModel::new(&memory, small());
-    for round in 0..rounds(1000, 5) {
-        let mut driver = probe(&device, &memory, pool).unwrap();
-        let payload = [transmit_pool.take().unwrap().freeze(100)];
-        driver.transmit(&packet(&payload)).unwrap();
-        driver.flush();
-        assert!(device.deliver(&[1; 60]));
-        // Every second time the frame is received, every third the packet sent.
-        if round % 2 == 0 {
-            driver.receive().unwrap();
+    let control = feature::CTRL_VQ | feature::CTRL_RX | feature::RING_RESET;
+    for kind in kinds() {
+        let memory = Memory::new();
+        let (pool, transmit_pool) = (Pool::leaked(16, 2048).unwrap(), Pool::leaked(16, 2048).unwrap());
+        memory.share_pool(pool);
+        memory.share_pool(transmit_pool);
+        let device = VirtioNetModel::new(&memory, kind.clone().with(control).offer);
+        for round in 0..rounds(1000, 3) {
+            let mut driver = kind.reached.probe(&device, &memory, pool).unwrap();
+            let payload = [transmit_pool.take().unwrap().freeze(100)];
+            driver.transmit(&packet(&payload)).unwrap();
+            driver.flush();
+            assert!(device.deliver(&[1; 60]));
+            // Every second time the frame is received, every third the packet sent, every fifth the device starts anew,
+            // every seventh it lies.
+            if round % 2 == 0 {
+                driver.receive().unwrap();
+            }
+            if round % 3 == 0 {
+                device.send_all();
+            }
+            if round % 5 == 0 {
+                device.need_reset();
+                assert_eq!(driver.on_configuration_change(), Events::RESTARTED);
+            }
+            if round % 7 == 0 {
+                device.complete(RECEIVE, 0xffff, 0);
+                device.publish(RECEIVE);
+                while driver.receive().is_some() {}
+            }
+            drop(payload);
+            driver.quiesce().unwrap();
+            assert_eq!((pool.available(), transmit_pool.available(), memory.taken()), (16, 16, 0), "round {round}");
+            assert_eq!(device.status(), 0);
         }
-        if round % 3 == 0 {
-            device.send_all();
-        }
-        drop(payload);
-        driver.quiesce().unwrap();
-        assert_eq!((pool.available(), transmit_pool.available(), memory.taken()), (16, 16, 0), "round {round}");
-        assert_eq!(device.status(), 0);
     }
 }
 

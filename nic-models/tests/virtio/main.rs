@@ -75,6 +75,15 @@ fn kinds() -> Vec<Kind> {
     all.iter().flat_map(|offer| [Reached::Pci, Reached::Mmio].map(|reached| kind(offer, reached))).collect()
 }
 
+impl Reached {
+    fn probe(self, device: &VirtioNetModel, memory: &Memory, pool: &'static Pool) -> Result<Driver, ProbeError> {
+        match self {
+            Self::Pci => probe(device, memory, pool),
+            Self::Mmio => probe_mmio(device, memory, pool),
+        }
+    }
+}
+
 impl Kind {
     fn with(mut self, features: u64) -> Self {
         self.offer.features |= features;
@@ -103,6 +112,16 @@ impl Bench {
         Self::set_up(Kind { offer, reached: Reached::Pci }, slots, slot_size)
     }
 
+    /// A machine whose device reaches nothing but what the driver set aside.
+    #[track_caller]
+    fn out_of_reach(offer: Offer, slots: usize) -> Self {
+        let memory = Memory::new();
+        let (pool, transmit_pool) = (Pool::leaked(slots, 2048).unwrap(), Pool::leaked(64, 2048).unwrap());
+        let device = VirtioNetModel::new(&memory, offer);
+        let driver = probe(&device, &memory, pool).expect("the device is sound");
+        Self { device, driver, pool, transmit_pool, memory }
+    }
+
     #[track_caller]
     fn set_up(kind: Kind, slots: usize, slot_size: usize) -> Self {
         let memory = Memory::new();
@@ -111,11 +130,7 @@ impl Bench {
         memory.share_pool(pool);
         memory.share_pool(transmit_pool);
         let device = VirtioNetModel::new(&memory, kind.offer);
-        let driver = match kind.reached {
-            Reached::Pci => probe(&device, &memory, pool),
-            Reached::Mmio => probe_mmio(&device, &memory, pool),
-        };
-        let driver = driver.expect("the device is sound");
+        let driver = kind.reached.probe(&device, &memory, pool).expect("the device is sound");
         Self { device, driver, pool, transmit_pool, memory }
     }
 

@@ -190,3 +190,26 @@ fn a_kernel_may_have_the_device_started_anew() {
     bench.driver.quiesce().unwrap();
     assert!(!bench.driver.restart());
 }
+
+#[test]
+fn an_mtu_may_shrink_over_a_reset_and_never_grows() {
+    for shared in [true, false] {
+        let offer = Offer { mtu: 1400, ..with(small(), feature::MTU) };
+        // Without the pools in its reach, what the device works on was set aside for frames of the first length.
+        let mut bench = if shared { Bench::new(offer) } else { Bench::out_of_reach(offer, 16) };
+        for (mtu, seen) in [(1300, 1300), (1500, 1300), (9000, 1300), (68, 68)] {
+            bench.device.change(|offer| offer.mtu = mtu);
+            bench.device.need_reset();
+            assert_eq!(bench.driver.on_configuration_change(), Events::RESTARTED);
+            assert_eq!(bench.driver.info().mtu, seen);
+            let payload = [bench.chunk(1, usize::from(seen) - 20)];
+            bench.driver.transmit(&packet(&payload)).unwrap();
+            bench.driver.flush();
+            assert_eq!(bench.device.send_all()[0].frame.len(), usize::from(seen) + 14);
+        }
+        bench.device.change(|offer| offer.mtu = 67);
+        bench.device.need_reset();
+        assert_eq!(bench.driver.on_configuration_change(), Events::LINK | Events::BROKEN);
+        bench.assert_broken();
+    }
+}
