@@ -8,6 +8,25 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
 use crate::platform::Dma;
 
+/// Whether the ordering of an atomic access holds for devices too. On x86 it does: memory is ordered for everyone.
+const ORDERS_DEVICES: bool = cfg!(not(any(target_arch = "aarch64", target_arch = "riscv64")));
+
+/// Everything before is done, as a device sees it, before anything after: loads and stores of shared memory, and of
+/// registers. The language's own fence speaks of processors only.
+pub(crate) fn settle() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a barrier changes no state. Devices are in the outer shareable domain.
+    unsafe {
+        core::arch::asm!("dmb osh", options(nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: a fence changes no state; `io` are register accesses.
+    unsafe {
+        core::arch::asm!("fence iorw, iorw", options(nostack, preserves_flags));
+    }
+    core::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// A part of a [`Dma`] run; it does not own it.
 #[derive(Debug)]
 pub struct Area {
@@ -58,11 +77,18 @@ impl Area {
     /// This and all below: if the field does not lie in the area, which only the driver's own mistake can cause.
     #[must_use]
     pub fn read16(&self, offset: usize, ordering: Ordering) -> u16 {
-        u16::from_le(self.atomic16(offset).load(ordering))
+        let value = u16::from_le(self.atomic16(offset).load(ordering));
+        if !ORDERS_DEVICES && ordering == Ordering::Acquire {
+            settle();
+        }
+        value
     }
 
     /// One store of two bytes. With [`Ordering::Release`], the device sees what was written before it first.
     pub fn write16(&self, offset: usize, value: u16, ordering: Ordering) {
+        if !ORDERS_DEVICES && ordering == Ordering::Release {
+            settle();
+        }
         self.atomic16(offset).store(value.to_le(), ordering);
     }
 

@@ -54,6 +54,8 @@ bitflags::bitflags! {
         const ACCESS_PLATFORM = 1 << 33;
         /// Queues are packed rings.
         const RING_PACKED = 1 << 34;
+        /// Memory is ordered as the platform orders it for devices, not for processors alone: `dma` sees to that.
+        const ORDER_PLATFORM = 1 << 36;
         /// A queue can be reset alone.
         const RING_RESET = 1 << 40;
         /// The device says the hash of each frame.

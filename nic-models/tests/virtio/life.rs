@@ -49,7 +49,8 @@ fn a_device_is_started_with_what_both_know() {
 fn features_that_the_driver_does_not_know_are_not_accepted() {
     let everything = Offer { features: !feature::MTU, ..small() };
     let bench = Bench::new(everything);
-    let queues = feature::INDIRECT_DESC | feature::ACCESS_PLATFORM | feature::RING_PACKED | feature::RING_RESET;
+    let queues =
+        1 << 36 | feature::INDIRECT_DESC | feature::ACCESS_PLATFORM | feature::RING_PACKED | feature::RING_RESET;
     let control = feature::CTRL_VQ | feature::CTRL_RX | feature::CTRL_VLAN | feature::CTRL_MAC_ADDR;
     let more = feature::CTRL_GUEST_OFFLOADS | feature::GUEST_ANNOUNCE | 0b111 << 11;
     let known = Offer::default().features | queues | control | more;

@@ -10,11 +10,11 @@
 //!           used ^    in flight      ^ available
 //! ```
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use super::chains::Chains;
 use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
-use crate::dma::Area;
+use crate::dma::{Area, settle};
 
 /// The memory of a packed ring, and how far both sides are.
 pub(super) struct Packed {
@@ -146,7 +146,7 @@ impl Packed {
             return false;
         }
         // The flags are stored before the device's wish is loaded, else both sides may wait for ever (§2.8.21.3).
-        fence(Ordering::SeqCst);
+        settle();
         let wish = self.area.read32(self.device_event());
         let (place, flags) = (wish as u16, (wish >> 16) as u16);
         match flags & 0b11 {
@@ -193,7 +193,7 @@ impl Packed {
         let flags = if self.event_index { EVENTS_AT } else { EVENTS_ALL };
         self.ask(self.used.after(more, self.size), flags);
         // The wish is stored before the descriptor is loaded again (§2.8.21.2 is the device's half).
-        fence(Ordering::SeqCst);
+        settle();
         // Whether as many are done cannot be seen at one place: chains come back in any order.
         self.is_done()
     }

@@ -3,13 +3,13 @@
 //! Invariant: the device's two words are its used index and its used entries: each is read once, and checked against
 //! what it was given.
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use lendwire_nic::Fault;
 
 use super::chains::Chains;
 use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
-use crate::dma::Area;
+use crate::dma::{Area, settle};
 
 /// The memory of a split ring, and how far both sides are.
 pub(super) struct Split {
@@ -95,7 +95,7 @@ impl Split {
         }
         self.kicked = new;
         // The index is stored before the device's wish is loaded, else both sides may wait for ever (§2.7.13.4.1).
-        fence(Ordering::SeqCst);
+        settle();
         if self.event_index {
             let event = self.area.read16(self.layout.available_event(), Ordering::Relaxed);
             return is_passed(event, new, old);
@@ -147,7 +147,7 @@ impl Split {
             self.area.write16(self.layout.available, 0, Ordering::Relaxed);
         }
         // The wish is stored before the used index is loaded again (§2.7.10.1, and the driver's half of §2.7.7.1).
-        fence(Ordering::SeqCst);
+        settle();
         Ok(self.look()? > more)
     }
 
