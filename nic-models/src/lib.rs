@@ -15,6 +15,9 @@
 //! No driver here copies payload, parses a frame, or trusts a device.
 #![cfg_attr(not(feature = "host"), no_std)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 pub mod dma;
 pub mod driver;
 pub mod e1000;

@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
         let device = VirtioNetModel::new(&memory, offer(&mut input));
         let lies = Lies::default();
         if let Ok(driver) = probe(&device, &memory, &lies, &mut input) {
-            let mut machine = Machine { device, driver, lies, transmit, kept: Vec::new(), storage: None };
+            let mut machine = Machine { device, driver, lies, transmit, kept: Vec::new(), is_wide: false };
             while !input.0.is_empty() {
                 machine.step(&mut input);
             }
@@ -223,8 +223,8 @@ struct Machine {
     transmit: &'static Pool,
     /// Received packets that are held on to.
     kept: Vec<RxPacket>,
-    /// Storage of further pairs, once they were asked for.
-    storage: Option<*mut [PairSlot]>,
+    /// Further pairs were asked for.
+    is_wide: bool,
 }
 
 impl Machine {
@@ -299,14 +299,10 @@ impl Machine {
     }
 
     fn widen(&mut self, input: &mut Input<'_>) {
-        if self.storage.is_some() {
-            return;
+        if !std::mem::replace(&mut self.is_wide, true) {
+            let slots: Box<[PairSlot]> = (0..input.byte() % 4).map(|_| PairSlot::EMPTY).collect();
+            let _ = self.driver.widen(slots, [7; 40]);
         }
-        let slots: Box<[PairSlot]> = (0..input.byte() % 4).map(|_| PairSlot::EMPTY).collect();
-        let slots = Box::into_raw(slots);
-        self.storage = Some(slots);
-        // SAFETY: the box was just given up, and is made one again only after the driver is gone.
-        let _ = self.driver.widen(unsafe { &mut *slots }, [7; 40]);
     }
 
     /// What happens to the device.
@@ -359,14 +355,8 @@ impl Machine {
         }
     }
 
-    /// Stops the device, and frees the storage that its driver used.
-    fn finish(self) {
-        let Self { mut driver, storage, kept, .. } = self;
-        driver.quiesce().expect("the model stops when it is told to");
-        drop((driver, kept));
-        if let Some(slots) = storage {
-            // SAFETY: it was a box, and the driver that had the only reference is gone.
-            drop(unsafe { Box::from_raw(slots) });
-        }
+    /// Stops the device.
+    fn finish(mut self) {
+        self.driver.quiesce().expect("the model stops when it is told to");
     }
 }

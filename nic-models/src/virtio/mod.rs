@@ -18,6 +18,10 @@
 //!
 //! Invariant: the device may say anything at any time. What it completed is looked up in private memory, each shared
 //! field is read once, and nonsense is counted, or a reason to start the device anew; nothing here panics over it.
+//!
+//! Left out: pairs of queues on other cores. A pair shares nothing with the others but the device, and that is the
+//! trouble: a device that has to be reset takes the queues from under all of them, so each core would have to be asked
+//! first.
 
 mod bounce;
 mod control;
@@ -43,5 +47,5 @@ pub(crate) use features::Features;
 pub(crate) use header::{HEADER_LEN, Header, Senseless};
 pub use net::VirtioNet;
 pub use orders::{Disobeyed, Reception};
-pub use pairs::PairSlot;
+pub use pairs::{PairSlot, PairStorage};
 pub use probe::{ProbeError, VIRTIO_NET_IDS};

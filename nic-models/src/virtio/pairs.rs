@@ -2,9 +2,6 @@
 //!
 //! Invariant: a flow's packets leave by one pair, in order; frames are taken from every pair in turn. The first pair
 //! lies in the driver, the others in storage that the caller hands in: nothing is allocated.
-//!
-//! Left out: pairs on other cores. A pair shares nothing with the others but the device, and that is the trouble: a
-//! device that has to be reset takes the queues from under all of them, so each core would have to be asked first.
 
 use lendwire_nic::Pool;
 
@@ -23,10 +20,47 @@ impl PairSlot {
     pub const EMPTY: Self = Self(None);
 }
 
+/// Storage for pairs beyond the first: static, or boxed with the `alloc` feature, and then freed with the driver.
+pub struct PairStorage(Slots);
+
+enum Slots {
+    Static(&'static mut [PairSlot]),
+    #[cfg(feature = "alloc")]
+    Boxed(alloc::boxed::Box<[PairSlot]>),
+}
+
+impl PairStorage {
+    /// Room for no pair.
+    pub(super) const fn none() -> Self {
+        Self(Slots::Static(&mut []))
+    }
+
+    fn slots(&mut self) -> &mut [PairSlot] {
+        match &mut self.0 {
+            Slots::Static(slots) => slots,
+            #[cfg(feature = "alloc")]
+            Slots::Boxed(slots) => slots,
+        }
+    }
+}
+
+impl From<&'static mut [PairSlot]> for PairStorage {
+    fn from(slots: &'static mut [PairSlot]) -> Self {
+        Self(Slots::Static(slots))
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl From<alloc::boxed::Box<[PairSlot]>> for PairStorage {
+    fn from(slots: alloc::boxed::Box<[PairSlot]>) -> Self {
+        Self(Slots::Boxed(slots))
+    }
+}
+
 /// The pairs.
 pub(super) struct Pairs {
     first: Pair,
-    more: &'static mut [PairSlot],
+    more: PairStorage,
     /// Pairs that the device was given.
     count: u16,
     /// Pairs in use: those that the device was told to use.
@@ -47,13 +81,13 @@ impl Pairs {
         features: Features,
         platform: &impl Platform,
         receive: &'static Pool,
-        more: &'static mut [PairSlot],
+        mut more: PairStorage,
         mtu: u16,
     ) -> Result<Self, ProbeError> {
         let there = pairs_of(transport, features)?;
         let first = Pair::new(0, transport, features, platform, receive, mtu)?;
         let mut count = 1;
-        for slot in more.iter_mut().take(usize::from(there) - 1) {
+        for slot in more.slots().iter_mut().take(usize::from(there) - 1) {
             let Ok(pair) = Pair::new(count, transport, features, platform, receive, mtu) else { break };
             slot.0 = Some(pair);
             count += 1;
@@ -90,14 +124,14 @@ impl Pairs {
 
     /// Every pair that the device was given.
     pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Pair> {
-        core::iter::once(&mut self.first).chain(self.more.iter_mut().filter_map(|slot| slot.0.as_mut()))
+        core::iter::once(&mut self.first).chain(self.more.slots().iter_mut().filter_map(|slot| slot.0.as_mut()))
     }
 
     /// Pair `number`, which is below [`Pairs::count`].
     pub(super) fn pair(&mut self, number: u16) -> &mut Pair {
         let more = match number.checked_sub(1) {
             None => None,
-            Some(index) => self.more.get_mut(usize::from(index)).and_then(|slot| slot.0.as_mut()),
+            Some(index) => self.more.slots().get_mut(usize::from(index)).and_then(|slot| slot.0.as_mut()),
         };
         more.unwrap_or(&mut self.first)
     }

@@ -9,8 +9,8 @@ use super::control::Control;
 use super::features::Features;
 use super::net::{Health, VirtioNet};
 use super::orders::Orders;
-use super::pairs::{PairSlot, Pairs};
-use super::probe::{Mappings, ProbeError, agree, agree_again, choose, inform};
+use super::pairs::{PairStorage, Pairs};
+use super::probe::{Mappings, ProbeError, agree, agree_again, choose, inform, pairs};
 use super::spread::Spread;
 use super::transport::{NO_VECTOR, Transport, status};
 use crate::driver::{Events, Unstoppable};
@@ -93,7 +93,8 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     /// The steps of virtio 1.2 §3.1.1.
     fn start(mapped: Mappings<R>, platform: P, receive: &'static Pool) -> Result<Self, ProbeError> {
         let Mappings { transport, vectors } = mapped;
-        let parts = Parts::of(&transport, Features::all() - Features::SEVERAL, &platform, receive, &mut [])?;
+        let parts =
+            Parts::of(&transport, Features::all() - Features::SEVERAL, &platform, receive, PairStorage::none())?;
         let mut driver = Self {
             platform,
             transport,
@@ -116,6 +117,14 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         Ok(driver)
     }
 
+    /// Pairs of queues that the device says it has, from 1 to 32,767: how much storage to hand to [`VirtioNet::widen`], up
+    /// to what there is use for.
+    #[must_use]
+    pub fn pairs(&self) -> u16 {
+        let offered = Features::from_bits_truncate(self.transport.offered_features()).consistent();
+        if self.is_running() { pairs(&self.transport, offered).unwrap_or(1) } else { 1 }
+    }
+
     /// Starts the device anew with as many pairs of queues as it has and `storage` has room for beside the first, and
     /// lets it spread frames over them by a hash with `key`, which should be random. Returns how many pairs there are
     /// then: one, where the device has no more. What was in its queues is lost.
@@ -125,11 +134,11 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     ///
     /// # Errors
     /// See [`ProbeError`]; the device is then left stopped, and the driver does nothing any more.
-    pub fn widen(&mut self, storage: &'static mut [PairSlot], key: [u8; 40]) -> Result<u16, ProbeError> {
+    pub fn widen(&mut self, storage: impl Into<PairStorage>, key: [u8; 40]) -> Result<u16, ProbeError> {
         if self.stop().is_err() {
             return Err(ProbeError::NoReset);
         }
-        let parts = Parts::of(&self.transport, Features::all(), &self.platform, self.receive, storage)?;
+        let parts = Parts::of(&self.transport, Features::all(), &self.platform, self.receive, storage.into())?;
         (self.features, self.info) = (parts.features, parts.info);
         (self.pairs, self.control) = (parts.pairs, parts.control);
         self.orders.spread = Some(Spread { key });
@@ -199,7 +208,7 @@ impl Parts {
         known: Features,
         platform: &impl Platform,
         receive: &'static Pool,
-        more: &'static mut [PairSlot],
+        more: PairStorage,
     ) -> Result<Self, ProbeError> {
         if transport.reset().is_none() {
             return Err(ProbeError::NoReset);
@@ -213,7 +222,7 @@ impl Parts {
         known: Features,
         platform: &impl Platform,
         receive: &'static Pool,
-        more: &'static mut [PairSlot],
+        more: PairStorage,
     ) -> Result<Self, ProbeError> {
         let known = match Route::of(platform, receive) {
             Route::Lent => known,

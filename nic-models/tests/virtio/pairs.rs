@@ -11,8 +11,8 @@ const SEVERAL: u64 = feature::CTRL_VQ | feature::MQ;
 const HASHED: u64 = SEVERAL | feature::RSS | feature::HASH_REPORT;
 const KEY: [u8; 40] = [0x5a; 40];
 
-fn storage(pairs: usize) -> &'static mut [PairSlot] {
-    Box::leak((0..pairs).map(|_| PairSlot::EMPTY).collect())
+fn storage(pairs: usize) -> Box<[PairSlot]> {
+    (0..pairs).map(|_| PairSlot::EMPTY).collect()
 }
 
 fn offer(pairs: u16, features: u64) -> Offer {
@@ -45,13 +45,29 @@ fn a_device_uses_as_many_pairs_as_both_have() {
     for (there, room, used) in [(4, 4, 4), (4, 2, 2), (2, 4, 2), (1, 4, 1)] {
         for features in [SEVERAL, HASHED] {
             let mut bench = Bench::with_slots(offer(there, features), 64, 2048);
-            assert_eq!(bench.driver.info().queues, 1);
+            assert_eq!((bench.driver.info().queues, bench.driver.pairs()), (1, there));
             assert_eq!(bench.driver.widen(storage(room - 1), KEY), Ok(used));
             assert_eq!(bench.device.orders().pairs, Some(used));
             bench.assert_passes();
             bench.assert_returns_everything();
         }
     }
+}
+
+#[test]
+fn further_pairs_may_be_static() {
+    let mut bench = Bench::with_slots(offer(2, SEVERAL), 64, 2048);
+    let slots: &'static mut [PairSlot] = Box::leak(storage(1));
+    assert_eq!(bench.driver.widen(slots, KEY), Ok(2));
+    bench.assert_passes();
+    bench.assert_returns_everything();
+}
+
+#[test]
+fn a_device_of_one_pair_says_so() {
+    assert_eq!(Bench::new(small()).driver.pairs(), 1);
+    // Without a control queue the others cannot be used.
+    assert_eq!(Bench::new(offer(4, feature::MQ)).driver.pairs(), 1);
 }
 
 #[test]
