@@ -27,6 +27,15 @@ pub(crate) fn settle() {
     core::sync::atomic::fence(Ordering::SeqCst);
 }
 
+/// What was read before is as old as what is read after, or older: a device's word that it is done, then what it did.
+pub(crate) fn settle_reads() {
+    if ORDERS_DEVICES {
+        core::sync::atomic::fence(Ordering::Acquire);
+    } else {
+        settle();
+    }
+}
+
 /// A part of a [`Dma`] run; it does not own it.
 #[derive(Debug)]
 pub struct Area {

@@ -22,6 +22,9 @@
 //! memory; the head registers are never read; each word of a descriptor is read once; nonsense is counted or marks the
 //! device broken, and nothing here panics over it.
 //!
+//! QEMU before 8.1 cuts what its 82574L is to segment into IP fragments where the network behind it has no segmentation,
+//! as user networking: that works for IPv4, and not for IPv6. Nothing tells a driver; [`Settings::offloads`] can.
+//!
 //! Left out: MSI (MSI-X or the line), the second pair of queues of the 82574, packet split, flow control, wake-up, the
 //! PHY (its defaults negotiate), and the workarounds of the chips' errata.
 

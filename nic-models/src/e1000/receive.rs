@@ -10,7 +10,7 @@ use super::hardware::{Hardware, RingBase};
 use super::probe::{DESCRIPTOR, FRAME_OVERHEAD, FrameCheck, RECEIVE_RING, Terms};
 use super::receive_descriptor::{End, Filled, Format};
 use super::register::{self, rctl};
-use crate::dma::Area;
+use crate::dma::{Area, settle};
 use crate::platform::Platform;
 use crate::registers::Registers;
 
@@ -227,7 +227,7 @@ impl<R: Registers> Hardware<R> {
     /// Tells the device how far its receive buffers go.
     pub(super) fn write_receive_tail(&self, tail: u32) {
         // The descriptors are written before the device hears of them.
-        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        settle();
         self.write(register::RECEIVE + register::TAIL, tail);
     }
 }

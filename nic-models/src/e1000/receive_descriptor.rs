@@ -3,11 +3,9 @@
 //! Both formats begin as the buffer's address and a zeroed second half, and end with what is decoded here. Invariant: a
 //! decoded descriptor is only words; what they claim is checked by the ring.
 
-use core::sync::atomic::{Ordering, fence};
-
 use lendwire_nic::Received;
 
-use crate::dma::Area;
+use crate::dma::{Area, settle_reads};
 
 /// How the device completes a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +68,7 @@ impl Format {
             return None;
         }
         // What the device wrote before the bit is seen after it.
-        fence(Ordering::Acquire);
+        settle_reads();
         Some(match self {
             Self::Legacy => legacy(area.read32(at + 8), status),
             Self::Extended => extended([0, 4, 12].map(|word| area.read32(at + word)), status),

@@ -4,8 +4,6 @@
 //! payload bytes are never copied, and stay held as long. Packets are done in order: the last one of a run reports, and
 //! speaks for all of the run.
 
-use core::sync::atomic::{Ordering, fence};
-
 use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, Part, TxPacket};
 
 use super::hardware::{Hardware, RingBase};
@@ -13,7 +11,7 @@ use super::probe::{DESCRIPTOR, TRANSMIT_RING};
 use super::register;
 use super::segmentation::{Cut, Uncuttable};
 use super::transmit_descriptor::{Context, DONE, Place, REPORT, Work};
-use crate::dma::Area;
+use crate::dma::{Area, settle, settle_reads};
 use crate::platform::Platform;
 use crate::registers::Registers;
 
@@ -207,7 +205,7 @@ impl Transmitter {
                 return;
             }
             // The device's reads come before what the slots are used for next.
-            fence(Ordering::Acquire);
+            settle_reads();
             self.runs[self.oldest] = 0;
             for step in 0..run {
                 self.held[(self.oldest + step) % TRANSMIT_RING] = None;
@@ -296,7 +294,7 @@ impl<R: Registers> Hardware<R> {
     /// Tells the device how far its packets go.
     pub(super) fn write_transmit_tail(&self, tail: u32) {
         // The descriptors are written before the device hears of them.
-        fence(Ordering::SeqCst);
+        settle();
         self.write(register::TRANSMIT + register::TAIL, tail);
     }
 }
