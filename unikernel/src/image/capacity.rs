@@ -13,8 +13,8 @@ use crate::arch::memory;
 
 /// A frame of Ethernet's MTU with the device's header, in the power of two that a slot is.
 const SLOT: usize = 2048;
-/// Slots that the device's ring may hold, which so are not there for what waits to be read.
-const RING: usize = 256;
+/// Slots that a device's rings are likely to hold, which so are not there for what waits to be read.
+const RINGS: usize = 512;
 /// The most that one connection holds of what it receives: what a fast link carries in a few milliseconds.
 const LONGEST_WINDOW: u32 = 1 << 20;
 /// What a connection takes in all tables together, and what it is likely to queue.
@@ -24,6 +24,8 @@ const MEMORY_A_CONNECTION: usize = 128 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
     receive_slots: usize,
+    /// Of them, those that are not the device's.
+    waiting_slots: usize,
     transmit_slots: usize,
     pub(super) connections: usize,
 }
@@ -38,8 +40,10 @@ pub(super) struct Pools {
 impl Capacity {
     /// For a machine with `ram` bytes for its heap.
     pub(super) fn of(ram: usize) -> Self {
+        let waiting_slots = (ram / 16 / SLOT).clamp(48, 4096);
         Self {
-            receive_slots: RING + (ram / 16 / SLOT).clamp(48, 4096),
+            receive_slots: RINGS + waiting_slots,
+            waiting_slots,
             transmit_slots: (ram / 32 / SLOT).clamp(32, 2048),
             connections: (ram / MEMORY_A_CONNECTION).clamp(16, 1024),
         }
@@ -49,15 +53,20 @@ impl Capacity {
         Pools { receive: pool(self.receive_slots), transmit: pool(self.transmit_slots) }
     }
 
+    /// The same once a device has filled its rings from `receive`: one with many queues leaves less to wait in.
+    pub(super) fn beside_device(self, receive: &Pool) -> Self {
+        Self { waiting_slots: receive.available(), ..self }
+    }
+
     /// See [`lendwire_unikernel::apps::Supplies::receive_reserve`].
     pub(super) fn receive_reserve(&self) -> usize {
-        (self.receive_slots - RING) / 4
+        self.waiting_slots / 4
     }
 
     /// The settings of TCP: what one connection may hold of what it receives is an eighth of what all can, so that a
     /// burst is worth its interrupt and its doorbells; of what it sends, a sixteenth.
     pub(super) fn tcp(&self) -> TcpConfig {
-        let share = ((self.receive_slots - RING) * SLOT / 16) as u32;
+        let share = (self.waiting_slots * SLOT / 16) as u32;
         let send_budget = TcpConfig::DEFAULT.send_budget;
         TcpConfig {
             receive_budget: LONGEST_WINDOW.min((2 * share).max(8 << 10)),

@@ -46,6 +46,7 @@ pub(crate) fn run(machine: Machine) -> ! {
         Err(problem) => give_up(format_args!("{problem}")),
     };
     restart(&mut card, pools.receive, settings.restarts);
+    let capacity = capacity.beside_device(pools.receive);
     let (secret, source) = entropy::secret();
     // Everything up to here ran beside the measurement.
     let clock = calibration.finish();

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 
 use lendwire_drivers::driver::{Causes, Driver, Events};
-use lendwire_nic::{Interrupts, Link, Pending};
+use lendwire_nic::{Fault, Interrupts, Link, Pending};
 use lendwire_unikernel::command_line::Poll;
 
 use super::device::{Card, Wired};
@@ -30,6 +30,8 @@ pub(super) struct Loop {
     poll: Poll,
     /// Interrupts that the driver was told of.
     told: interrupts::Taken,
+    /// How often the device had given up, at the last look.
+    setbacks: u64,
     allocations_at_start: u64,
     said: Said,
 }
@@ -48,7 +50,8 @@ impl Loop {
         // What never interrupts must be looked at without being asked.
         let poll = if card.wired() == Wired::Nowhere { Poll::Always } else { poll };
         let device = card.driver;
-        Self { network, device, clock, poll, told, allocations_at_start: memory::allocations(), said: Said::Nothing }
+        let allocations_at_start = memory::allocations();
+        Self { network, device, clock, poll, told, setbacks: 0, allocations_at_start, said: Said::Nothing }
     }
 
     pub(super) fn run(mut self) -> ! {
@@ -81,8 +84,15 @@ impl Loop {
         let now = self.clock.instant();
         let polled = server.poll(stack, &mut *self.device, *interface, now, BUDGET, allocations);
         self.announce();
+        let after = self.device.statistics();
+        // A driver that finds its device broken has no interrupt to tell it by.
+        let setbacks = after.recoveries + after.faults[Fault::Broken as usize];
+        if core::mem::replace(&mut self.setbacks, setbacks) != setbacks {
+            let events = self.device.on_configuration_change();
+            self.act_on(events);
+        }
         // A ring that stays full is not worth spinning for: the device interrupts when it has room.
-        polled.received > 0 || self.device.statistics().sent != sent
+        polled.received > 0 || after.sent != sent
     }
 
     fn sleep(&mut self) {
