@@ -65,11 +65,20 @@ struct TestFile {
 }
 
 impl TestFile {
-    /// The tests in the file, counted in its text so that it need not be built to be skipped.
+    /// The tests in the file and, where it is a folder's `main.rs`, in the files beside it; counted in their text so that
+    /// nothing need be built to be skipped.
     fn count(&self) -> u32 {
-        let text = fs::read_to_string(&self.source).unwrap_or_default();
-        text.lines().filter(|line| line.trim() == "#[test]").count() as u32
+        if !self.source.ends_with("main.rs") {
+            return tests_in(&self.source);
+        }
+        let folder = self.source.parent().and_then(|folder| fs::read_dir(folder).ok());
+        folder.into_iter().flatten().flatten().map(|entry| tests_in(&entry.path())).sum()
     }
+}
+
+fn tests_in(file: &Path) -> u32 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter(|line| line.trim() == "#[test]").count() as u32
 }
 
 /// The integration tests of the workspace. Those named `loom*` need a build of their own and run elsewhere.
@@ -288,6 +297,16 @@ mod tests {
         let found: Vec<(String, Kind)> = tests_of(&metadata).into_iter().map(|test| (test.name, test.kind)).collect();
         let expected = [("frames", Kind::Plain), ("qemu_once", Kind::Qemu), ("tap_ping", Kind::Tap)];
         assert_eq!(found, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    }
+
+    #[test]
+    fn skipped_tests_are_counted_beside_a_main_file_too() {
+        let tests = image::workspace().join("tests/tests");
+        let count = |path: &str| TestFile { name: "t".into(), source: tests.join(path), kind: Kind::Tap }.count();
+        assert_eq!(count("nothing.rs"), 0);
+        assert!(count("qemu.rs") > 5);
+        // Of these, two stand in the main file.
+        assert!(count("lending/main.rs") > 2);
     }
 
     #[test]
