@@ -1,14 +1,16 @@
 //! The unikernel under QEMU with user networking: no root, no device of the host. A host without QEMU skips, and says so.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use xtask::failure::Failure;
 use xtask::probe::{Client, check_pages, first_reply};
 use xtask::qemu::{Guest, KernelLine, Nic, Options, Service};
+use xtask::serial::Line;
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,6 +74,8 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
         // q35's rule for slot 1, pin A.
         (Nic::Virtio, Some("vectors=0"), "on line 21"),
         (Nic::VirtioMmio, None, "on line 12"),
+        (Nic::E1000, None, "on line 21"),
+        (Nic::E1000e, None, "by messages"),
     ] {
         let Some(guest) = boot(|options| {
             options.nic = nic;
@@ -85,25 +89,76 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
         let how = guest.log().iter().find(|line| line.contains("of memory")).expect("the guest says what it has");
         assert!(how.ends_with(&format!("interrupts {interrupts}")), "{nic:?}: {how}");
         let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
-        assert!(stats["interrupts"].as_u64() > Some(10), "{nic:?}: {}", stats["interrupts"]);
+        // Few, where the card waits for more before it interrupts.
+        assert!(stats["interrupts"].as_u64() > Some(2), "{nic:?}: {}", stats["interrupts"]);
+    }
+}
+
+/// Has QEMU pull or plug the guest's cable, by its control socket.
+fn set_link(socket: &Path, is_up: bool) {
+    let mut stream = UnixStream::connect(socket).expect("QEMU listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let mut answers = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+    let mut answer = || answers.next().expect("QEMU answers").expect("in UTF-8");
+    answer();
+    let set_link = format!(r#"{{"execute": "set_link", "arguments": {{"name": "n0", "up": {is_up}}}}}"#);
+    for command in [r#"{"execute": "qmp_capabilities"}"#, &set_link] {
+        writeln!(stream, "{command}").expect("QEMU listens");
+        let said = answer();
+        assert!(said.contains("return"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn a_cable_that_is_pulled_and_plugged_is_told() {
+    let socket = std::env::temp_dir().join(format!("lendwire-{}.qmp", std::process::id()));
+    for (nic, poll) in [
+        (Nic::Virtio, "adaptive"),
+        (Nic::Virtio, "always"),
+        (Nic::VirtioMmio, "never"),
+        (Nic::E1000, "never"),
+        (Nic::E1000e, "adaptive"),
+    ] {
+        let Some(mut guest) = boot(|options| {
+            options.nic = nic;
+            options.kernel.poll = Some(poll.into());
+            options.extra = vec!["-qmp".into(), format!("unix:{},server=on,wait=off", socket.display())];
+        }) else {
+            return;
+        };
+        for (is_up, state) in [(false, "down"), (true, "up")] {
+            set_link(&socket, is_up);
+            let line = guest.wait_for("a word about the link", PATIENCE, |line| match line {
+                Line::Text(text) if text.contains("the link of") => Some(text.clone()),
+                Line::Text(_) | Line::Ready(_) | Line::FirstReply(_) | Line::Panic(_) => None,
+            });
+            let line = line.unwrap_or_else(|failure| panic!("{nic:?}, poll={poll}: {failure}"));
+            assert!(line.ends_with(&format!("is {state}")), "{nic:?}, poll={poll}: {line}");
+        }
+        pages_are_right(&guest);
     }
 }
 
 #[test]
 fn a_card_is_stopped_and_started_twenty_times_without_losing_a_slot() {
-    let boot_and_use = |restart| {
-        let guest = boot(|options| options.kernel.restart = restart)?;
-        pages_are_right(&guest);
-        let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
-        Some((guest, stats["pools"]["receive"]["in_use"].as_u64().expect("the pool's use is told")))
-    };
-    let Some((restarted, in_use)) = boot_and_use(Some(20)) else { return };
-    let said = restarted.log().iter().find(|line| line.contains("restarted")).expect("the guest says what it did");
-    assert!(said.ends_with("20 times, nothing lost"), "{said}");
-    drop(restarted);
-    // What was not lost while the card stood still was not lost after its last start either.
-    let Some((_, usual)) = boot_and_use(None) else { return };
-    assert!(in_use.abs_diff(usual) <= 2, "{in_use} slots are in use, without restarts {usual}");
+    for nic in [Nic::Virtio, Nic::VirtioPacked, Nic::VirtioMmio, Nic::E1000, Nic::E1000e] {
+        let boot_and_use = |restart| {
+            let guest = boot(|options| {
+                options.nic = nic;
+                options.kernel.restart = restart;
+            })?;
+            pages_are_right(&guest);
+            let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
+            Some((guest, stats["pools"]["receive"]["in_use"].as_u64().expect("the pool's use is told")))
+        };
+        let Some((restarted, in_use)) = boot_and_use(Some(20)) else { return };
+        let said = restarted.log().iter().find(|line| line.contains("restarted")).expect("the guest says what it did");
+        assert!(said.ends_with("20 times, nothing lost"), "{nic:?}: {said}");
+        drop(restarted);
+        // What was not lost while the card stood still was not lost after its last start either.
+        let Some((_, usual)) = boot_and_use(None) else { return };
+        assert!(in_use.abs_diff(usual) <= 8, "{nic:?}: {in_use} slots are in use, without restarts {usual}");
+    }
 }
 
 /// Processor time of a guest that nobody talks to, over two seconds of the clock.
