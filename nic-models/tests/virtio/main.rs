@@ -9,6 +9,7 @@ mod hostile;
 mod indirect;
 mod large;
 mod life;
+mod notification;
 mod pairs;
 mod recovery;
 mod traffic;
