@@ -61,6 +61,23 @@ fn short_chains_stay_in_the_ring() {
 }
 
 #[test]
+fn long_chains_find_room_in_a_ring_that_is_nearly_full() {
+    for offer in offers() {
+        let mut bench = Bench::new(offer);
+        for _ in 0..58 {
+            bench.driver.transmit(&packet(&[])).unwrap();
+        }
+        let payload = parts(&bench, 33);
+        for _ in 0..6 {
+            bench.driver.transmit(&packet(&payload)).unwrap();
+        }
+        assert_eq!(bench.driver.transmit(&packet(&payload)), Err(Full));
+        bench.driver.flush();
+        assert_eq!(bench.device.send_all().len(), 64);
+    }
+}
+
+#[test]
 fn tables_come_back_in_any_order() {
     for offer in offers() {
         let mut bench = Bench::new(offer);
