@@ -17,7 +17,7 @@ use super::route::Hop;
 use crate::link::{self, InterfaceId, Resolution, Solicit};
 use crate::time::Instant;
 use crate::wire::address::group_mac;
-use crate::wire::ethernet::EtherType;
+use crate::wire::ethernet::{self, EtherType};
 use crate::wire::protocol::Protocol;
 use crate::wire::pseudo::pseudo_header;
 use crate::wire::{arp, ipv4, ipv6};
@@ -52,6 +52,29 @@ impl Way {
         packet.pop(header_len);
         clear_checksum(envelope, packet);
         Err(NotSent::Full(self.interface))
+    }
+
+    /// Output: a packet whose headers are those of one that left this way and was as long, but for what its transport
+    /// has edited in its own.
+    pub(crate) fn send_like(
+        &self,
+        nics: &mut [&mut dyn Nic],
+        envelope: &Envelope,
+        packet: &mut TxPacket<'_>,
+        work: &mut Work,
+    ) -> Result<(), NotSent> {
+        let nic = nics.get_mut(self.interface.index()).ok_or(NotSent::NoRoute)?;
+        if let (Some(offset), Checksum::Done) = (envelope.checksum, packet.offload.checksum) {
+            let start = ethernet::HEADER_LEN
+                + match envelope.destination {
+                    IpAddr::V4(_) => ipv4::HEADER_LEN,
+                    IpAddr::V6(_) => ipv6::HEADER_LEN,
+                };
+            checksum_field(packet, start as u16 + offset).fill(0);
+            let value = checksum_of(envelope, packet, start, work);
+            checksum_field(packet, start as u16 + offset).copy_from_slice(&value.to_be_bytes());
+        }
+        nic.transmit(packet).map_err(|_| NotSent::Full(self.interface))
     }
 }
 
@@ -164,20 +187,26 @@ fn mapped(state: &Interface, next_hop: IpAddr) -> Option<MacAddress> {
 
 fn fill_checksum(envelope: &Envelope, packet: &mut TxPacket<'_>, offloads: Offloads, work: &mut Work) {
     let Some(offset) = envelope.checksum else { return };
-    let pseudo = pseudo_header(envelope.source, envelope.destination, envelope.protocol, packet.len());
     let is_transport = matches!(envelope.protocol, Protocol::TCP | Protocol::UDP);
     let value = if is_transport && offloads.contains(Offloads::TX_CHECKSUM) {
         packet.offload.checksum = Checksum::Fill { start: 0, offset };
-        pseudo.value()
+        pseudo_header(envelope.source, envelope.destination, envelope.protocol, packet.len()).value()
     } else {
-        let sum = pseudo.then(Sum::of(packet.header())).then(packet.payload().sum(work));
-        match sum.checksum() {
-            // RFC 768: zero would say that there is none.
-            0 if envelope.protocol == Protocol::UDP => 0xffff,
-            checksum => checksum,
-        }
+        checksum_of(envelope, packet, 0, work)
     };
     checksum_field(packet, offset).copy_from_slice(&value.to_be_bytes());
+}
+
+/// The checksum of the transport packet whose header begins at `start` of the headers, its own field zero as yet.
+fn checksum_of(envelope: &Envelope, packet: &TxPacket<'_>, start: usize, work: &mut Work) -> u16 {
+    let Envelope { source, destination, protocol, .. } = *envelope;
+    let pseudo = pseudo_header(source, destination, protocol, packet.len() - start);
+    let sum = pseudo.then(Sum::of(&packet.header()[start..])).then(packet.payload().sum(work));
+    match sum.checksum() {
+        // RFC 768: zero would say that there is none.
+        0 if protocol == Protocol::UDP => 0xffff,
+        checksum => checksum,
+    }
 }
 
 fn clear_checksum(envelope: &Envelope, packet: &mut TxPacket<'_>) {

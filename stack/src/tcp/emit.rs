@@ -204,10 +204,11 @@ impl Tcp<'_> {
             return Turn::Full(path.interface);
         }
         let limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
-        let mut way = None;
+        let (mut way, mut model) = (None, None);
         let mut sent_segments = 0;
         while sent_segments < BURST && *budget > 0 {
-            let Some(plan) = connection.plan(limits, &mut self.shared) else {
+            let like = model.as_ref().and_then(|_| connection.plan_like(limits, &mut self.shared));
+            let Some(plan) = like.or_else(|| connection.plan(limits, &mut self.shared)) else {
                 connection.wait_for_window(now);
                 return Turn::Done;
             };
@@ -215,7 +216,14 @@ impl Tcp<'_> {
             let found = way.map_or_else(|| ip.way(nics, &envelope, now, &mut work), Ok);
             let sent = found.and_then(|found| {
                 way = Some(found);
-                found.send(nics, &envelope, &mut connection.packet(&plan, &self.shared), &mut work)
+                if let (Some(_), Some(model)) = (like, &model) {
+                    let mut packet = connection.packet_like(&plan, model, &self.shared);
+                    return found.send_like(nics, &envelope, &mut packet, &mut work);
+                }
+                let mut packet = connection.packet(&plan, &self.shared);
+                found.send(nics, &envelope, &mut packet, &mut work)?;
+                model = connection.is_model(&plan).then(|| packet.like(Payload::EMPTY));
+                Ok(())
             });
             self.shared.work = work;
             if let Err(not_sent) = sent {

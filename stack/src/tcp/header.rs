@@ -17,6 +17,13 @@ pub(super) struct Fields {
     pub(super) window: u16,
 }
 
+/// Gives a packet that is complete, and has no options, another number; the checksum is left to `ip`.
+pub(super) fn set_sequence(packet: &mut TxPacket<'_>, seq: Seq) {
+    let header = packet.header_mut();
+    let at = header.len() - HEADER_LEN + 4;
+    header[at..at + 4].copy_from_slice(&seq.0.to_be_bytes());
+}
+
 /// Puts the header and `options` in front of `packet`; says which flow it is; the checksum is left to `ip`.
 #[inline]
 pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: HandshakeOptions) {

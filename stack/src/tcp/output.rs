@@ -105,6 +105,31 @@ impl Connection {
         }
     }
 
+    /// Question: the next segment, if it differs from the one just sent, a [`Connection::is_model`], in its number and its
+    /// data alone: a full one of new data, with more behind it.
+    pub(super) fn plan_like(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        let (nxt, mss) = (self.send.nxt, u32::from(self.send.mss));
+        let cell = self.send.queue.unsent()?;
+        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable() < mss {
+            return None;
+        }
+        let len = self.send.queue.prepare(cell, mss as usize, Ending::Exact, limits, shared) as u32;
+        let edge = self.receive.edge;
+        (len == mss).then_some(Plan { seq: nxt, flags: Flags::ACK, cell: Some(cell), len, kind: Kind::Next, edge })
+    }
+
+    /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.
+    pub(super) fn is_model(&self, plan: &Plan) -> bool {
+        plan.len == u32::from(self.send.mss) && plan.kind == Kind::Next && plan.seq == self.send.max
+    }
+
+    /// What the windows of the peer and of the network leave for new data.
+    fn usable(&self) -> u32 {
+        let send = &self.send;
+        let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
+        send.window.min(congestion).saturating_sub(send.nxt.since(send.una))
+    }
+
     /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
     /// §3.8.6.2.1) and Nagle's algorithm (§3.7.4).
     fn next_len(&self, limits: Limits) -> Option<u32> {
@@ -112,8 +137,7 @@ impl Connection {
         let unsent = self.end_of_data().since(send.nxt);
         let mss = u32::from(send.mss);
         let flight = send.nxt.since(send.una);
-        let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
-        let usable = send.window.min(congestion).saturating_sub(flight);
+        let usable = self.usable();
         if let Some(run) = self.run_len(unsent, usable, limits) {
             return Some(run);
         }
@@ -167,9 +191,7 @@ impl Connection {
 
     /// The segment that `plan` describes, as a borrow of the queue.
     pub(super) fn packet<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> TxPacket<'q> {
-        let payload =
-            plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize));
-        let mut packet = TxPacket::new(payload);
+        let mut packet = TxPacket::new(self.payload(plan, shared));
         let window = self.window_field(plan.edge);
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
         header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
@@ -178,6 +200,17 @@ impl Connection {
             packet.offload.segmentation = Some(Segmentation { size: self.send.mss, ipv6, ecn: false });
         }
         packet
+    }
+
+    /// The segment that `plan` describes, with the headers of its model.
+    pub(super) fn packet_like<'q>(&self, plan: &Plan, model: &TxPacket<'_>, shared: &'q Shared<'_>) -> TxPacket<'q> {
+        let mut packet = model.like(self.payload(plan, shared));
+        header::set_sequence(&mut packet, plan.seq);
+        packet
+    }
+
+    fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
+        plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize))
     }
 
     /// How many segments a plan is on the wire.

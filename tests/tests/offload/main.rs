@@ -4,6 +4,7 @@ mod bulk;
 mod coalescing;
 mod flow;
 mod segmentation;
+mod software;
 mod story;
 
 use lendwire_nic::{Offloads, Work};
