@@ -24,6 +24,7 @@ mod route;
 mod router_discovery;
 mod slaac;
 mod source;
+mod way;
 
 use lendwire_nic::{NicInfo, RxPacket};
 

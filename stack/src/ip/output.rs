@@ -1,82 +1,22 @@
-//! The way down: route, neighbour, checksum, headers, ring.
+//! The way down: route and neighbour, then [`Way`].
 //!
 //! Invariant: a packet that is not sent is given back as it came, so it can be tried again (RFC 1122 §2.3.2.2 wants it
-//! kept while its next hop is asked for: the transports keep it). RFC 791, RFC 6864 (one identification for all that
-//! must not be fragmented), RFC 8200.
+//! kept while its next hop is asked for: the transports keep it).
 
 use core::net::IpAddr;
 
-use lendwire_nic::{Checksum, MacAddress, Nic, Offloads, Sum, TxPacket, Work};
-use zerocopy::IntoBytes;
+use lendwire_nic::{MacAddress, Nic, TxPacket, Work};
 
 use super::Ip;
 use super::envelope::{Envelope, NotSent};
 use super::interface::Interface;
 use super::reply::{Message, Precedence};
 use super::route::Hop;
-use crate::link::{self, InterfaceId, Resolution, Solicit};
+use super::way::Way;
+use crate::link::{InterfaceId, Resolution, Solicit};
 use crate::time::Instant;
 use crate::wire::address::group_mac;
-use crate::wire::ethernet::{self, EtherType};
-use crate::wire::protocol::Protocol;
-use crate::wire::pseudo::pseudo_header;
-use crate::wire::{arp, ipv4, ipv6};
-
-/// The way to a destination, good for the packets of one burst: nothing of it changes while nothing is received.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
-    interface: InterfaceId,
-    /// Whose hardware address the frames get.
-    destination: MacAddress,
-    source: MacAddress,
-    offloads: Offloads,
-}
-
-impl Way {
-    /// Output: [`Ip::send`] with everything looked up.
-    pub(crate) fn send(
-        &self,
-        nics: &mut [&mut dyn Nic],
-        envelope: &Envelope,
-        packet: &mut TxPacket<'_>,
-        work: &mut Work,
-    ) -> Result<(), NotSent> {
-        let nic = nics.get_mut(self.interface.index()).ok_or(NotSent::NoRoute)?;
-        fill_checksum(envelope, packet, self.offloads, work);
-        let (header_len, ethertype) = push_header(envelope, packet).ok_or(NotSent::NoRoute)?;
-        link::close(packet, self.destination, self.source, ethertype);
-        if nic.transmit(packet).is_ok() {
-            return Ok(());
-        }
-        link::reopen(packet);
-        packet.pop(header_len);
-        clear_checksum(envelope, packet);
-        Err(NotSent::Full(self.interface))
-    }
-
-    /// Output: a packet whose headers are those of one that left this way and was as long, but for what its transport
-    /// has edited in its own.
-    pub(crate) fn send_like(
-        &self,
-        nics: &mut [&mut dyn Nic],
-        envelope: &Envelope,
-        packet: &mut TxPacket<'_>,
-        work: &mut Work,
-    ) -> Result<(), NotSent> {
-        let nic = nics.get_mut(self.interface.index()).ok_or(NotSent::NoRoute)?;
-        if let (Some(offset), Checksum::Done) = (envelope.checksum, packet.offload.checksum) {
-            let start = ethernet::HEADER_LEN
-                + match envelope.destination {
-                    IpAddr::V4(_) => ipv4::HEADER_LEN,
-                    IpAddr::V6(_) => ipv6::HEADER_LEN,
-                };
-            checksum_field(packet, start as u16 + offset).fill(0);
-            let value = checksum_of(envelope, packet, start, work);
-            checksum_field(packet, start as u16 + offset).copy_from_slice(&value.to_be_bytes());
-        }
-        nic.transmit(packet).map_err(|_| NotSent::Full(self.interface))
-    }
-}
+use crate::wire::arp;
 
 impl Ip<'_> {
     /// Output: completes and sends a packet of up to 64 KiB. See [`NotSent`] for what happens otherwise.
@@ -185,71 +125,17 @@ fn mapped(state: &Interface, next_hop: IpAddr) -> Option<MacAddress> {
     }
 }
 
-fn fill_checksum(envelope: &Envelope, packet: &mut TxPacket<'_>, offloads: Offloads, work: &mut Work) {
-    let Some(offset) = envelope.checksum else { return };
-    let is_transport = matches!(envelope.protocol, Protocol::TCP | Protocol::UDP);
-    let value = if is_transport && offloads.contains(Offloads::TX_CHECKSUM) {
-        packet.offload.checksum = Checksum::Fill { start: 0, offset };
-        pseudo_header(envelope.source, envelope.destination, envelope.protocol, packet.len()).value()
-    } else {
-        checksum_of(envelope, packet, 0, work)
-    };
-    checksum_field(packet, offset).copy_from_slice(&value.to_be_bytes());
-}
-
-/// The checksum of the transport packet whose header begins at `start` of the headers, its own field zero as yet.
-fn checksum_of(envelope: &Envelope, packet: &TxPacket<'_>, start: usize, work: &mut Work) -> u16 {
-    let Envelope { source, destination, protocol, .. } = *envelope;
-    let pseudo = pseudo_header(source, destination, protocol, packet.len() - start);
-    let sum = pseudo.then(Sum::of(&packet.header()[start..])).then(packet.payload().sum(work));
-    match sum.checksum() {
-        // RFC 768: zero would say that there is none.
-        0 if protocol == Protocol::UDP => 0xffff,
-        checksum => checksum,
-    }
-}
-
-fn clear_checksum(envelope: &Envelope, packet: &mut TxPacket<'_>) {
-    let Some(offset) = envelope.checksum else { return };
-    packet.offload.checksum = Checksum::Done;
-    checksum_field(packet, offset).fill(0);
-}
-
-fn checksum_field<'p>(packet: &'p mut TxPacket<'_>, offset: u16) -> &'p mut [u8] {
-    &mut packet.header_mut()[usize::from(offset)..][..2]
-}
-
-/// Puts the IP header on, and returns its length; nothing if source and destination are of different versions.
-fn push_header(envelope: &Envelope, packet: &mut TxPacket<'_>) -> Option<(usize, EtherType)> {
-    let len = packet.len();
-    let Envelope { protocol, hop_limit, traffic_class, .. } = *envelope;
-    match (envelope.source, envelope.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            debug_assert!(len + ipv4::HEADER_LEN <= usize::from(u16::MAX));
-            let total = (len + ipv4::HEADER_LEN) as u16;
-            let header = ipv4::Header::new(source, destination, protocol, total, hop_limit, traffic_class);
-            packet.push(ipv4::HEADER_LEN).copy_from_slice(header.as_bytes());
-            Some((ipv4::HEADER_LEN, EtherType::IPV4))
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            debug_assert!(len <= usize::from(u16::MAX));
-            let header = ipv6::Header::new(source, destination, protocol, len as u16, hop_limit, traffic_class);
-            packet.push(ipv6::HEADER_LEN).copy_from_slice(header.as_bytes());
-            Some((ipv6::HEADER_LEN, EtherType::IPV6))
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use lendwire_nic::{Chunk, Offload};
+    use lendwire_nic::{Checksum, Chunk, Offload, Offloads, Sum};
 
     use super::*;
     use crate::ip::harness::{Host, MAC, OWN, OWN6, PEER, PEER_MAC, PEER6, assert_sound};
     use crate::time::Span;
     use crate::wire::address::Cidr;
+    use crate::wire::protocol::Protocol;
+    use crate::wire::pseudo::pseudo_header;
 
     fn payload() -> [Chunk; 2] {
         [Chunk::from_static(b"odd"), Chunk::from_static(b"even")]
