@@ -1,8 +1,8 @@
 //! What a device does to rings and registers that is not its to do. Nothing of it is believed, and none costs a slot.
-use lendwire_drivers::driver::Driver as _;
+use lendwire_drivers::driver::{Driver as _, Events};
 use lendwire_drivers::model::e1000::{Claim, Kind, cause};
 use lendwire_drivers::platform::Wiring;
-use lendwire_nic::{Fault, Interrupts, Nic};
+use lendwire_nic::{Fault, Interrupts, Nic, Pending};
 use proptest::prelude::*;
 
 use crate::frames::{OWN, plain};
@@ -37,6 +37,44 @@ fn descriptors_that_were_not_given_are_not_taken() {
         }
         bench.assert_nothing_leaks();
     }
+}
+
+#[test]
+fn buffers_that_the_device_was_not_told_of_may_come_back_filled() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup { slots: 1024, ..Setup::of(kind) }.start();
+        for _ in 0..100 {
+            bench.received(&plain(OWN, 64));
+        }
+        let (_, tail) = bench.device.receive_position();
+        bench.driver.flush();
+        assert_eq!(bench.device.receive_position().1, tail, "the device has enough, and is told of more later");
+        let ring = bench.device.receive_ring_len();
+        for index in 0..ring {
+            bench.device.claim_at(index, Claim::frame(64));
+        }
+        let mut taken = 0;
+        while bench.driver.receive().is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, ring - 1);
+        bench.driver.flush();
+        assert_eq!(bench.fault(Fault::Broken), 0);
+        bench.assert_nothing_leaks();
+    }
+}
+
+#[test]
+fn a_device_that_is_given_up_lets_go_of_its_line() {
+    let mut bench = Bench::new(Kind::E82540Em).settled();
+    assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
+    // STATUS says what only a device that is gone says, but this one is there.
+    bench.device.poke(0x08, u32::MAX);
+    assert_eq!(bench.driver.on_configuration_change(), Events::LINK | Events::BROKEN);
+    bench.device.raise(cause::LSC);
+    assert!(!bench.device.is_line_asserted(), "another device may be on the same line");
+    bench.device.poke(0x08, 0);
+    bench.assert_nothing_leaks();
 }
 
 #[test]

@@ -140,3 +140,14 @@ fn a_device_may_go_at_any_access_of_its_work() {
         }
     }
 }
+
+#[test]
+fn a_ring_that_stays_full_is_asked_whether_the_device_is_there() {
+    for kind in Kind::BOTH {
+        let mut bench = Setup::slow(kind).start();
+        while bench.driver.transmit(&packet(&[])).is_ok() {}
+        bench.device.unplug();
+        assert_eq!(bench.driver.transmit(&packet(&[])), Ok(()));
+        assert_eq!((bench.fault(Fault::Broken), bench.driver.link()), (1, Link::Down));
+    }
+}

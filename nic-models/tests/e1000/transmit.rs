@@ -195,6 +195,31 @@ fn a_context_is_written_once_for_packets_alike() {
 }
 
 #[test]
+fn every_packet_to_be_cut_has_a_context_of_its_own() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let payload = bench.chunks(&pattern(2000), 1000);
+        for contexts in 1..4 {
+            bench.sent(&large_packet(Version::V4, 700, Payload::of(&payload)));
+            assert_eq!(bench.device.contexts_read(), contexts);
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_cannot_be_sent_holds_nothing() {
+    for kind in Kind::BOTH {
+        let mut bench = Bench::new(kind);
+        let payload = [bench.chunk(&[1]), Chunk::from_static(b"out of the device's reach")];
+        bench.driver.transmit(&packet(&payload)).unwrap();
+        assert_eq!(bench.fault(Fault::Unsendable), 1);
+        drop(payload);
+        assert_eq!(bench.transmit_pool.available(), 128);
+        assert_eq!(bench.sent(&packet(&[])), [packet(&[]).header()]);
+    }
+}
+
+#[test]
 fn large_segments_are_cut_as_software_cuts_them() {
     for &kind in every_kind() {
         for &version in versions_cut(kind) {
