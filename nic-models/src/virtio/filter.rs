@@ -65,9 +65,14 @@ impl Filter {
 
     /// The VLANs that differ from `before`, and whether each is wanted now.
     pub(super) fn vlans_since(&self, before: &[u64; 64]) -> impl Iterator<Item = (u16, bool)> + use<> {
-        let changed = core::array::from_fn(|index| self.vlans[index] ^ before[index]);
+        let changed: [u64; 64] = core::array::from_fn(|index| self.vlans[index] ^ before[index]);
         let wanted = self.vlans;
-        (0..VLANS).filter(move |vlan| has(&changed, *vlan)).map(move |vlan| (vlan, has(&wanted, vlan)))
+        // Mostly nothing has changed: only words that have are looked into.
+        let words = (0..64u16).filter(move |word| changed[usize::from(*word)] != 0);
+        words
+            .flat_map(|word| (0..64).map(move |bit| word * 64 + bit))
+            .filter(move |vlan| has(&changed, *vlan))
+            .map(move |vlan| (vlan, has(&wanted, vlan)))
     }
 }
 
