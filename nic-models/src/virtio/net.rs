@@ -63,7 +63,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         self.statistics.kicks += self.pairs.all().map(|pair| pair.kick(transport)).sum::<u64>();
     }
 
-    /// Gives every queue slots to receive into, and collects what was sent.
+    /// Gives every pair slots to receive into.
     fn refill(&mut self) {
         for number in 0..self.pairs.count() {
             match self.pairs.pair(number).receiver.refill(&self.platform) {
@@ -123,7 +123,7 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
                 self.statistics.sent_bytes += packet.len() as u64;
             }
             Err(Refusal::Full) => {
-                self.refusals += 1;
+                self.refusals = self.refusals.wrapping_add(1);
                 if self.refusals.is_multiple_of(REFUSALS) {
                     self.look_at_status();
                 }

@@ -48,7 +48,8 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Sets aside the memory of pair `number`; the device hears of it in [`Pair::connect`].
+    /// Sets aside the memory of pair `number`, which receives into `share` slots at most; the device hears of it in
+    /// [`Pair::connect`].
     pub(super) fn new<R: Registers>(
         number: u16,
         transport: &Transport<R>,
@@ -56,10 +57,11 @@ impl Pair {
         platform: &impl Platform,
         receive: &'static Pool,
         mtu: u16,
+        share: usize,
     ) -> Result<Self, ProbeError> {
         // virtio 1.2 §5.1.2: receiveqN is 2N, transmitqN is 2N+1, both from zero.
         let queues = [2 * number, 2 * number + 1];
-        let shapes = [shape(transport, queues[0], features)?, shape(transport, queues[1], features)?];
+        let shapes = [shape(transport, queues[0], features)?.for_slots(share), shape(transport, queues[1], features)?];
         let route = Route::of(platform, receive);
         let (shapes, slot, landing) = match route {
             Route::Lent => (shapes, HEADER_SLOT, None),

@@ -12,7 +12,7 @@ use super::transport::{Stopped, Transport};
 use crate::platform::Platform;
 use crate::registers::Registers;
 
-/// Storage for one pair of queues beyond the first: about 20 KiB.
+/// Storage for one pair of queues beyond the first: about 31 KiB.
 pub struct PairSlot(Option<Pair>);
 
 impl PairSlot {
@@ -74,8 +74,12 @@ pub(super) struct Pairs {
 /// made one.
 const TURN: u16 = 16;
 
+/// Slots that each of several pairs has to receive into at least, where its ring is as long: enough for a large frame
+/// (33) while another one arrives. A pool of fewer slots serves fewer pairs.
+const LEAST: usize = 64;
+
 impl Pairs {
-    /// As many pairs as the device has and `more` has room for, beside the first.
+    /// As many pairs as the device has, `more` has room for beside the first, and `receive` has slots for.
     pub(super) fn new<R: Registers>(
         transport: &Transport<R>,
         features: Features,
@@ -84,11 +88,15 @@ impl Pairs {
         mut more: PairStorage,
         mtu: u16,
     ) -> Result<Self, ProbeError> {
-        let there = pairs_of(transport, features)?;
-        let first = Pair::new(0, transport, features, platform, receive, mtu)?;
+        let there = usize::from(pairs_of(transport, features)?).min(1 + more.slots().len());
+        let least = usize::from(transport.queue_size(0)).clamp(1, LEAST);
+        let wanted = there.min(receive.slots() / least).max(1);
+        // A pair alone may have all slots; one of several may not have those of the others.
+        let share = if wanted > 1 { receive.slots() / wanted } else { usize::MAX };
+        let first = Pair::new(0, transport, features, platform, receive, mtu, share)?;
         let mut count = 1;
-        for slot in more.slots().iter_mut().take(usize::from(there) - 1) {
-            let Ok(pair) = Pair::new(count, transport, features, platform, receive, mtu) else { break };
+        for slot in &mut more.slots()[..wanted - 1] {
+            let Ok(pair) = Pair::new(count, transport, features, platform, receive, mtu, share) else { break };
             slot.0 = Some(pair);
             count += 1;
         }

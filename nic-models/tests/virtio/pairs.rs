@@ -122,6 +122,25 @@ fn frames_are_taken_from_every_pair_in_turn() {
 }
 
 #[test]
+fn no_pair_takes_the_slots_of_another() {
+    // Pool, ring, pairs of four that are used, slots that each of them has.
+    for (slots, queue_size, used, each) in [(64, 16, 4, 16), (256, 256, 4, 64), (200, 64, 3, 64), (32, 64, 1, 32)] {
+        let offer = Offer { queue_size, ..offer(4, SEVERAL) };
+        let mut bench = Bench::with_slots(offer, slots, 256);
+        assert_eq!(bench.driver.widen(storage(3), KEY), Ok(used));
+        let mut held = Vec::new();
+        for _ in 0..each {
+            assert!(deliver(&bench.device, 0, [0; 8], 0));
+            held.push(bench.driver.receive().unwrap());
+            bench.driver.flush();
+        }
+        for pair in 1..used {
+            assert_eq!(bench.device.available(receive_queue(pair)), each, "{slots} slots, rings of {queue_size}");
+        }
+    }
+}
+
+#[test]
 fn the_hash_of_a_frame_is_handed_up() {
     let mut bench = wide(HASHED, 2);
     assert!(deliver(&bench.device, 1, [0x78, 0x56, 0x34, 0x12, 2, 0, 0, 0], 7));

@@ -112,6 +112,12 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// The same for `slots` buffers of one descriptor each, where it has room for more. A power of two, which any ring
+    /// may be.
+    pub(super) fn for_slots(self, slots: usize) -> Self {
+        if usize::from(self.size) <= slots { self } else { self.at_most(1 << slots.max(2).ilog2()) }
+    }
+
     /// The same with `most` descriptors, where it has more.
     pub(super) fn at_most(self, most: u16) -> Self {
         Self { size: self.size.min(most), ..self }
