@@ -57,7 +57,7 @@ fn groups_that_were_not_asked_for_stay_out() {
 fn more_groups_than_there_are_addresses_overflow_into_the_table() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        for count in [15, 16, rounds(300, 17)] {
+        for count in [rounds(300, 17), 16, 15].into_iter().take(rounds(3, 1)) {
             let wanted: Vec<_> = (0..count as u16).map(|number| MacAddress(group(number.wrapping_mul(257)))).collect();
             bench.driver.set_multicast(MulticastFilter::Only(&wanted));
             assert!(wanted.iter().all(|group| comes_in(&mut bench, group.0)), "{count} groups");

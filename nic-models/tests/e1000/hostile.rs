@@ -197,14 +197,14 @@ fn a_packet_called_sent_twice_is_freed_once() {
 fn a_device_that_never_finishes_fills_the_ring_and_no_more() {
     for kind in Kind::BOTH {
         let mut bench = Setup::slow(kind).start();
-        let payload = [bench.chunk(&[1; 100])];
-        for _ in 0..rounds(1000, 135) {
+        let payload = [(); 7].map(|()| bench.chunk(&[1; 100]));
+        for _ in 0..rounds(1000, 40) {
             let _ = bench.driver.transmit(&packet(&payload));
             bench.driver.flush();
         }
         drop(payload);
-        assert!(bench.driver.statistics().sent < 256);
-        assert_eq!(bench.transmit_pool.available(), 127);
+        assert!(bench.driver.statistics().sent < 256 / 8);
+        assert_eq!(bench.transmit_pool.available(), 121);
         bench.assert_alive();
         bench.assert_nothing_leaks();
     }
@@ -213,7 +213,7 @@ fn a_device_that_never_finishes_fills_the_ring_and_no_more() {
 #[test]
 fn rings_full_of_anything_are_survived() {
     for kind in Kind::BOTH {
-        for byte in (0..=255).step_by(rounds(1, 127)) {
+        for byte in [3].into_iter().chain(0..=255).take(rounds(257, 1)) {
             let mut bench = Setup::slow(kind).start();
             let payload = [bench.chunk(&[1; 100])];
             bench.driver.transmit(&packet(&payload)).unwrap();
@@ -377,7 +377,7 @@ fn run(kind: Kind, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: rounds(200, 3) as u32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: rounds(200, 1) as u32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_a_device_does_leaks_or_panics(express in any::<bool>(), steps in steps()) {

@@ -90,7 +90,7 @@ fn frames_wait_for_a_slot_and_are_told_of_once() {
 #[test]
 fn a_jumbo_frame_spans_descriptors() {
     for &kind in every_kind() {
-        for slot_size in [1024, 2048, 4096, 16_384] {
+        for slot_size in [2048, 1024, 4096, 16_384].into_iter().take(rounds(4, 1)) {
             let mut bench = Setup::jumbo(kind, slot_size).start();
             for len in [60, slot_size - 1, slot_size, slot_size + 1, 9014] {
                 if len > 9014 {
@@ -111,7 +111,7 @@ fn a_frame_of_more_chunks_than_lie_inline_arrives_whole() {
     for kind in Kind::BOTH {
         let settings = Settings { mtu: 7000, ..Settings::default() };
         let mut bench = Setup { settings, slot_size: 512, ..Setup::of(kind) }.start();
-        for _ in 0..rounds(30, 3) {
+        for _ in 0..rounds(30, 1) {
             let frame = plain(OWN, 7014);
             let received = bench.received(&frame);
             assert!(bytes(&received) == frame);
@@ -259,7 +259,7 @@ fn a_check_sequence_over_two_descriptors_is_found() {
     for kind in Kind::BOTH {
         let settings = Settings { mtu: 9000, frame_check: FrameCheck::ByDriver, ..Settings::default() };
         let mut bench = Setup { settings, slot_size: 1024, ..Setup::of(kind) }.start();
-        for len in 1018..1030 {
+        for len in (1018..1030).step_by(rounds(1, 5)) {
             let frame = plain(OWN, len);
             let received = bench.received(&frame);
             assert!(bytes(&received) == frame, "{len}");
