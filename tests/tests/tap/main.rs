@@ -8,8 +8,10 @@
 //! |---|---|
 //! | `room` | a network namespace that ends with its test, and the wires in it |
 //! | `capture` | `tcpdump` of the whole run, and what `tshark` says of it |
+//! | `bulk` | what a packet costs in a long transfer |
 //! | `clients` | ping, curl, nc, and sockets of this process |
 
+mod bulk;
 mod capture;
 mod clients;
 mod room;
