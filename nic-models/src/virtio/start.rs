@@ -129,7 +129,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     /// lets it spread frames over them by a hash with `key`, which should be random. Returns how many pairs there are
     /// then: one, where the device has no more. What was in its queues is lost.
     ///
-    /// All pairs are polled together, and packets leave by their [`TxPacket::flow`]. Messages after the third are for
+    /// All pairs are polled together, and packets leave by their [`lendwire_nic::TxPacket::flow`]. Messages after the third are for
     /// them, two each: received frames and transmit completions.
     ///
     /// # Errors
