@@ -129,8 +129,8 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     /// lets it spread frames over them by a hash with `key`, which should be random. Returns how many pairs there are
     /// then: one, where the device has no more. What was in its queues is lost.
     ///
-    /// All pairs are polled together, and packets leave by their [`lendwire_nic::TxPacket::flow`]. Messages after the third are for
-    /// them, two each: received frames and transmit completions.
+    /// All pairs are polled together, and packets leave by their [`lendwire_nic::TxPacket::flow`]. Messages after the
+    /// third are for them, two each: received frames and transmit completions.
     ///
     /// # Errors
     /// See [`ProbeError`]; the device is then left stopped, and the driver does nothing any more.
