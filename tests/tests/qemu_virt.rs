@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xtask::failure::Failure;
 use xtask::image;
@@ -16,6 +16,9 @@ use xtask::qemu::{Arch, Guest, Nic, Options, Service};
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the guest lets a client be silent (the unikernel's `http::PATIENCE`).
+const GUESTS_PATIENCE: Duration = Duration::from_secs(10);
 
 const BOTH: [Arch; 2] = [Arch::Aarch64, Arch::Riscv64];
 
@@ -43,10 +46,13 @@ fn boot(arch: Arch, change: impl FnOnce(&mut Options)) -> Option<Guest> {
     Some(guest)
 }
 
+fn client(guest: &Guest) -> Client {
+    Client::new(guest.address(Service::Http).expect("user networking forwards HTTP"), PATIENCE)
+}
+
 #[track_caller]
 fn pages_are_right(guest: &Guest) {
-    let client = Client::new(guest.address(Service::Http).expect("user networking forwards HTTP"), PATIENCE);
-    check_pages(&client).unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
+    check_pages(&client(guest)).unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
 }
 
 #[track_caller]
@@ -70,7 +76,6 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
         (Arch::Riscv64, Nic::E1000, "on line 33"),
         (Arch::Riscv64, Nic::E1000e, "on line 33"),
     ] {
-        // Without polling a lost interrupt is a page that never comes.
         let Some(guest) = boot(arch, |options| {
             options.nic = nic;
             options.kernel.poll = Some("never".into());
@@ -79,6 +84,10 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
         };
         pages_are_right(&guest);
         said(&guest, &format!("interrupts {interrupts}"));
+        // A guest that no interrupt wakes gets on from one timer to the next, so the pages alone do not tell.
+        let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
+        let taken = stats["interrupts"].as_u64().expect("the guest counts its interrupts");
+        assert!(taken > 3, "{arch:?} {nic:?}: {taken} interrupts\n{stats:#}");
     }
 }
 
@@ -117,6 +126,23 @@ fn an_idle_guest_sleeps_unless_it_is_told_to_poll() {
             let limit = Duration::from_millis(if is_asleep { 100 } else { 300 });
             assert_eq!(taken <= limit, is_asleep, "{arch:?} {nic:?} poll={poll}: {taken:?} in two seconds");
         }
+    }
+}
+
+#[test]
+fn a_sleeper_wakes_by_its_own_clock_when_a_clients_time_is_up() {
+    let guests = BOTH.map(|arch| boot(arch, |options| options.kernel.poll = Some("never".into())));
+    let silent = guests.iter().flatten().map(|guest| {
+        let address = guest.address(Service::Http).expect("user networking forwards HTTP");
+        (Instant::now(), TcpStream::connect(address).expect("the guest listens"))
+    });
+    for (since, mut client) in silent.collect::<Vec<_>>() {
+        client.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        // Nothing comes from the network meanwhile: only the timer can end the guest's sleep.
+        let heard = client.read(&mut [0; 1]).expect("the guest closes");
+        assert_eq!(heard, 0, "the guest has nothing to say");
+        let waited = since.elapsed();
+        assert!(waited > GUESTS_PATIENCE.mul_f64(0.9) && waited < GUESTS_PATIENCE.mul_f64(1.5), "{waited:?}");
     }
 }
 
