@@ -29,6 +29,7 @@ pub mod loopback;
 pub mod model;
 pub mod pci;
 pub mod platform;
+mod private;
 pub mod registers;
 pub mod sendable;
 #[cfg(all(feature = "host", target_os = "linux"))]

@@ -3,6 +3,7 @@
 //! Invariant: a driver reaches hardware only through these traits, so the same driver runs on bare metal and
 //! against a software device. Interrupt code is the kernel's; a driver only arms, disarms and polls.
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
 /// A run of memory that both the CPU and a device read and write.
@@ -20,7 +21,7 @@ pub struct Dma {
 ///
 /// # Safety
 /// `dma` must return memory that nothing else uses until `release`, zeroed, contiguous for the device and aligned as
-/// asked. `map` must return a pointer through which volatile accesses inside `len` reach the device's registers.
+/// asked. `private` must return memory of that layout that nothing else uses until `release_private`. `map` must return a pointer through which volatile accesses inside `len` reach the device's registers.
 pub unsafe trait Platform {
     /// Zeroed memory for rings and headers: `len` bytes, aligned to `align` (a power of two), or `None` when there is
     /// no more.
@@ -31,6 +32,19 @@ pub unsafe trait Platform {
     /// # Safety
     /// No device and no CPU uses it any more.
     unsafe fn release(&self, dma: Dma);
+
+    /// Memory for a driver's own notes, of any contents: `None` when there is no more.
+    ///
+    /// No device is told of it, so it need not be contiguous or have a bus address. Where a device may not see the
+    /// kernel's memory (an encrypted guest, a translation that maps only what `dma` gave), it must be memory that the
+    /// device cannot see: what a driver noted is what it checks the device's word by.
+    fn private(&self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// Gives back what `private` returned for `layout`.
+    ///
+    /// # Safety
+    /// It came from there, and nobody uses it any more.
+    unsafe fn release_private(&self, pointer: NonNull<u8>, layout: Layout);
 
     /// The device's view of a byte of pool memory (or of `'static` content), or `None` where the device cannot reach
     /// it.
@@ -49,6 +63,15 @@ unsafe impl<P: Platform + ?Sized> Platform for &P {
     unsafe fn release(&self, dma: Dma) {
         // SAFETY: the caller's promise is the one asked for.
         unsafe { (**self).release(dma) }
+    }
+
+    fn private(&self, layout: Layout) -> Option<NonNull<u8>> {
+        (**self).private(layout)
+    }
+
+    unsafe fn release_private(&self, pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise is the one asked for.
+        unsafe { (**self).release_private(pointer, layout) }
     }
 
     fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {

@@ -57,6 +57,7 @@ const UNSAFE_ROOMS: &[(&str, &str)] = &[
     ("nic-models/src/platform.rs", "what a driver asks of its kernel"),
     ("nic-models/src/dma.rs", "memory of a device"),
     ("nic-models/src/registers.rs", "registers of a device"),
+    ("nic-models/src/private.rs", "a driver's own notes, in memory that the kernel gave"),
     ("nic-models/src/virtio/probe.rs", "the cutting of DMA memory into rings, and its giving back"),
     ("nic-models/src/virtio/start.rs", "registers that the platform mapped"),
     ("nic-models/src/e1000/probe.rs", "the cutting of DMA memory into rings"),

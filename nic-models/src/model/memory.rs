@@ -1,10 +1,10 @@
 //! Memory that a device model can reach, and the [`Platform`] that hands it out. Bus addresses are the host's own.
 //!
 //! Invariant: a model reaches a byte only through the run it was shared in; any other address panics, for a driver gave
-//! the device what it must not have.
+//! the device what it must not have. A driver's private memory is in no run.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::RefCell;
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -16,6 +16,17 @@ use crate::platform::{Dma, Platform};
 #[derive(Clone, Default)]
 pub struct Memory {
     runs: Rc<RefCell<Vec<Run>>>,
+    /// What drivers keep their notes in.
+    private: Rc<RefCell<Vec<Piece>>>,
+    /// Requests of a driver that will still be granted, where not all are.
+    granted: Rc<Cell<Option<usize>>>,
+}
+
+/// Private memory.
+#[derive(PartialEq, Eq)]
+struct Piece {
+    pointer: NonNull<u8>,
+    layout: Layout,
 }
 
 struct Run {
@@ -70,10 +81,22 @@ impl Memory {
         self.runs.borrow_mut().push(run);
     }
 
-    /// Runs that a driver took and has not given back.
+    /// Runs that a driver took and has not given back, and pieces of private memory.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.runs.borrow().iter().filter(|run| matches!(run.kind, Kind::Dma(_))).count()
+        self.runs.borrow().iter().filter(|run| matches!(run.kind, Kind::Dma(_))).count() + self.private.borrow().len()
+    }
+
+    /// Has memory for the next `requests` of a driver, and for none after.
+    pub fn grant(&self, requests: usize) {
+        self.granted.set(Some(requests));
+    }
+
+    /// Whether there is memory for one request more.
+    fn has_more(&self) -> bool {
+        let Some(granted) = self.granted.get() else { return true };
+        self.granted.set(Some(granted.saturating_sub(1)));
+        granted > 0
     }
 
     /// `len` bytes at `bus`, as the device reads them.
@@ -142,10 +165,11 @@ impl Memory {
     }
 }
 
-// SAFETY: `dma` allocates zeroed memory of its own for every call and frees it in `release` only; nothing is mapped.
+// SAFETY: `dma` and `private` allocate memory of its own for every call, `dma` zeroed, and free it in `release` and
+// `release_private` only; nothing is mapped.
 unsafe impl Platform for Memory {
     fn dma(&self, len: usize, align: usize) -> Option<Dma> {
-        let layout = Layout::from_size_align(len, align).ok().filter(|layout| layout.size() > 0)?;
+        let layout = Layout::from_size_align(len, align).ok().filter(|layout| layout.size() > 0 && self.has_more())?;
         // SAFETY: the layout is not empty.
         let pointer = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         self.runs.borrow_mut().push(Run { pointer, len, kind: Kind::Dma(layout) });
@@ -159,6 +183,26 @@ unsafe impl Platform for Memory {
         let Kind::Dma(layout) = run.kind else { panic!("only what was taken is released") };
         // SAFETY: the run was allocated with this layout, and left the list that it is freed from once.
         unsafe { dealloc(run.pointer.as_ptr(), layout) };
+    }
+
+    fn private(&self, layout: Layout) -> Option<NonNull<u8>> {
+        assert!(layout.size() > 0, "a driver asks for some memory");
+        if !self.has_more() {
+            return None;
+        }
+        // SAFETY: the layout is not empty.
+        let pointer = NonNull::new(unsafe { alloc(layout) })?;
+        self.private.borrow_mut().push(Piece { pointer, layout });
+        Some(pointer)
+    }
+
+    unsafe fn release_private(&self, pointer: NonNull<u8>, layout: Layout) {
+        let mut private = self.private.borrow_mut();
+        let is_it = |piece: &Piece| *piece == Piece { pointer, layout };
+        let index = private.iter().position(is_it).expect("a piece is released once");
+        private.swap_remove(index);
+        // SAFETY: the piece was allocated with this layout, and left the list that it is freed from once.
+        unsafe { dealloc(pointer.as_ptr(), layout) };
     }
 
     fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {

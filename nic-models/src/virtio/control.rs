@@ -105,13 +105,17 @@ impl Control {
         transport: &Transport<R>,
         features: Features,
         platform: &impl Platform,
+        stopped: &Stopped,
     ) -> Result<Self, ProbeError> {
         if !features.contains(Features::CTRL_VQ) {
             return Err(ProbeError::BadQueue);
         }
         let shape = shape(transport, Self::number(transport, features)?, features)?.at_most(SIZE);
-        let (memory, ring, buffer) = Memory::of_control(platform, shape, BUFFER_LEN).ok_or(ProbeError::NoMemory)?;
-        let ring = Ring::new(ring, shape);
+        let (mut memory, ring, buffer) = Memory::of_control(platform, shape, BUFFER_LEN).ok_or(ProbeError::NoMemory)?;
+        let Some(ring) = Ring::new(platform, ring, shape) else {
+            memory.release(platform, stopped);
+            return Err(ProbeError::NoMemory);
+        };
         Ok(Self { ring, buffer, shape, doorbell: Doorbell::NONE, is_given_up: false, kicks: 0, memory })
     }
 
@@ -189,12 +193,14 @@ impl Control {
     /// Gives its memory back.
     pub(super) fn release(&mut self, platform: &impl Platform, stopped: &Stopped) {
         self.is_given_up = true;
+        self.ring.release(platform);
         self.memory.release(platform, stopped);
     }
 
     /// Leaves its memory to a device that did not stop.
-    pub(super) fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
         self.is_given_up = true;
+        self.ring.abandon(platform);
         self.memory.abandon();
     }
 }

@@ -1,6 +1,7 @@
 //! One receive queue and one transmit queue: what packets need of a device, and what it shares with no other pair.
 //!
-//! Invariant: a pair's rings and headers lie in a run of their own, which goes back only after the device has stopped.
+//! Invariant: a pair's rings and headers lie in a run of their own, which goes back only after the device has stopped;
+//! the notes of what it holds lie elsewhere, where it sees nothing.
 
 use lendwire_nic::{Fault, Pool};
 
@@ -34,6 +35,15 @@ impl Side {
     }
 }
 
+/// What a pair receives into, and how long its frames are.
+#[derive(Clone, Copy)]
+pub(super) struct Intake {
+    pub(super) pool: &'static Pool,
+    /// Slots of the pool that it may have.
+    pub(super) share: usize,
+    pub(super) mtu: u16,
+}
+
 /// The queues.
 pub(super) struct Pair {
     pub(super) receiver: Receiver,
@@ -48,32 +58,39 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Sets aside the memory of pair `number`, which receives into `share` slots at most; the device hears of it in
-    /// [`Pair::connect`].
+    /// Sets aside the memory of pair `number`; the device, which is stopped, hears of it in [`Pair::connect`].
     pub(super) fn new<R: Registers>(
         number: u16,
         transport: &Transport<R>,
         features: Features,
         platform: &impl Platform,
-        receive: &'static Pool,
-        mtu: u16,
-        share: usize,
+        Intake { pool, share, mtu }: Intake,
+        stopped: &Stopped,
     ) -> Result<Self, ProbeError> {
         // virtio 1.2 §5.1.2: receiveqN is 2N, transmitqN is 2N+1, both from zero.
         let queues = [2 * number, 2 * number + 1];
         let shapes = [shape(transport, queues[0], features)?.for_slots(share), shape(transport, queues[1], features)?];
-        let route = Route::of(platform, receive);
+        let route = Route::of(platform, pool);
         let (shapes, slot, landing) = match route {
             Route::Lent => (shapes, HEADER_SLOT, None),
             Route::Copied => {
-                (shapes.map(|shape| shape.at_most(BOUNCE_RING)), transmit_slot(mtu), Some(receive.slot_size()))
+                (shapes.map(|shape| shape.at_most(BOUNCE_RING)), transmit_slot(mtu), Some(pool.slot_size()))
             }
         };
-        let memory = Memory::take(platform, shapes, slot, landing).ok_or(ProbeError::NoMemory)?;
-        let receive_ring = Ring::new(memory.receive, shapes[0]);
-        let transmit_ring = Ring::new(memory.transmit, shapes[1]);
+        let mut memory = Memory::take(platform, shapes, slot, landing).ok_or(ProbeError::NoMemory)?;
+        let receive_ring = Ring::new(platform, memory.receive, shapes[0]);
+        let transmit_ring = Ring::new(platform, memory.transmit, shapes[1]);
+        let (receive_ring, transmit_ring) = match (receive_ring, transmit_ring) {
+            (Some(receive), Some(transmit)) => (receive, transmit),
+            (receive, transmit) => {
+                receive.into_iter().for_each(|mut ring| ring.release(platform));
+                transmit.into_iter().for_each(|mut ring| ring.release(platform));
+                memory.run.release(platform, stopped);
+                return Err(ProbeError::NoMemory);
+            }
+        };
         Ok(Self {
-            receiver: Receiver::new(receive_ring, receive, features, memory.landing),
+            receiver: Receiver::new(receive_ring, pool, features, memory.landing),
             transmitter: Transmitter::new(transmit_ring, TransmitSlots::new(memory.headers, slot, route), features),
             queues,
             shapes,
@@ -174,14 +191,15 @@ impl Pair {
 
     /// Lets go what the queues held, and gives their memory back.
     pub(super) fn release(&mut self, platform: &impl Platform, stopped: &Stopped) {
-        self.reset();
+        self.receiver.ring.release(platform);
+        self.transmitter.ring.release(platform);
         self.memory.release(platform, stopped);
     }
 
     /// Gives up what a device that did not stop may still use.
-    pub(super) fn abandon(&mut self) {
-        self.receiver.ring.abandon();
-        self.transmitter.ring.abandon();
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.receiver.ring.abandon(platform);
+        self.transmitter.ring.abandon(platform);
         self.memory.abandon();
     }
 }

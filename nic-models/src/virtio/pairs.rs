@@ -6,14 +6,15 @@
 use lendwire_nic::Pool;
 
 use super::features::Features;
-use super::pair::{Pair, pair_vectors};
+use super::pair::{Intake, Pair, pair_vectors};
 use super::probe::{ProbeError, pairs as pairs_of};
 use super::transport::{Stopped, Transport};
 use crate::platform::Platform;
 use crate::registers::Registers;
 
-/// Storage for one pair of queues beyond the first: about 31 KiB.
+/// Storage for one pair of queues beyond the first: less than a KiB.
 pub struct PairSlot(Option<Pair>);
+const _: () = assert!(size_of::<PairSlot>() <= 1024);
 
 impl PairSlot {
     /// Storage that no pair is in.
@@ -87,16 +88,19 @@ impl Pairs {
         receive: &'static Pool,
         mut more: PairStorage,
         mtu: u16,
+        stopped: &Stopped,
     ) -> Result<Self, ProbeError> {
         let there = usize::from(pairs_of(transport, features)?).min(1 + more.slots().len());
         let least = usize::from(transport.queue_size(0)).clamp(1, LEAST);
         let wanted = there.min(receive.slots() / least).max(1);
         // A pair alone may have all slots; one of several may not have those of the others.
         let share = if wanted > 1 { receive.slots() / wanted } else { usize::MAX };
-        let first = Pair::new(0, transport, features, platform, receive, mtu, share)?;
+        let intake = Intake { pool: receive, share, mtu };
+        let new = |number| Pair::new(number, transport, features, platform, intake, stopped);
+        let first = new(0)?;
         let mut count = 1;
         for slot in &mut more.slots()[..wanted - 1] {
-            let Ok(pair) = Pair::new(count, transport, features, platform, receive, mtu, share) else { break };
+            let Ok(pair) = new(count) else { break };
             slot.0 = Some(pair);
             count += 1;
         }
@@ -179,7 +183,7 @@ impl Pairs {
     }
 
     /// See [`Pair::abandon`].
-    pub(super) fn abandon(&mut self) {
-        self.all().for_each(Pair::abandon);
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.all().for_each(|pair| pair.abandon(platform));
     }
 }

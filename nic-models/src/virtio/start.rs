@@ -12,7 +12,7 @@ use super::orders::Orders;
 use super::pairs::{PairStorage, Pairs};
 use super::probe::{Mappings, ProbeError, agree, agree_again, choose, inform, pairs};
 use super::spread::Spread;
-use super::transport::{NO_VECTOR, Transport, status};
+use super::transport::{NO_VECTOR, Stopped, Transport, status};
 use crate::driver::{Events, Unstoppable};
 use crate::pci::Region;
 use crate::platform::{ConfigSpace, Platform, Wiring};
@@ -181,8 +181,10 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             return Ok(());
         }
         let Some(stopped) = self.transport.reset() else {
-            self.pairs.abandon();
-            self.control.as_mut().map(Control::abandon);
+            self.pairs.abandon(&self.platform);
+            if let Some(control) = &mut self.control {
+                control.abandon(&self.platform);
+            }
             return Err(Unstoppable);
         };
         self.pairs.release(&self.platform, &stopped);
@@ -210,10 +212,8 @@ impl Parts {
         receive: &'static Pool,
         more: PairStorage,
     ) -> Result<Self, ProbeError> {
-        if transport.reset().is_none() {
-            return Err(ProbeError::NoReset);
-        }
-        let parts = Self::set_aside(transport, known, platform, receive, more);
+        let stopped = transport.reset().ok_or(ProbeError::NoReset)?;
+        let parts = Self::set_aside(transport, known, platform, receive, more, &stopped);
         parts.inspect_err(|_| transport.add_status(status::FAILED))
     }
 
@@ -223,6 +223,7 @@ impl Parts {
         platform: &impl Platform,
         receive: &'static Pool,
         more: PairStorage,
+        stopped: &Stopped,
     ) -> Result<Self, ProbeError> {
         let known = match Route::of(platform, receive) {
             Route::Lent => known,
@@ -232,10 +233,10 @@ impl Parts {
         let features = choose(transport, known, receive)?;
         agree(transport, features)?;
         let info = inform(transport, features, receive)?;
-        let mut pairs = Pairs::new(transport, features, platform, receive, more, info.mtu)?;
+        let mut pairs = Pairs::new(transport, features, platform, receive, more, info.mtu, stopped)?;
         let info = NicInfo { max_parts: pairs.pair(0).transmitter.max_parts() as u16, ..info };
         // A device whose control queue is no good is not told anything.
-        let control = Control::new(transport, features, platform).ok();
+        let control = Control::new(transport, features, platform, stopped).ok();
         Ok(Self { features, info, pairs, control })
     }
 }

@@ -6,7 +6,7 @@ use lendwire_drivers::platform::{ConfigSpace, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Link, MacAddress, Nic, Pool};
 
-use crate::{Bench, Driver, MESSAGES, kinds, packet, probe, rounds, small, without};
+use crate::{Bench, Driver, MESSAGES, kinds, packet, probe, rounds, small, with, without};
 
 #[track_caller]
 fn refused(offer: Offer) -> ProbeError {
@@ -124,6 +124,33 @@ fn a_device_that_does_not_stop_keeps_its_memory() {
     device.unplug();
     assert_eq!(driver.quiesce(), Err(Unstoppable));
     assert_eq!((pool.available(), memory.taken()), (8, 1));
+}
+
+#[test]
+fn a_kernel_short_of_memory_is_told_so_or_does_with_less() {
+    // Rings and headers, the notes of each ring, those of the tables; the control queue's ring, and its notes.
+    const REQUESTS: usize = 6;
+    for granted in 0..=REQUESTS {
+        let memory = Memory::new();
+        let pool = Pool::leaked(16, 2048).unwrap();
+        memory.share_pool(pool);
+        let device = VirtioNetModel::new(&memory, with(small(), feature::INDIRECT_DESC | feature::CTRL_VQ));
+        memory.grant(granted);
+        match probe(&device, &memory, pool) {
+            Err(error) => {
+                assert!(granted < 3 && error == ProbeError::NoMemory, "{granted} requests granted: {error:?}");
+                assert_eq!((memory.taken(), pool.available()), (0, 16), "{granted} requests granted");
+            }
+            Ok(driver) => {
+                // A control queue without notes is none, and its ring goes back.
+                let taken = if granted == REQUESTS - 1 { granted - 1 } else { granted };
+                assert_eq!(memory.taken(), taken, "{granted} requests granted");
+                let mut bench = Bench { device, driver, pool, transmit_pool: pool, memory };
+                bench.assert_passes();
+                bench.assert_returns_everything();
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The RAM that nobody else holds, as one heap: start-up's boxes and the drivers' DMA memory.
+//! The RAM that nobody else holds, as one heap: start-up's boxes, the drivers' DMA memory and their notes.
 //!
 //! Invariant: memory is identity-mapped, so the address the CPU uses is the address a device uses. The program
 //! allocates while it starts and not afterwards; [`allocations`] shows it.
@@ -76,7 +76,7 @@ pub(crate) fn uncleared(len: usize) -> Option<&'static mut [u8]> {
 pub(crate) struct Kernel;
 
 // SAFETY: `dma` hands out zeroed blocks of the heap, each to one owner until `release`, in one piece for a device
-// because virtual and physical addresses are the same; `map` returns uncached pages of exactly the registers asked
+// because virtual and physical addresses are the same; `private` hands out blocks likewise; `map` returns uncached pages of exactly the registers asked
 // for, mapped to themselves.
 unsafe impl Platform for Kernel {
     fn dma(&self, len: usize, align: usize) -> Option<Dma> {
@@ -94,6 +94,19 @@ unsafe impl Platform for Kernel {
         // SAFETY: the block came from `dma`, which derives the same layout from the same length; the caller vouches
         // that nobody uses it.
         unsafe { HEAP.dealloc(dma.pointer.as_ptr(), layout) }
+    }
+
+    fn private(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() == 0 {
+            return None;
+        }
+        // SAFETY: the layout is not empty.
+        NonNull::new(unsafe { HEAP.alloc(layout) })
+    }
+
+    unsafe fn release_private(&self, pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller vouches that the block came from `private` with this layout, and that nobody uses it.
+        unsafe { HEAP.dealloc(pointer.as_ptr(), layout) }
     }
 
     fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {

@@ -5,11 +5,13 @@
 
 use lendwire_nic::Fault;
 
-use super::{Buffer, RING_SIZE, Refused};
+use super::{Buffer, Refused};
+use crate::platform::Platform;
+use crate::private::Table;
 
 /// The entries of one ring.
 pub(super) struct Chains<H> {
-    entries: [Entry<H>; RING_SIZE],
+    entries: Table<Entry<H>>,
     size: u16,
     first_free: u16,
     free: u16,
@@ -43,11 +45,11 @@ pub(super) struct Released<H> {
 }
 
 impl<H> Chains<H> {
-    /// `size` free entries, at most [`RING_SIZE`].
-    pub(super) fn new(size: u16) -> Self {
-        debug_assert!(usize::from(size) <= RING_SIZE);
+    /// `size` free entries.
+    pub(super) fn new(platform: &impl Platform, size: u16) -> Option<Self> {
         let free = |index: usize| Entry { held: None, next: index as u16 + 1, count: 0, table: None };
-        Self { entries: core::array::from_fn(free), size, first_free: 0, free: size }
+        let entries = Table::new(platform, usize::from(size), free)?;
+        Some(Self { entries, size, first_free: 0, free: size })
     }
 
     pub(super) fn size(&self) -> usize {
@@ -126,11 +128,14 @@ impl<H> Chains<H> {
         (self.first_free, self.free) = (0, self.size);
     }
 
-    /// Forgets what is held, without freeing it.
-    pub(super) fn abandon(&mut self) {
-        for entry in &mut self.entries {
-            core::mem::forget(entry.held.take());
-        }
+    /// Lets go what every entry holds, and gives their memory back: the last call.
+    pub(super) fn give_back(&mut self, platform: &impl Platform) {
+        self.entries.release(platform);
+    }
+
+    /// [`Chains::give_back`] that forgets what is held, without freeing it.
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.entries.abandon(platform);
     }
 
     /// Lets go what `count` entries from `head` on hold; returns the last of them.

@@ -10,6 +10,8 @@
 
 use super::{Buffer, Format, Refused};
 use crate::dma::Area;
+use crate::platform::Platform;
+use crate::private::Table;
 
 /// Buffers from which on a chain goes into a table: shorter ones cost the ring less than a table costs.
 pub(super) const LONG: usize = 8;
@@ -17,23 +19,24 @@ pub(super) const LONG: usize = 8;
 pub(in crate::virtio) const TABLE_SIZE: usize = 49;
 
 const ENTRY: usize = 16;
-const TABLE: usize = ENTRY * TABLE_SIZE;
+const TABLE_LEN: usize = ENTRY * TABLE_SIZE;
 const NEXT: u32 = 1;
 
 /// `COUNT` tables, at most 32.
 pub(super) struct Tables<H, const COUNT: usize> {
     area: Area,
     format: Format,
-    held: [[Option<H>; TABLE_SIZE]; COUNT],
+    /// What the buffers of each table hold.
+    held: Table<[Option<H>; TABLE_SIZE]>,
     /// A bit for each table that is free.
     free: u32,
 }
 
 impl<H, const COUNT: usize> Tables<H, COUNT> {
     /// Tables in memory of [`len`] bytes.
-    pub(super) fn new(area: Area, format: Format) -> Self {
-        let held = core::array::from_fn(|_| [const { None }; TABLE_SIZE]);
-        Self { area, format, held, free: Self::ALL }
+    pub(super) fn new(platform: &impl Platform, area: Area, format: Format) -> Option<Self> {
+        let held = Table::new(platform, COUNT, |_| [const { None }; TABLE_SIZE])?;
+        Some(Self { area, format, held, free: Self::ALL })
     }
 
     const ALL: u32 = if COUNT == 32 { u32::MAX } else { (1 << COUNT) - 1 };
@@ -49,7 +52,7 @@ impl<H, const COUNT: usize> Tables<H, COUNT> {
     ) -> Result<(u8, Buffer<H>), Refused> {
         let number = self.free.trailing_zeros() as usize;
         let held = self.held.get_mut(number).ok_or(Refused::Full)?;
-        let start = number * TABLE;
+        let start = number * TABLE_LEN;
         let mut count = 0;
         let mut refused = None;
         for buffer in buffers {
@@ -99,14 +102,18 @@ impl<H, const COUNT: usize> Tables<H, COUNT> {
         self.free = Self::ALL;
     }
 
-    pub(super) fn abandon(&mut self) {
-        for place in self.held.as_flattened_mut() {
-            core::mem::forget(place.take());
-        }
+    /// Lets go what all tables hold, and gives the notes of it back: the last call.
+    pub(super) fn give_back(&mut self, platform: &impl Platform) {
+        self.held.release(platform);
+    }
+
+    /// [`Tables::give_back`] that forgets what is held, without freeing it.
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.held.abandon(platform);
     }
 }
 
 /// Bytes of `count` tables.
 pub(super) const fn len(count: usize) -> usize {
-    count * TABLE
+    count * TABLE_LEN
 }

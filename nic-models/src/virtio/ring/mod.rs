@@ -23,10 +23,10 @@ use self::indirect::{LONG, Tables};
 use self::packed::Packed;
 use self::split::Split;
 use crate::dma::Area;
+use crate::platform::Platform;
 
-/// Descriptors that a ring has at the most; a device that offers more is given these. Miri looks at every entry whenever
-/// a ring moves: fewer, for its sake.
-pub(super) const RING_SIZE: usize = if cfg!(miri) { 64 } else { 256 };
+/// Descriptors that a ring has at the most; a device that offers more is given these.
+pub(super) const RING_SIZE: usize = 256;
 
 /// A run of bytes for the device, and what keeps it in place meanwhile.
 pub(super) struct Buffer<H> {
@@ -151,15 +151,19 @@ enum Half {
 }
 
 impl<H, const TABLES: usize> Ring<H, TABLES> {
-    /// A ring in zeroed memory of [`Shape::len`] bytes. Interrupts are masked.
-    pub(super) fn new(area: Area, shape: Shape) -> Self {
+    /// A ring in zeroed memory of [`Shape::len`] bytes; `None` where there is no memory for its notes. Interrupts are
+    /// masked.
+    pub(super) fn new(platform: &impl Platform, area: Area, shape: Shape) -> Option<Self> {
+        let chains = Chains::new(platform, shape.size)?;
         let (area, rest) = area.split(shape.ring_len());
         let half = match shape.format {
             Format::Split => Half::Split(Split::new(area, shape)),
             Format::Packed => Half::Packed(Packed::new(area, shape)),
         };
-        let tables = (shape.indirect && TABLES > 0).then(|| Tables::new(rest, shape.format));
-        Self { chains: Chains::new(shape.size), half, tables }
+        // Without memory for their notes there are no tables: long chains lie in the ring.
+        let has_tables = shape.indirect && TABLES > 0;
+        let tables = if has_tables { Tables::new(platform, rest, shape.format) } else { None };
+        Some(Self { chains, half, tables })
     }
 
     /// Where the device finds its three parts: the descriptors, what the driver writes, what the device writes.
@@ -294,11 +298,19 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         }
     }
 
-    /// Gives up what the device holds without freeing it: the device may still use it.
-    pub(super) fn abandon(&mut self) {
-        self.chains.abandon();
+    /// Lets go what a device that has stopped held, and gives the notes of it back: the last call.
+    pub(super) fn release(&mut self, platform: &impl Platform) {
+        self.chains.give_back(platform);
         if let Some(tables) = &mut self.tables {
-            tables.abandon();
+            tables.give_back(platform);
+        }
+    }
+
+    /// [`Ring::release`] of what a device may still use: that is not freed.
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.chains.abandon(platform);
+        if let Some(tables) = &mut self.tables {
+            tables.abandon(platform);
         }
     }
 }
