@@ -43,6 +43,9 @@ pub struct E1000<P: Platform, R: Registers = Mapped> {
     hardware_statistics: HardwareStatistics,
 }
 
+// A kernel moves it where it likes, over small stacks: the notes of its rings lie elsewhere.
+const _: () = assert!(size_of::<E1000<&dyn Platform>>() <= 2048);
+
 impl<P: Platform> E1000<P, Mapped> {
     /// Starts the device behind `config` with [`Settings::default`].
     ///
@@ -111,8 +114,8 @@ impl<P: Platform, R: Registers> E1000<P, R> {
             Bus::Pci => Format::Legacy,
             Bus::Express => Format::Extended,
         };
-        let receiver = Receiver::new(memory.receive, format, receive, &terms);
-        let transmitter = Transmitter::new(memory.transmit, memory.headers);
+        let receiver = Receiver::new(memory.receive, memory.received, format, receive, &terms);
+        let transmitter = Transmitter::new(memory.transmit, memory.headers, memory.sent);
         hardware.set_up(&terms, receiver.base(), transmitter.base());
         let filters = Filters::open(&hardware, terms.info.address);
         let mut driver = Self {
@@ -161,13 +164,13 @@ impl<P: Platform, R: Registers> E1000<P, R> {
     fn stop(&mut self) -> Result<(), Unstoppable> {
         let Some(memory) = self.memory.take() else { return Ok(()) };
         if !self.hardware.reset() {
-            self.receiver.abandon();
-            self.transmitter.abandon();
+            self.receiver.abandon(&self.platform);
+            self.transmitter.abandon(&self.platform);
             return Err(Unstoppable);
         }
         self.hardware.let_go();
-        self.receiver.clear();
-        self.transmitter.clear();
+        self.receiver.release(&self.platform);
+        self.transmitter.release(&self.platform);
         // SAFETY: the device confirmed its reset, so it uses no memory any more; the areas inside are not reached
         // again, for every path to them looks at `is_broken`, which is set, or ends with the driver.
         unsafe { self.platform.release(memory) };

@@ -1,16 +1,17 @@
 //! What is looked at and set aside before a device runs.
 
-use lendwire_nic::{Chunk, MAX_CHUNKS, NicInfo, Offloads, Pool};
+use lendwire_nic::{Chunk, ChunkMut, MAX_CHUNKS, NicInfo, Offloads, Pool};
 
 use super::family::Family;
 use super::hardware::Hardware;
 use super::interrupt::Route;
 use super::receive::buffer_size;
 use super::register;
-use super::transmit::{HEADER_SLOT, MAX_PARTS};
+use super::transmit::{HEADER_SLOT, MAX_PARTS, Note};
 use crate::dma::Area;
 use crate::pci::{self, Bars, Msix, PciError, Region};
 use crate::platform::{ConfigSpace, Dma, Platform, Wiring};
+use crate::private::Table;
 use crate::registers::Registers;
 
 /// Descriptors of the receive ring. One of a ring is never the device's: head and tail would meet, which says that the
@@ -186,26 +187,37 @@ fn abilities(family: &Family, frame_check: FrameCheck, allowed: Offloads) -> Off
     if abilities.contains(VLAN) { abilities } else { abilities - VLAN }
 }
 
-/// Both rings and the header slots, in one run.
+/// Both rings and the header slots, in one run, and the notes of what both rings hold.
 pub(super) struct Memory {
     pub(super) run: Dma,
     pub(super) receive: Area,
     pub(super) transmit: Area,
     pub(super) headers: Area,
+    pub(super) received: Table<Option<ChunkMut>>,
+    pub(super) sent: Table<Note>,
 }
 
 impl Memory {
     pub(super) fn take(platform: &impl Platform) -> Option<Self> {
+        let mut received = Table::new(platform, RECEIVE_RING, |_| None)?;
+        let Some(mut sent) = Table::new(platform, TRANSMIT_RING, |_| Note::FREE) else {
+            received.release(platform);
+            return None;
+        };
         let (receive_len, transmit_len) = (RECEIVE_RING * DESCRIPTOR, TRANSMIT_RING * DESCRIPTOR);
         let headers_len = TRANSMIT_RING * HEADER_SLOT;
         // Rings start on a multiple of 16; header slots are whole cache lines.
-        let run = platform.dma(receive_len + transmit_len + headers_len, 64)?;
+        let Some(run) = platform.dma(receive_len + transmit_len + headers_len, 64) else {
+            received.release(platform);
+            sent.release(platform);
+            return None;
+        };
         // SAFETY: the run is kept until the driver is stopped, and no other area covers these bytes.
         let receive = unsafe { Area::of(&run, 0, receive_len) };
         // SAFETY: as above; it begins where the last one ends.
         let transmit = unsafe { Area::of(&run, receive_len, transmit_len) };
         // SAFETY: as above.
         let headers = unsafe { Area::of(&run, receive_len + transmit_len, headers_len) };
-        Some(Self { run, receive, transmit, headers })
+        Some(Self { run, receive, transmit, headers, received, sent })
     }
 }

@@ -12,6 +12,7 @@ use super::receive_descriptor::{End, Filled, Format};
 use super::register::{self, rctl};
 use crate::dma::{Area, settle};
 use crate::platform::Platform;
+use crate::private::Table;
 use crate::registers::Registers;
 
 /// Buffers that the device is told of at once: the tail is a register, and writing it an exit to the hypervisor.
@@ -29,7 +30,7 @@ pub(super) struct Receiver {
     /// Chunks that the longest frame takes.
     most_chunks: usize,
     /// What each descriptor points at while it is the device's.
-    slots: [Option<ChunkMut>; RECEIVE_RING],
+    slots: Table<Option<ChunkMut>>,
     /// The descriptor that is filled next.
     next: usize,
     /// Descriptors from there on that have a buffer.
@@ -58,7 +59,14 @@ pub(super) enum Refill {
 }
 
 impl Receiver {
-    pub(super) fn new(area: Area, format: Format, pool: &'static Pool, terms: &Terms) -> Self {
+    /// `slots` are [`RECEIVE_RING`] empty places.
+    pub(super) fn new(
+        area: Area,
+        slots: Table<Option<ChunkMut>>,
+        format: Format,
+        pool: &'static Pool,
+        terms: &Terms,
+    ) -> Self {
         let longest = usize::from(terms.info.mtu) + usize::from(FRAME_OVERHEAD);
         Self {
             area,
@@ -68,7 +76,7 @@ impl Receiver {
             frame_check: terms.frame_check,
             offloads: terms.info.offloads,
             most_chunks: longest.div_ceil(terms.buffer_size),
-            slots: [const { None }; RECEIVE_RING],
+            slots,
             next: 0,
             given: 0,
             untold: 0,
@@ -187,17 +195,15 @@ impl Receiver {
         Ok(packet)
     }
 
-    /// Lets go what a device that has stopped held.
-    pub(super) fn clear(&mut self) {
-        self.slots.fill_with(|| None);
+    /// Lets go what a device that has stopped held, and gives the notes of it back: the last call.
+    pub(super) fn release(&mut self, platform: &impl Platform) {
+        self.slots.release(platform);
         (self.given, self.untold, self.partial, self.list) = (0, 0, None, None);
     }
 
-    /// Gives up what the device holds without freeing it: the device may still use it.
-    pub(super) fn abandon(&mut self) {
-        for slot in &mut self.slots {
-            core::mem::forget(slot.take());
-        }
+    /// [`Receiver::release`] of what a device may still use: that is not freed.
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.slots.abandon(platform);
         (self.given, self.untold, self.partial, self.list) = (0, 0, None, None);
     }
 }

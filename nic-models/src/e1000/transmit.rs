@@ -13,6 +13,7 @@ use super::segmentation::{Cut, Uncuttable};
 use super::transmit_descriptor::{Context, DONE, Place, REPORT, Work};
 use crate::dma::{Area, settle, settle_reads};
 use crate::platform::Platform;
+use crate::private::Table;
 use crate::registers::Registers;
 
 /// Payload parts that a packet may have: 64 KiB in chunks of a segment each. QEMU's 82574L takes 64 descriptors a packet.
@@ -33,10 +34,7 @@ pub(super) struct Transmitter {
     area: Area,
     /// A slot for each descriptor.
     headers: Area,
-    /// What each descriptor holds.
-    held: [Option<Chunk>; TRANSMIT_RING],
-    /// Descriptors in the run that starts at each, once its last one reports.
-    runs: [u8; TRANSMIT_RING],
+    notes: Table<Note>,
     /// The descriptor that is written next.
     next: usize,
     /// The oldest one that is not done, or `next`.
@@ -51,6 +49,18 @@ pub(super) struct Transmitter {
     last_command: u32,
     /// What the device works by.
     context: Option<Context>,
+}
+
+/// What is known of a descriptor.
+pub(super) struct Note {
+    held: Option<Chunk>,
+    /// Descriptors in the run that starts here, once its last one reports.
+    run: u8,
+}
+
+impl Note {
+    /// Of a descriptor that the device does not have.
+    pub(super) const FREE: Self = Self { held: None, run: 0 };
 }
 
 /// Why a packet was not queued.
@@ -69,12 +79,12 @@ impl From<Uncuttable> for Refusal {
 }
 
 impl Transmitter {
-    pub(super) fn new(area: Area, headers: Area) -> Self {
+    /// `notes` are for [`TRANSMIT_RING`] free descriptors.
+    pub(super) fn new(area: Area, headers: Area, notes: Table<Note>) -> Self {
         Self {
             area,
             headers,
-            held: [const { None }; TRANSMIT_RING],
-            runs: [0; TRANSMIT_RING],
+            notes,
             next: 0,
             oldest: 0,
             in_flight: 0,
@@ -151,7 +161,7 @@ impl Transmitter {
         for (number, word) in words.into_iter().enumerate() {
             self.area.write32(index * DESCRIPTOR + 4 * number, word);
         }
-        self.held[index] = held;
+        self.notes[index].held = held;
     }
 
     fn commit(&mut self, count: usize, command: u32, context: Option<Context>) {
@@ -169,7 +179,7 @@ impl Transmitter {
     /// Lets go what `count` descriptors from `next` on were to hold.
     fn forget(&mut self, count: usize) {
         for step in 0..count {
-            self.held[(self.next + step) % TRANSMIT_RING] = None;
+            self.notes[(self.next + step) % TRANSMIT_RING].held = None;
         }
     }
 
@@ -181,7 +191,7 @@ impl Transmitter {
         let last = (self.next + TRANSMIT_RING - 1) % TRANSMIT_RING;
         self.area.write32(last * DESCRIPTOR + 8, self.last_command | REPORT);
         let first = (self.next + TRANSMIT_RING - self.open) % TRANSMIT_RING;
-        self.runs[first] = self.open as u8;
+        self.notes[first].run = self.open as u8;
         self.open = 0;
     }
 
@@ -199,16 +209,16 @@ impl Transmitter {
     pub(super) fn collect(&mut self) {
         // What the device was not told of cannot be done, whatever stands there.
         while self.in_flight > self.untold {
-            let run = usize::from(self.runs[self.oldest]);
+            let run = usize::from(self.notes[self.oldest].run);
             let last = (self.oldest + run + TRANSMIT_RING - 1) % TRANSMIT_RING;
             if run == 0 || self.area.read32(last * DESCRIPTOR + 12) & DONE == 0 {
                 return;
             }
             // The device's reads come before what the slots are used for next.
             settle_reads();
-            self.runs[self.oldest] = 0;
+            self.notes[self.oldest].run = 0;
             for step in 0..run {
-                self.held[(self.oldest + step) % TRANSMIT_RING] = None;
+                self.notes[(self.oldest + step) % TRANSMIT_RING].held = None;
             }
             self.oldest = (self.oldest + run) % TRANSMIT_RING;
             self.in_flight -= run;
@@ -227,19 +237,15 @@ impl Transmitter {
         self.in_flight < before
     }
 
-    /// Lets go what a device that has stopped held.
-    pub(super) fn clear(&mut self) {
-        self.held.fill_with(|| None);
-        self.runs.fill(0);
+    /// Lets go what a device that has stopped held, and gives the notes of it back: the last call.
+    pub(super) fn release(&mut self, platform: &impl Platform) {
+        self.notes.release(platform);
         (self.in_flight, self.untold, self.open) = (0, 0, 0);
     }
 
-    /// Gives up what the device holds without freeing it: the device may still use it.
-    pub(super) fn abandon(&mut self) {
-        for held in &mut self.held {
-            core::mem::forget(held.take());
-        }
-        self.runs.fill(0);
+    /// [`Transmitter::release`] of what a device may still use: that is not freed.
+    pub(super) fn abandon(&mut self, platform: &impl Platform) {
+        self.notes.abandon(platform);
         (self.in_flight, self.untold, self.open) = (0, 0, 0);
     }
 }

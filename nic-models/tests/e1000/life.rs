@@ -13,7 +13,17 @@ use crate::{Bench, MESSAGES, Setup, every_kind, packet, probe, rounds};
 /// Why the driver does not start a device that is changed before it looks. Nothing may be left taken, and nothing on.
 #[track_caller]
 fn refused_at(setup: Setup, change: impl FnOnce(&E1000Model, &ConfigModel)) -> ProbeError {
+    refused_with(setup, |_| {}, change)
+}
+
+#[track_caller]
+fn refused_with(
+    setup: Setup,
+    ration: impl FnOnce(&Memory),
+    change: impl FnOnce(&E1000Model, &ConfigModel),
+) -> ProbeError {
     let memory = Memory::new();
+    ration(&memory);
     let pool = Pool::leaked(setup.slots, setup.slot_size).unwrap();
     memory.share_pool(pool);
     let device = E1000Model::new(&memory, setup.offer);
@@ -165,6 +175,15 @@ fn a_device_that_does_not_stop_keeps_its_memory() {
         assert_eq!(bench.driver.quiesce(), Err(Unstoppable));
         drop(bench.driver);
         assert_eq!((bench.pool.slots() - bench.pool.available(), bench.memory.taken()), (given, 1));
+    }
+}
+
+#[test]
+fn a_kernel_short_of_memory_is_told_so() {
+    // The notes of both rings, then the rings.
+    for granted in 0..3 {
+        let error = refused_with(Setup::of(Kind::BOTH[0]), |memory| memory.grant(granted), |_, _| {});
+        assert_eq!(error, ProbeError::NoMemory, "{granted} requests granted");
     }
 }
 
