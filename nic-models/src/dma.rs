@@ -107,6 +107,17 @@ impl Area {
         u32::from_le(self.atomic32(offset).load(Ordering::Relaxed))
     }
 
+    /// One load of each of the words that lie there one behind the other.
+    pub(crate) fn read_words<const COUNT: usize>(&self, offset: usize) -> [u32; COUNT] {
+        let start = self.at(offset, 4 * COUNT, 4);
+        core::array::from_fn(|index| {
+            // SAFETY: `at` checked that so many words lie in the area.
+            let place = unsafe { start.add(4 * index) };
+            // SAFETY: as in `atomic16`.
+            u32::from_le(unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) }.load(Ordering::Relaxed))
+        })
+    }
+
     /// One store of four bytes.
     pub fn write32(&self, offset: usize, value: u32) {
         self.atomic32(offset).store(value.to_le(), Ordering::Relaxed);
@@ -114,8 +125,19 @@ impl Area {
 
     /// Two stores: the device is not told of the field before both are done.
     pub fn write64(&self, offset: usize, value: u64) {
-        self.write32(offset, value as u32);
-        self.write32(offset + 4, (value >> 32) as u32);
+        self.write_words(offset, [value as u32, (value >> 32) as u32]);
+    }
+
+    /// A store for each of the words that lie there one behind the other, as in [`Area::write32`]: a descriptor is found to
+    /// lie in the area once, not once a field.
+    pub(crate) fn write_words<const COUNT: usize>(&self, offset: usize, words: [u32; COUNT]) {
+        let start = self.at(offset, 4 * COUNT, 4);
+        for (index, word) in words.into_iter().enumerate() {
+            // SAFETY: `at` checked that so many words lie in the area.
+            let place = unsafe { start.add(4 * index) };
+            // SAFETY: as in `atomic16`.
+            unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) }.store(word.to_le(), Ordering::Relaxed);
+        }
     }
 
     /// Copies `bytes` to `offset`: memory that the device only reads, and not yet.

@@ -69,6 +69,7 @@ pub struct Parts<'q> {
 impl<'q> Iterator for Parts<'q> {
     type Item = Part<'q>;
 
+    #[inline]
     fn next(&mut self) -> Option<Part<'q>> {
         while self.left > 0 {
             let chunk = match &mut self.source {

@@ -158,9 +158,7 @@ impl Transmitter {
     }
 
     fn write(&mut self, index: usize, words: [u32; 4], held: Option<Chunk>) {
-        for (number, word) in words.into_iter().enumerate() {
-            self.area.write32(index * DESCRIPTOR + 4 * number, word);
-        }
+        self.area.write_words(index * DESCRIPTOR, words);
         self.notes[index].held = held;
     }
 

@@ -150,7 +150,7 @@ impl Control {
         self.buffer.write32(ANSWER, NO_ANSWER);
         let command = Buffer { bus: self.buffer.bus(0), len: len as u32, held: None };
         let answer = Buffer { bus: self.buffer.bus(ANSWER), len: 1, held: None };
-        let queued = self.ring.push(Access::Answered, [Some(command), Some(answer)].into_iter());
+        let queued = self.ring.push(Access::Answered, command, core::iter::once(Some(answer)));
         debug_assert_eq!(queued, Ok(()), "the queue is empty between two commands");
         if self.ring.must_kick() {
             transport.ring(self.doorbell);

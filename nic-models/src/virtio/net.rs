@@ -146,13 +146,14 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
                 return None;
             }
             let number = self.pairs.turn();
-            match self.pairs.pair(number).receiver.pop() {
+            let receiver = &mut self.pairs.pair(number).receiver;
+            match receiver.pop() {
                 Ok(Some(packet)) => {
+                    self.statistics.copied += receiver.copied(&packet);
                     self.pairs.took();
                     self.setbacks = 0;
                     self.statistics.received += 1;
                     self.statistics.received_bytes += packet.len() as u64;
-                    self.statistics.copied += self.pairs.pair(number).receiver.copied(&packet);
                     return Some(packet);
                 }
                 Ok(None) => {

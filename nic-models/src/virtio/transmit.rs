@@ -79,9 +79,9 @@ impl Transmitter {
         };
         if !self.ring.fits(needed) {
             self.collect().map_err(Refusal::Broken)?;
-        }
-        if !self.ring.fits(needed) {
-            return Err(Refusal::Full);
+            if !self.ring.fits(needed) {
+                return Err(Refusal::Full);
+            }
         }
         let slot = self.ring.next_head() * self.slots.len;
         let header = packet.header();
@@ -93,7 +93,7 @@ impl Transmitter {
             Buffer { bus: self.slots.area.bus(slot), len: (self.header_len + header.len()) as u32, held: None };
         if self.slots.route == Route::Copied {
             front.len += self.copy_payload(packet, slot + front.len as usize)?;
-            self.ring.push(Access::Read, core::iter::once(Some(front)))?;
+            self.ring.push(Access::Read, front, core::iter::empty())?;
             return Ok(packet.payload().len() as u64);
         }
         let parts = packet.payload().parts().map(|part| {
@@ -101,7 +101,7 @@ impl Transmitter {
             let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
             Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
         });
-        self.ring.push_readable(needed, core::iter::once(Some(front)).chain(parts))?;
+        self.ring.push_readable(needed, front, parts)?;
         Ok(0)
     }
 

@@ -31,6 +31,7 @@ struct Entry<H> {
 #[derive(Clone, Copy)]
 pub(super) struct Taken {
     pub(super) head: u16,
+    pub(super) last: u16,
     /// Entries, at least one.
     pub(super) count: u16,
 }
@@ -65,15 +66,20 @@ impl<H> Chains<H> {
         self.first_free
     }
 
-    /// Takes an entry for each of `buffers`, all of them or none, and calls `write` with it.
+    /// Takes an entry for `first` and each of the `rest`, all of them or none, and calls `write` with it.
     pub(super) fn take(
         &mut self,
-        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        first: Buffer<H>,
+        rest: impl Iterator<Item = Option<Buffer<H>>>,
         mut write: impl FnMut(u16, &Buffer<H>),
     ) -> Result<Taken, Refused> {
+        if self.free == 0 {
+            return Err(Refused::Full);
+        }
         let head = self.first_free;
-        let (mut next, mut count) = (head, 0);
-        for buffer in buffers {
+        write(head, &first);
+        let (mut last, mut next, mut count) = (head, self.hold(head, first.held), 1);
+        for buffer in rest {
             let refused = match &buffer {
                 None => Some(Refused::Unreachable),
                 Some(_) if count == self.free => Some(Refused::Full),
@@ -86,16 +92,19 @@ impl<H> Chains<H> {
             }
             let Some(buffer) = buffer else { break };
             write(next, &buffer);
-            let entry = &mut self.entries[usize::from(next)];
-            entry.held = buffer.held;
-            (next, count) = (entry.next, count + 1);
+            (last, next, count) = (next, self.hold(next, buffer.held), count + 1);
         }
-        if count > 0 {
-            self.first_free = next;
-            self.free -= count;
-            self.entries[usize::from(head)].count = count;
-        }
-        Ok(Taken { head, count })
+        self.first_free = next;
+        self.free -= count;
+        self.entries[usize::from(head)].count = count;
+        Ok(Taken { head, last, count })
+    }
+
+    /// Entry `index` holds this from now on; the next one.
+    fn hold(&mut self, index: u16, held: Option<H>) -> u16 {
+        let entry = &mut self.entries[usize::from(index)];
+        entry.held = held;
+        entry.next
     }
 
     /// The chain that starts at `head` lies in table `number`.

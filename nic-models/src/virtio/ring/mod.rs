@@ -35,6 +35,13 @@ pub(super) struct Buffer<H> {
     pub(super) held: Option<H>,
 }
 
+impl<H> Buffer<H> {
+    /// What a descriptor of either ring, and of a table, begins with: address and length (§2.7.5, §2.8.1).
+    fn words(&self) -> [u32; 3] {
+        [self.bus as u32, (self.bus >> 32) as u32, self.len]
+    }
+}
+
 /// What the device may do with the buffers of a chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -203,15 +210,17 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         usize::from(self.chains.next_head())
     }
 
-    /// Queues one chain of `buffers`, all of it or nothing; a `None` among them is one that the device cannot reach.
+    /// Queues one chain of `first` and the `rest`, all of it or nothing; a `None` among them is one that the device cannot
+    /// reach.
     pub(super) fn push(
         &mut self,
         access: Access,
-        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        first: Buffer<H>,
+        rest: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
         match &mut self.half {
-            Half::Split(ring) => ring.push(&mut self.chains, access, buffers),
-            Half::Packed(ring) => ring.push(&mut self.chains, access, buffers),
+            Half::Split(ring) => ring.push(&mut self.chains, access, first, rest),
+            Half::Packed(ring) => ring.push(&mut self.chains, access, first, rest),
         }
     }
 
@@ -219,15 +228,16 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
     pub(super) fn push_readable(
         &mut self,
         count: usize,
-        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        first: Buffer<H>,
+        rest: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
         if self.table_for(count).is_none() || self.room() == 0 {
-            return self.push(Access::Read, buffers);
+            return self.push(Access::Read, first, rest);
         }
         let Some(tables) = &mut self.tables else { return Err(Refused::Full) };
-        let (number, table) = tables.fill(buffers)?;
+        let (number, table) = tables.fill(core::iter::once(Some(first)).chain(rest))?;
         self.chains.note_table(self.chains.next_head(), number);
-        self.push(Access::Table, core::iter::once(Some(table)))
+        self.push(Access::Table, table, core::iter::empty())
     }
 
     /// Whether chains were queued that the device wants to be told of. Once a burst.

@@ -108,32 +108,32 @@ impl Packed {
         &mut self,
         chains: &mut Chains<H>,
         access: Access,
-        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        first: Buffer<H>,
+        rest: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
         let (flags, last_flags) = access.flags();
-        let (area, size, first) = (&self.area, self.size, self.available);
+        let (area, size, start) = (&self.area, self.size, self.available);
         let head = chains.next_head();
-        let mut next = first;
+        let mut next = start;
         // Flags are known when the next descriptor comes; those of the first one are written last.
         let mut last: Option<Place> = None;
-        let taken = chains.take(buffers, |_, buffer| {
-            if let Some(last) = last.replace(next).filter(|&last| last != first) {
+        let taken = chains.take(first, rest, |_, buffer| {
+            if let Some(last) = last.replace(next).filter(|&last| last != start) {
                 write_flags(area, last, head, last.available() | flags | NEXT);
             }
-            area.write64(next.at(), buffer.bus);
-            area.write32(next.at() + 8, buffer.len);
+            area.write_words(next.at(), buffer.words());
             next = next.after(1, size);
         });
         let Some(last) = last else { return taken.map(|_| ()) };
-        let taken = taken.inspect_err(|_| unwrite(area, size, first, last))?;
-        let mut first_flags = first.available() | last_flags;
-        if last != first {
+        let taken = taken.inspect_err(|_| unwrite(area, size, start, last))?;
+        let mut first_flags = start.available() | last_flags;
+        if last != start {
             write_flags(area, last, head, last.available() | last_flags);
-            first_flags = first.available() | flags | NEXT;
+            first_flags = start.available() | flags | NEXT;
         }
-        area.write16(first.at() + 12, head, Ordering::Relaxed);
+        area.write16(start.at() + 12, head, Ordering::Relaxed);
         // Release: the chain is seen whole when its first descriptor becomes available (§2.8.21.1).
-        area.write16(first.at() + 14, first_flags, Ordering::Release);
+        area.write16(start.at() + 14, first_flags, Ordering::Release);
         self.available = next;
         self.in_flight += taken.count;
         self.unkicked += u32::from(taken.count);

@@ -64,22 +64,20 @@ impl Split {
         &mut self,
         chains: &mut Chains<H>,
         access: Access,
-        buffers: impl Iterator<Item = Option<Buffer<H>>>,
+        first: Buffer<H>,
+        rest: impl Iterator<Item = Option<Buffer<H>>>,
     ) -> Result<(), Refused> {
         let (flags, last_flags) = access.flags();
         // Whether a descriptor leads on is known when the next one comes.
         let mut last = None;
         let area = &self.area;
-        let taken = chains.take(buffers, |index, buffer| {
+        let taken = chains.take(first, rest, |index, buffer| {
             if let Some(last) = last.replace(index) {
                 write_link(area, last, flags | DESCRIPTOR_NEXT, index);
             }
-            let at = usize::from(index) * DESCRIPTOR;
-            area.write64(at, buffer.bus);
-            area.write32(at + 8, buffer.len);
+            area.write_words(usize::from(index) * DESCRIPTOR, buffer.words());
         })?;
-        let Some(last) = last else { return Ok(()) };
-        write_link(area, last, last_flags, 0);
+        write_link(area, taken.last, last_flags, 0);
         let entry = self.layout.available_entry(self.available);
         self.area.write16(entry, taken.head, Ordering::Relaxed);
         self.available = self.available.wrapping_add(1);
@@ -105,13 +103,15 @@ impl Split {
     }
 
     /// Number and written bytes of the next chain that is done.
+    // As a call it returns three words over memory, for every frame.
+    #[inline(always)]
     pub(super) fn done(&mut self) -> Result<Option<(u32, usize)>, Fault> {
         // The used index is read only when all that were known are taken.
         if self.used_limit == self.used && self.look()? == 0 {
             return Ok(None);
         }
-        let entry = self.layout.used_entry(self.used);
-        Ok(Some((self.area.read32(entry), self.area.read32(entry + 4) as usize)))
+        let [id, written] = self.area.read_words(self.layout.used_entry(self.used));
+        Ok(Some((id, written as usize)))
     }
 
     /// That chain is taken.
