@@ -90,7 +90,10 @@ fn a_frame_whose_end_never_comes_does_not_keep_the_slots() {
                 assert!(bench.driver.receive().is_none());
                 bench.driver.flush();
             }
-            assert!(bench.device.receive_room() > 32, "buffers come back while no end does");
+            assert!(
+                bench.device.receive_room() as usize > bench.pool.slots() / 2,
+                "buffers come back while no end does"
+            );
             assert!(bench.fault(Fault::BadChain) > 0);
             // The end of what was dropped is no frame; what comes behind it is.
             lie(&bench, Claim::frame(100));
@@ -130,7 +133,7 @@ fn a_checksum_that_is_called_wrong_and_right_at_once_is_not_right() {
 fn status_without_meaning_has_none() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        for bit in 0..32 {
+        for bit in (0..32).step_by(rounds(1, 3)) {
             lie(&bench, Claim::frame(64).with(1 << bit));
             bench.driver.receive();
             bench.assert_alive();

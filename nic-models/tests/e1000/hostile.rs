@@ -42,8 +42,8 @@ fn descriptors_that_were_not_given_are_not_taken() {
 #[test]
 fn buffers_that_the_device_was_not_told_of_may_come_back_filled() {
     for kind in Kind::BOTH {
-        let mut bench = Setup { slots: 1024, ..Setup::of(kind) }.start();
-        for _ in 0..100 {
+        let mut bench = Setup { slots: rounds(1024, 128), ..Setup::of(kind) }.start();
+        for _ in 0..rounds(100, 24) {
             bench.received(&plain(OWN, 64));
         }
         let (_, tail) = bench.device.receive_position();
@@ -162,7 +162,7 @@ fn packets_called_sent_that_were_never_queued_free_nothing() {
         }
         bench.driver.flush();
         assert_eq!(bench.transmit_pool.available(), 127);
-        for _ in 0..rounds(500, 20) {
+        for _ in 0..rounds(500, 8) {
             bench.driver.transmit(&packet(&[])).unwrap();
             bench.driver.flush();
             bench.device.transmit(u32::MAX);
@@ -253,7 +253,7 @@ fn heads_are_not_listened_to() {
 fn a_storm_of_interrupts_is_only_a_storm() {
     for wiring in [Wiring::Line, Wiring::Messages(&crate::MESSAGES)] {
         let mut bench = Setup { wiring, ..Setup::of(Kind::E82574L) }.start();
-        for round in 0..rounds(2000, 30) {
+        for round in 0..rounds(2000, 10) {
             let _ = bench.driver.set_interrupts(Interrupts::Armed);
             bench.device.raise(0x01ff_ffff);
             bench.driver.acknowledge();
@@ -337,7 +337,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<u32>().prop_map(Step::Raise),
         any::<u8>().prop_map(Step::Transmit),
     ];
-    proptest::collection::vec(step, 0..40)
+    proptest::collection::vec(step, 0..rounds(40, 12))
 }
 
 fn run(kind: Kind, steps: Vec<Step>) {

@@ -41,7 +41,8 @@ struct Setup {
 impl Setup {
     fn of(kind: Kind) -> Self {
         let wiring = if kind.is_express() { Wiring::Messages(&MESSAGES) } else { Wiring::Line };
-        Self { offer: Offer::honest(kind), settings: Settings::default(), wiring, slots: 64, slot_size: 2048 }
+        let slots = rounds(64, 24);
+        Self { offer: Offer::honest(kind), settings: Settings::default(), wiring, slots, slot_size: 2048 }
     }
 
     /// Packets leave when the test says so.
@@ -175,7 +176,7 @@ fn packet(payload: &[Chunk]) -> TxPacket<'_> {
 }
 
 fn bytes(packet: &RxPacket) -> Vec<u8> {
-    packet.chunks().iter().flat_map(|chunk| chunk.iter().copied()).collect()
+    packet.chunks().iter().map(|chunk| &chunk[..]).collect::<Vec<_>>().concat()
 }
 
 /// Every kind; under Miri one of each sort.

@@ -34,7 +34,7 @@ fn a_received_frame_lies_in_its_slot() {
 fn frames_keep_their_order_over_a_burst() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        let burst = 40;
+        let burst = rounds(40, 20);
         for round in 0..rounds(50, 2) {
             for index in 0..burst {
                 assert!(bench.device.deliver(&plain(OWN, 64 + index)), "round {round}");
@@ -51,7 +51,7 @@ fn frames_keep_their_order_over_a_burst() {
 #[test]
 fn nobody_is_told_of_buffers_one_by_one() {
     for kind in Kind::BOTH {
-        let mut bench = Setup { slots: 1024, ..Setup::of(kind) }.start();
+        let mut bench = Setup { slots: rounds(1024, 128), ..Setup::of(kind) }.start();
         let before = bench.device.counts().receive_tails;
         let count = rounds(2_000, 30);
         for _ in 0..count {

@@ -69,7 +69,7 @@ fn a_device_that_goes_while_it_works_is_reported_once() {
         assert_eq!(bench.driver.on_configuration_change(), Events::empty());
         assert_eq!((bench.driver.link(), bench.fault(Fault::Broken)), (Link::Down, 1));
         let before = bench.device.counts().accesses;
-        for _ in 0..rounds(1000, 20) {
+        for _ in 0..rounds(1000, 5) {
             turn(&mut bench);
             bench.driver.acknowledge();
             bench.driver.set_multicast(MulticastFilter::All);

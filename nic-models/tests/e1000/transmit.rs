@@ -91,7 +91,7 @@ fn a_burst_is_one_write_of_the_tail() {
 fn rings_wrap() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        let count = rounds(5_000, 30);
+        let count = rounds(5_000, 12);
         for round in 0..count {
             let payload = [bench.chunk(&[round as u8; 60])];
             let sent = bench.sent(&packet(&payload));
@@ -135,9 +135,9 @@ fn transport_checksums_are_filled_in() {
     for &kind in every_kind() {
         for version in VERSIONS {
             let mut bench = Bench::new(kind);
-            for len in [0, 1, 99, 1000, 1428] {
+            for len in [0, 1, 99, 1000, 1428].into_iter().take(rounds(5, 3)) {
                 let bytes = pattern(len);
-                let payload = bench.chunks(&bytes, 333);
+                let payload = bench.chunks(&bytes, rounds(333, 33));
                 let sent = bench.sent(&tcp_packet(version, Payload::of(&payload)));
                 assert_eq!(sent, [tcp_frame(version, PEER, FIRST, &bytes)], "{kind:?} {version:?} {len}");
                 let mut expected = udp_frame(version, PEER, &bytes);
@@ -152,28 +152,29 @@ fn transport_checksums_are_filled_in() {
 fn what_needs_nothing_and_what_needs_something_may_alternate() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        let bytes = pattern(3000);
-        let payload = bench.chunks(&bytes, 1000);
+        let (part, size) = (rounds(1000, 100), rounds(700, 70));
+        let bytes = pattern(3 * part);
+        let payload = bench.chunks(&bytes, part);
         // Every order of two: a device keeps the last context, or one of each sort.
-        for round in 0..16 {
+        for round in (0..16).step_by(rounds(1, 3)) {
             for choice in [round % 4, round / 4] {
                 let one = Payload::of(&payload[..1]);
                 match choice {
                     0 => {
-                        let expected = [packet(&[]).header(), &bytes[..1000]].concat();
+                        let expected = [packet(&[]).header(), &bytes[..part]].concat();
                         assert_eq!(bench.sent(&packet(&payload[..1])), [expected]);
                     }
                     1 => {
-                        let expected = tcp_frame(Version::V4, PEER, FIRST, &bytes[..1000]);
+                        let expected = tcp_frame(Version::V4, PEER, FIRST, &bytes[..part]);
                         assert_eq!(bench.sent(&tcp_packet(Version::V4, one)), [expected]);
                     }
                     2 => assert_eq!(
                         bench.sent(&udp_packet(Version::V6, one)),
-                        [udp_frame(Version::V6, PEER, &bytes[..1000])]
+                        [udp_frame(Version::V6, PEER, &bytes[..part])]
                     ),
                     _ => {
-                        let sent = bench.sent(&large_packet(Version::V4, 700, Payload::of(&payload)));
-                        assert_eq!(sent, segments(Version::V4, 700, &bytes));
+                        let sent = bench.sent(&large_packet(Version::V4, size as u16, Payload::of(&payload)));
+                        assert_eq!(sent, segments(Version::V4, size, &bytes));
                     }
                 }
             }
@@ -224,12 +225,12 @@ fn large_segments_are_cut_as_software_cuts_them() {
     for &kind in every_kind() {
         for &version in versions_cut(kind) {
             let mut bench = Bench::new(kind);
-            let size = 1428;
+            let size = rounds(1428, 142);
             // One byte, one segment, the edges around whole segments, an uneven tail, and as much as IP can say.
             let most = 0xffff - version.header_len() - TCP;
             for len in [1, size - 1, size, size + 1, 2 * size, 5 * size + 17, rounds(most, 4 * size + 1)] {
                 let bytes = pattern(len);
-                let payload = bench.chunks(&bytes, 2000);
+                let payload = bench.chunks(&bytes, rounds(2000, 200));
                 let sent = bench.sent(&large_packet(version, size as u16, Payload::of(&payload)));
                 let expected = segments(version, size, &bytes);
                 assert!(sent == expected, "{kind:?} {version:?} {len}: {} frames for {}", sent.len(), expected.len());
@@ -246,9 +247,9 @@ fn parts_may_be_cut_anywhere() {
     for kind in Kind::BOTH {
         for &version in versions_cut(kind) {
             let mut bench = Bench::new(kind);
-            let bytes = pattern(2000);
-            for part in [1, 7, 99, 100, 101, 700, 2000] {
-                let bytes = &bytes[..2000.min(part * 40)];
+            let bytes = pattern(rounds(2000, 250));
+            for part in [1, 7, 99, 100, 101, 700, 2000].into_iter().take(rounds(7, 5)) {
+                let bytes = &bytes[..bytes.len().min(part * 40)];
                 let payload = bench.chunks(bytes, part);
                 let sent = bench.sent(&large_packet(version, 100, Payload::of(&payload)));
                 assert!(sent == segments(version, 100, bytes), "{kind:?} {version:?} {part}");
@@ -282,7 +283,7 @@ fn a_tag_is_inserted_by_the_device() {
 fn a_jumbo_frame_leaves_in_one_piece() {
     for kind in Kind::BOTH {
         let mut bench = Setup::jumbo(kind, 2048).start();
-        let bytes = pattern(9000 - 20 - TCP);
+        let bytes = pattern(rounds(9000, 3000) - 20 - TCP);
         let payload = bench.chunks(&bytes, 2048);
         let sent = bench.sent(&tcp_packet(Version::V4, Payload::of(&payload)));
         assert_eq!(sent, [tcp_frame(Version::V4, PEER, FIRST, &bytes)]);

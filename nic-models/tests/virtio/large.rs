@@ -2,14 +2,14 @@
 use lendwire_drivers::model::{Offer, RECEIVE, feature};
 use lendwire_nic::{Checksum, Chunk, Fault, Nic, Offloads, Payload, Received, Segmentation, TxPacket};
 
-use crate::{Bench, bytes, rings, small, without};
+use crate::{Bench, bytes, pattern, rings, rounds, small, without};
 
 const SEGMENTS: u64 = feature::HOST_TSO4 | feature::HOST_TSO6 | feature::HOST_ECN;
 const COALESCED: u64 = feature::GUEST_TSO4 | feature::GUEST_TSO6 | feature::GUEST_ECN;
 
 /// Both kinds of ring, long enough for a large segment, with everything that makes one.
-fn large() -> [Offer; 4] {
-    rings().map(|offer| Offer { queue_size: 64, features: offer.features | SEGMENTS | COALESCED, ..offer })
+fn large() -> impl Iterator<Item = Offer> {
+    rings().into_iter().map(|offer| Offer { queue_size: 64, features: offer.features | SEGMENTS | COALESCED, ..offer })
 }
 
 /// An Ethernet, an IP and a TCP header, and what is to be cut by `cut`.
@@ -84,7 +84,7 @@ fn a_packet_of_as_many_parts_as_the_device_says_is_sent() {
             let mut bench = Bench::new(Offer { queue_size, ..offer });
             assert_eq!(bench.driver.info().max_parts, parts);
             let payload: Vec<Chunk> = (0..parts).map(|_| bench.chunk(1, 10)).collect();
-            for _ in 0..3 {
+            for _ in 0..rounds(3, 1) {
                 bench.driver.transmit(&segment_of_one(&payload)).unwrap();
                 bench.driver.flush();
                 assert_eq!(bench.device.send_all().len(), 1);
@@ -103,13 +103,16 @@ fn segment_of_one(payload: &[Chunk]) -> TxPacket<'_> {
 fn segments_that_the_device_joined_arrive_as_one() {
     for offer in large() {
         let mut bench = Bench::with_slots(offer, 80, 2048);
-        let frame: Vec<u8> = (0..65_550u32).map(|byte| (byte / 7) as u8).collect();
+        let frame = pattern(65_550);
         for (gso_type, flags, checksum) in [
             (1, 1, Received::Local { start: 34, offset: 16 }),
             (4, 2, Received::Checked),
             (0x81, 0, Received::Unchecked),
             (0x84, 2, Received::Checked),
-        ] {
+        ]
+        .into_iter()
+        .take(rounds(4, 2))
+        {
             let header = [flags, gso_type, 54, 0, 0xa8, 0x05, 34, 0, 16, 0, 0, 0];
             assert!(bench.device.deliver_with(header, &frame));
             let packet = bench.driver.receive().unwrap();

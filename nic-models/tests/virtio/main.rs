@@ -67,7 +67,7 @@ enum Reached {
 /// A small device of each kind: both rings, both ways to ask for notifications, PCI and MMIO. Under Miri each of these
 /// once.
 fn kinds() -> Vec<Kind> {
-    let [split, split_flags, packed, packed_flags] = rings();
+    let [split, split_flags, packed, packed_flags] = every_ring();
     let kind = |offer: &Offer, reached| Kind { offer: offer.clone(), reached };
     if cfg!(miri) {
         return vec![kind(&split, Reached::Pci), kind(&packed_flags, Reached::Mmio)];
@@ -232,7 +232,7 @@ fn packet(payload: &[Chunk]) -> TxPacket<'_> {
 }
 
 fn bytes(packet: &RxPacket) -> Vec<u8> {
-    packet.chunks().iter().flat_map(|chunk| chunk.iter().copied()).collect()
+    packet.chunks().iter().map(|chunk| &chunk[..]).collect::<Vec<_>>().concat()
 }
 
 fn rounds(full: usize, under_miri: usize) -> usize {
@@ -254,8 +254,22 @@ fn header(flags: u8, gso_type: u8, start: u16, offset: u16) -> [u8; 12] {
     header
 }
 
-/// A small device with each kind of ring, asked for notifications by index or not.
-fn rings() -> [Offer; 4] {
+/// `len` bytes of which no two slots have the same; whole runs are copied, for an interpreter's sake.
+fn pattern(len: usize) -> Vec<u8> {
+    let run: Vec<u8> = (0..=250).collect();
+    let mut bytes = run.repeat(len.div_ceil(run.len()));
+    bytes.truncate(len);
+    bytes
+}
+
+/// A small device with each kind of ring, asked for notifications by index or not. Under Miri the two that
+/// [`kinds`] leaves out.
+fn rings() -> Vec<Offer> {
+    let [split, split_flags, packed, packed_flags] = every_ring();
+    if cfg!(miri) { vec![split_flags, packed] } else { vec![split, split_flags, packed, packed_flags] }
+}
+
+fn every_ring() -> [Offer; 4] {
     let offer =
         |added: u64, removed: u64| Offer { features: (Offer::default().features | added) & !removed, ..small() };
     let (packed, event_index) = (feature::RING_PACKED, feature::EVENT_IDX);

@@ -116,6 +116,8 @@ pub(super) fn access(kind: Kind, at: u32) -> Option<Access> {
     use Access::{Count, ReadOnly, ReadWrite, WriteOnly};
     use register::{ICS, IMC, STATUS};
     let access = match at {
+        // RXCSUM, the multicast table, the receive addresses, the VLAN table: nothing is written as often.
+        0x5000 | 0x5200..=0x53fc | 0x5400..=0x547c | 0x5600..=0x57fc => ReadWrite,
         STATUS => ReadOnly,
         ICS | IMC => WriteOnly,
         // CTRL, EECD to CTRL_EXT, MDIC, flow control, VET.
@@ -129,7 +131,6 @@ pub(super) fn access(kind: Kind, at: u32) -> Option<Access> {
         // The transmit ring, TIDV, TXDCTL, TADV.
         0x3800..=0x3808 | 0x3810 | 0x3818 | 0x3820 | 0x3828 | 0x382c => ReadWrite,
         0x4000..=0x40fc => Count,
-        0x5000 | 0x5200..=0x53fc | 0x5400..=0x547c | 0x5600..=0x57fc => ReadWrite,
         // WUC, WUFC, WUS, MANC.
         0x5800 | 0x5808 | 0x5810 | 0x5820 => ReadWrite,
         _ if kind.is_express() => return express(at),

@@ -115,8 +115,8 @@ impl VirtioNetModel {
     #[must_use]
     pub fn take_sent_on(&self, queue: usize) -> Option<Sent> {
         let chain = self.take(queue)?;
-        let bytes: Vec<u8> =
-            chain.readable.iter().flat_map(|&(bus, len)| self.memory.read(bus, len as usize)).collect();
+        let parts: Vec<_> = chain.readable.iter().map(|&(bus, len)| self.memory.read(bus, len as usize)).collect();
+        let bytes = parts.concat();
         let header = bytes.first_chunk::<HEADER>();
         let (Some(header), Some(frame), []) = (header, bytes.get(self.header_len()..), &chain.writable[..]) else {
             assert!(!self.state().queues[queue].is_honest(), "a packet is a whole header, a frame and no more");
