@@ -21,7 +21,8 @@ pub struct Dma {
 ///
 /// # Safety
 /// `dma` must return memory that nothing else uses until `release`, zeroed, contiguous for the device and aligned as
-/// asked. `private` must return memory of that layout that nothing else uses until `release_private`. `map` must return a pointer through which volatile accesses inside `len` reach the device's registers.
+/// asked. `private` must return memory of that layout that nothing else uses until `release_private`. `map` must return
+/// a pointer through which volatile accesses inside `len` reach the device's registers.
 pub unsafe trait Platform {
     /// Zeroed memory for rings and headers: `len` bytes, aligned to `align` (a power of two), or `None` when there is
     /// no more.
@@ -52,6 +53,9 @@ pub unsafe trait Platform {
 
     /// Maps `len` bytes of device registers at physical address `physical`, uncached.
     fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>>;
+
+    /// Lets `micros` microseconds pass, or more: between looks at a device that is slow to answer.
+    fn stall(&self, micros: u32);
 }
 
 // SAFETY: every call goes to the platform behind the reference.
@@ -80,6 +84,10 @@ unsafe impl<P: Platform + ?Sized> Platform for &P {
 
     fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>> {
         (**self).map(physical, len)
+    }
+
+    fn stall(&self, micros: u32) {
+        (**self).stall(micros);
     }
 }
 

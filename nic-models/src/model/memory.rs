@@ -217,4 +217,7 @@ unsafe impl Platform for Memory {
     fn map(&self, _: u64, _: usize) -> Option<NonNull<u8>> {
         None
     }
+
+    /// A model does what it does at once, so no time has to pass.
+    fn stall(&self, _: u32) {}
 }

@@ -170,7 +170,7 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             return Err(Disobeyed);
         }
         let Some(control) = &mut self.control else { return Err(Disobeyed) };
-        let given = control.give(&self.transport, order, data);
+        let given = control.give(&self.transport, &self.platform, order, data);
         self.statistics.kicks += control.take_kicks();
         match given {
             Ok(()) => return Ok(()),

@@ -12,7 +12,7 @@ use lendwire_drivers::platform::{Dma, Platform};
 use talc::TalcLock;
 use talc::source::Manual;
 
-use super::paging;
+use super::{paging, timer};
 
 /// Every DMA block starts on a page of its own: no ring asks for more, and a device's block shares no page.
 const DMA_ALIGN: usize = 4096;
@@ -76,8 +76,8 @@ pub(crate) fn uncleared(len: usize) -> Option<&'static mut [u8]> {
 pub(crate) struct Kernel;
 
 // SAFETY: `dma` hands out zeroed blocks of the heap, each to one owner until `release`, in one piece for a device
-// because virtual and physical addresses are the same; `private` hands out blocks likewise; `map` returns uncached pages of exactly the registers asked
-// for, mapped to themselves.
+// because virtual and physical addresses are the same; `private` hands out blocks likewise; `map` returns uncached pages
+// of exactly the registers asked for, mapped to themselves.
 unsafe impl Platform for Kernel {
     fn dma(&self, len: usize, align: usize) -> Option<Dma> {
         if align > DMA_ALIGN {
@@ -118,6 +118,10 @@ unsafe impl Platform for Kernel {
 
     fn map(&self, physical: u64, len: usize) -> Option<NonNull<u8>> {
         paging::map_registers(physical, len)
+    }
+
+    fn stall(&self, micros: u32) {
+        timer::stall(micros);
     }
 }
 

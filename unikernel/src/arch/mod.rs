@@ -5,6 +5,7 @@
 //! | `exit::fail` | ending a run that cannot be, with QEMU's status 3 |
 //! | `serial::line` | the one way to speak |
 //! | `timer::{Calibration, Clock}` | microseconds since entry |
+//! | `timer::stall` | a short wait, at any time |
 //! | `idle::sleep` | no instruction until a device interrupts or a moment of the clock |
 //! | `idle::glance` | the interrupts that wait, for a loop that never sleeps |
 //! | `interrupts::{messages, taken}` | how devices interrupt, where the machine has messages, and how often they did |

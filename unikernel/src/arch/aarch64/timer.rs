@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-pub(crate) use crate::arch::virt::clock::{Calibration, Clock};
+pub(crate) use crate::arch::virt::clock::{Calibration, Clock, stall};
 
 /// The virtual timer's private interrupt (Arm Base System Architecture §B_PPI).
 pub(super) const INTERRUPT: u32 = 27;
@@ -18,7 +18,7 @@ pub(in crate::arch) fn counter() -> u64 {
 }
 
 /// Ticks a second.
-pub(super) fn rate() -> u64 {
+pub(in crate::arch) fn rate() -> u64 {
     let value: u64;
     // SAFETY: every processor with a generic timer has the register.
     unsafe { asm!("mrs {}, cntfrq_el0", out(reg) value, options(nostack, nomem)) };

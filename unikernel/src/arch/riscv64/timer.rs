@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use super::sbi;
-pub(crate) use crate::arch::virt::clock::{Calibration, Clock};
+pub(crate) use crate::arch::virt::clock::{Calibration, Clock, stall};
 use crate::arch::virt::device_tree::{tree, words};
 
 /// The timer's bit in `sie`.
@@ -18,7 +18,7 @@ pub(in crate::arch) fn counter() -> u64 {
 }
 
 /// Ticks a second, as the device tree says; zero where it does not.
-pub(super) fn rate() -> u64 {
+pub(in crate::arch) fn rate() -> u64 {
     let rate = |node| words(node, "timebase-frequency").first().copied().map(u64::from);
     tree().named("cpus").and_then(rate).unwrap_or(0)
 }

@@ -57,3 +57,11 @@ impl Calibration {
         Clock { at_entry: self.at_entry, rate: self.rate }
     }
 }
+
+/// Waits for `micros` microseconds.
+pub(crate) fn stall(micros: u32) {
+    let end = timer::counter() + u64::from(micros) * timer::rate() / 1_000_000;
+    while timer::counter() < end {
+        core::hint::spin_loop();
+    }
+}

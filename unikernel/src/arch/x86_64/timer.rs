@@ -126,6 +126,17 @@ pub(super) fn slow_sample() -> u64 {
     tsc()
 }
 
+/// Ticks of the fastest time-stamp counter in a microsecond: a wait may be needed before the rate is measured.
+const MOST_TICKS: u64 = 5_000;
+
+/// Waits for `micros` microseconds at least.
+pub(crate) fn stall(micros: u32) {
+    let end = tsc() + u64::from(micros) * MOST_TICKS;
+    while tsc() < end {
+        core::hint::spin_loop();
+    }
+}
+
 /// The time-stamp counter.
 fn tsc() -> u64 {
     // SAFETY: every x86_64 processor has the counter, and nothing here forbids reading it.
