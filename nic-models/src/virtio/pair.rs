@@ -158,13 +158,20 @@ impl Pair {
         self.transmitter.ring.reset();
     }
 
-    /// Rings for what was queued since the last time; returns how often.
-    pub(super) fn kick<R: Registers>(&mut self, transport: &Transport<R>) -> u64 {
+    /// Rings for what was queued since the last time.
+    pub(super) fn kick<R: Registers>(&mut self, transport: &Transport<R>) -> Rung {
         let wanted = [self.receiver.ring.must_kick(), self.transmitter.ring.must_kick()];
         for (doorbell, _) in self.doorbells.iter().zip(wanted).filter(|(_, wanted)| *wanted) {
             transport.ring(*doorbell);
         }
-        wanted.into_iter().map(u64::from).sum()
+        let [receive, transmit] = wanted.map(u64::from);
+        Rung { receive, transmit }
+    }
+
+    /// Rings for the receive queue, whether there is news or not; returns how often.
+    pub(super) fn ring_receive<R: Registers>(&self, transport: &Transport<R>) -> u64 {
+        transport.ring(self.doorbells[0]);
+        1
     }
 
     /// Asks for an interrupt at the next frame, and for one when a short transmit ring is long again. Returns whether
@@ -201,6 +208,23 @@ impl Pair {
         self.receiver.ring.abandon(platform);
         self.transmitter.ring.abandon(platform);
         self.memory.abandon();
+    }
+}
+
+/// How often doorbells were rung.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rung {
+    pub(super) receive: u64,
+    transmit: u64,
+}
+
+impl Rung {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { receive: self.receive + other.receive, transmit: self.transmit + other.transmit }
+    }
+
+    pub(super) fn count(self) -> u64 {
+        self.receive + self.transmit
     }
 }
 

@@ -122,6 +122,20 @@ fn frames_are_taken_from_every_pair_in_turn() {
 }
 
 #[test]
+fn a_device_that_ran_short_on_one_queue_is_told_to_look_at_all() {
+    let mut bench = wide(SEVERAL, 4);
+    let rung = |bench: &Bench| [0, 1, 2, 3].map(|pair| bench.device.notifications(receive_queue(pair)));
+    let before = rung(&bench);
+    while deliver(&bench.device, 2, [0; 8], 1) {}
+    while bench.driver.receive().is_some() {}
+    bench.driver.flush();
+    let (after, kicks) = (rung(&bench), bench.driver.statistics().kicks);
+    assert!(before.iter().zip(after).all(|(before, after)| after > *before), "{before:?} {after:?}");
+    bench.driver.flush();
+    assert_eq!((rung(&bench), bench.driver.statistics().kicks), (after, kicks), "without news there is no doorbell");
+}
+
+#[test]
 fn no_pair_takes_the_slots_of_another() {
     // Pool, ring, pairs of four that are used, slots that each of them has.
     let cases = [(64, 16, 4, 16), (32, 64, 1, 32), (256, 256, 4, 64), (200, 64, 3, 64)];
