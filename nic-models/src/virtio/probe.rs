@@ -165,7 +165,12 @@ pub(super) fn inform<R: Registers>(
         return Err(ProbeError::SmallSlots);
     }
     let (address, offloads) = (MacAddress(address), features.offloads());
-    Ok(NicInfo { name: "virtio-net", address, mtu, offloads, max_parts: 0, queues: 1 })
+    let name = if features.contains(Features::RING_PACKED) {
+        "virtio-net with packed rings"
+    } else {
+        "virtio-net with split rings"
+    };
+    Ok(NicInfo { name, address, mtu, offloads, max_parts: 0, queues: 1 })
 }
 
 /// Pairs of queues that the device has.

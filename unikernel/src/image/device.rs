@@ -9,14 +9,14 @@ use lendwire_drivers::driver::{Driver, Unstoppable};
 use lendwire_drivers::e1000::{self, E1000, E1000_IDS};
 use lendwire_drivers::pci::{PciId, Region, capabilities};
 use lendwire_drivers::platform::{Message, Wiring};
-use lendwire_drivers::virtio::{self, VIRTIO_NET_IDS, VirtioNet};
+use lendwire_drivers::virtio::{self, PairSlot, VIRTIO_NET_IDS, VirtioNet};
 use lendwire_nic::Pool;
 use lendwire_unikernel::command_line::{MmioDevice, Offloads, Settings};
 
 use super::plain::Plain;
 use crate::arch::memory::{self, Kernel};
 use crate::arch::pci::{self, Function};
-use crate::arch::{interrupt_lines, interrupts, mmio};
+use crate::arch::{entropy, interrupt_lines, interrupts, mmio};
 
 /// What a driver is for, and how it starts: a line of the match table. A device on no bus says itself what it is, so it
 /// is virtio's to look at.
@@ -27,10 +27,21 @@ struct Match {
 
 type Start = fn(Function, &'static Pool, Wiring<'_>) -> Result<Box<dyn Driver>, Refusal>;
 
+/// Pairs of queues that the image uses at the most.
+const PAIRS: usize = 8;
+
 const DRIVERS: &[Match] = &[
     Match {
         ids: VIRTIO_NET_IDS,
-        start: |function, receive, wiring| Ok(Box::new(VirtioNet::probe(&function, Kernel, receive, wiring)?)),
+        start: |function, receive, wiring| {
+            let mut driver = VirtioNet::probe(&function, Kernel, receive, wiring)?;
+            let pairs = usize::from(driver.pairs()).min(PAIRS);
+            if pairs > 1 {
+                let more: Box<[PairSlot]> = (1..pairs).map(|_| PairSlot::EMPTY).collect();
+                driver.widen(more, spreading_key())?;
+            }
+            Ok(Box::new(driver))
+        },
     },
     Match {
         ids: E1000_IDS,
@@ -229,6 +240,16 @@ fn start(place: Place, receive: &'static Pool, wired: Wired, offloads: Offloads)
         Offloads::On => Ok(driver),
         Offloads::Off => Ok(Box::new(Plain::new(driver))),
     }
+}
+
+/// What frames are spread over the pairs by: a key that a sender cannot know, or it could choose one pair for all.
+fn spreading_key() -> [u8; 40] {
+    let mut key = [0; 40];
+    for part in key.chunks_mut(16) {
+        let (secret, _) = entropy::secret();
+        part.copy_from_slice(&secret[..part.len()]);
+    }
+    key
 }
 
 impl fmt::Display for Wired {
