@@ -11,6 +11,7 @@ use xtask::failure::Failure;
 use xtask::probe::{Client, check_pages, first_reply};
 use xtask::qemu::{Guest, KernelLine, Nic, Options, Service};
 use xtask::serial::Line;
+use xtask::transfer::{check_digest, check_echo};
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,6 +41,17 @@ fn client(guest: &Guest) -> Client {
 #[track_caller]
 fn pages_are_right(guest: &Guest) {
     check_pages(&client(guest)).unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
+}
+
+/// An echo there and back, and 16 MiB into the guest with the CRC-32 that it says.
+#[track_caller]
+fn transfers_are_right(guest: &Guest) {
+    let address = |service| guest.address(service).expect("user networking forwards it");
+    let echo = check_echo(address(Service::Echo), 1 << 20, PATIENCE);
+    let digest = check_digest(address(Service::Digest), 16 << 20, PATIENCE);
+    for checked in [echo, digest] {
+        checked.unwrap_or_else(|failure| panic!("{failure}\n{:#?}", guest.log()));
+    }
 }
 
 #[test]
@@ -86,6 +98,7 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
             return;
         };
         pages_are_right(&guest);
+        transfers_are_right(&guest);
         let how = guest.log().iter().find(|line| line.contains("of memory")).expect("the guest says what it has");
         assert!(how.ends_with(&format!("interrupts {interrupts}")), "{nic:?}: {how}");
         let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));

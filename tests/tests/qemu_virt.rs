@@ -4,7 +4,7 @@
 //! QEMU for them skips, and says so; under CI (the variable `CI`) that is a failure.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use xtask::failure::Failure;
 use xtask::image;
 use xtask::probe::{Client, check_pages};
 use xtask::qemu::{Arch, Guest, Nic, Options, Service};
+use xtask::transfer::{check_digest, check_echo};
 
 /// A translated guest on a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,30 +84,17 @@ fn every_card_brings_the_pages_and_its_interrupts_its_own_way() {
             return;
         };
         pages_are_right(&guest);
+        let address = |service| guest.address(service).expect("user networking forwards it");
+        let echo = check_echo(address(Service::Echo), 1 << 20, PATIENCE);
+        let digest = check_digest(address(Service::Digest), 16 << 20, PATIENCE);
+        for checked in [echo, digest] {
+            checked.unwrap_or_else(|failure| panic!("{arch:?} {nic:?}: {failure}"));
+        }
         said(&guest, &format!("interrupts {interrupts}"));
         // A guest that no interrupt wakes gets on from one timer to the next, so the pages alone do not tell.
         let stats = client(&guest).stats().unwrap_or_else(|failure| panic!("{failure}"));
         let taken = stats["interrupts"].as_u64().expect("the guest counts its interrupts");
         assert!(taken > 3, "{arch:?} {nic:?}: {taken} interrupts\n{stats:#}");
-    }
-}
-
-#[test]
-fn an_echo_comes_back_whole() {
-    for arch in BOTH {
-        let Some(guest) = boot(arch, |_| {}) else { return };
-        let address = guest.address(Service::Echo).expect("user networking forwards it");
-        let sent: Vec<u8> = (0..500_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
-        let mut stream = TcpStream::connect(address).expect("the guest listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let writer = {
-            let (mut stream, sent) = (stream.try_clone().expect("a second handle"), sent.clone());
-            std::thread::spawn(move || stream.write_all(&sent).and_then(|()| stream.shutdown(Shutdown::Write)))
-        };
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).expect("all comes back, and then an end");
-        writer.join().expect("the writer does not panic").expect("all is taken");
-        assert!(heard == sent, "{arch:?}: {} bytes came back, not the same {}", heard.len(), sent.len());
     }
 }
 

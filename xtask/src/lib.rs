@@ -29,3 +29,4 @@ pub mod serial;
 pub mod stats;
 pub mod tap;
 pub mod test;
+pub mod transfer;

@@ -15,6 +15,7 @@ use crate::probe::{self, Client};
 use crate::qemu::{Arch, Guest, HttpPort, KernelLine, Net, Nic, Offloads, Options, Serial, Service};
 use crate::stats;
 use crate::tap::{self, Cidr};
+use crate::transfer;
 
 /// From QEMU's start to the guest's `ready`, DHCP included.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -140,6 +141,12 @@ fn serve(guest: &mut Guest, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.once {
         for line in probe::check_pages(&client)? {
             println!("{line}");
+        }
+        if let Some(echo) = guest.address(Service::Echo) {
+            println!("{}", transfer::check_echo(echo, 1 << 20, PAGE_LIMIT)?);
+        }
+        if let Some(digest) = guest.address(Service::Digest) {
+            println!("{}", transfer::check_digest(digest, 16 << 20, PAGE_LIMIT)?);
         }
     }
     if let Some(megabytes) = arguments.bulk {
