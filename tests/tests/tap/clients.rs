@@ -2,20 +2,19 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 
 use xtask::probe::{Client, expected};
+use xtask::transfer::{check_digest, check_echo, noise};
 
 use super::PATIENCE;
 use super::capture::Completed;
 use super::room::{CAPTURED, HOST, HOST6, run};
 
 const MEBIBYTE: usize = 1 << 20;
-/// Bytes of the long echo.
-const LONG: usize = 100_000_000;
 /// Bytes that go through `nc`.
 const SHORT: usize = 5_000_000;
 const CLIENTS: usize = 64;
@@ -28,11 +27,21 @@ pub(crate) struct Target {
     pub(crate) local: Ipv6Addr,
 }
 
+/// Who looks at the checksums of what the guest receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// The device, and the guest takes its word.
+    ByDevice,
+    /// The guest itself.
+    ByGuest,
+}
+
 /// What the guest has counted so far.
 #[derive(Clone, Copy, Debug)]
 struct Counts {
     copied: u64,
     summed: u64,
+    verified: u64,
     allocations: u64,
     resets: u64,
     damaged: u64,
@@ -50,6 +59,7 @@ impl Target {
         Counts {
             copied: number(stats["payload_bytes_copied"].as_u64()),
             summed: number(stats["payload_bytes_summed"].as_u64()),
+            verified: number(stats["payload_bytes_verified"].as_u64()),
             allocations: number(stats["allocations_after_start"].as_u64()),
             resets: number(stats["resets"].as_u64()),
             damaged: damage.iter().map(|name| number(stats["drops"][name].as_u64())).sum(),
@@ -119,6 +129,35 @@ impl Target {
         lines.iter().map(|connects| connects.parse::<usize>().expect("a number")).sum()
     }
 
+    /// `/1m` twice: served again, it is not summed again, and with offload it never is.
+    pub(crate) fn serves_a_page(&self, completed: Completed) {
+        let first = self.counts();
+        self.fetch(1, &[]);
+        let before = self.counts();
+        self.fetch(1, &[]);
+        let after = self.counts();
+        assert_eq!(after.summed, before.summed, "served again, and summed again");
+        if completed == Completed::ByLinux {
+            assert_eq!(before.summed, first.summed, "with offload nothing is ever summed");
+        }
+        assert!(after.copied - before.copied < 512 + 8192, "{} bytes were copied", after.copied - before.copied);
+    }
+
+    /// `len` bytes into the guest, which says how many came and their CRC-32.
+    pub(crate) fn digests(&self, len: usize, checked: Checked) {
+        let before = self.counts();
+        check_digest(self.at(5004), len, PATIENCE).unwrap_or_else(|failure| panic!("{failure}"));
+        let after = self.counts();
+        // A page of counters and its head, and the answer itself; a run of small segments may share a slot.
+        let copied = after.copied - before.copied;
+        assert!(copied < 32 << 10, "{copied} of {len} bytes were copied");
+        let read = after.verified - before.verified;
+        match checked {
+            Checked::ByDevice => assert!(read < 4096, "{read} bytes were read that a device had checked"),
+            Checked::ByGuest => assert!(read >= len as u64, "{read} of {len} bytes were checked"),
+        }
+    }
+
     /// All connect before any of them asks.
     pub(crate) fn serves_many_at_once(&self) {
         let everybody = Barrier::new(CLIENTS);
@@ -146,7 +185,7 @@ impl Target {
         for (from, to, most) in [(IpAddr::V4(HOST), self.ip, 1472), (IpAddr::V6(HOST6), IpAddr::V6(self.ip6), 1452)] {
             let socket = UdpSocket::bind((from, 0)).expect("a free port");
             socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-            let (said, mut room) = (Noise(7).bytes(most), [0; 2000]);
+            let (said, mut room) = (noise(7, most), [0; 2000]);
             for port in [5003, 7] {
                 for len in [0, 1, 2, 255, 256, 257, 1000, 1001, most] {
                     socket.send_to(&said[..len], (to, port)).expect("it is sent");
@@ -158,34 +197,13 @@ impl Target {
         }
     }
 
-    /// 100 MB there and back through one socket, and some through `nc`.
-    pub(crate) fn echoes_streams(&self) {
-        let mut stream = TcpStream::connect_timeout(&self.at(5003), PATIENCE).expect("the guest listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let mut back = stream.try_clone().expect("a second handle");
-        let reader = thread::spawn(move || {
-            let (mut crc, mut len, mut room) = (crc32fast::Hasher::new(), 0, vec![0; 1 << 16]);
-            loop {
-                match back.read(&mut room).expect("all of it comes, and then an end") {
-                    0 => return (crc.finalize(), len),
-                    read => {
-                        crc.update(&room[..read]);
-                        len += read;
-                    }
-                }
-            }
-        });
-        let (mut noise, mut crc, mut left) = (Noise(1), crc32fast::Hasher::new(), LONG);
-        while left > 0 {
-            let bytes = noise.bytes(left.min(1 << 16));
-            stream.write_all(&bytes).expect("all of it is taken");
-            crc.update(&bytes);
-            left -= bytes.len();
-        }
-        stream.shutdown(Shutdown::Write).expect("the connection stands");
-        assert_eq!(reader.join().expect("the reader does not panic"), (crc.finalize(), LONG), "what came back differs");
+    /// `len` bytes there and back through one socket.
+    pub(crate) fn echoes_a_stream(&self, len: usize) {
+        check_echo(self.at(5003), len, PATIENCE).unwrap_or_else(|failure| panic!("{failure}"));
+    }
 
-        let said = Noise(2).bytes(SHORT);
+    pub(crate) fn echoes_through_nc(&self) {
+        let said = noise(2, SHORT);
         let path = std::env::temp_dir().join(format!("lendwire-{}.noise", std::process::id()));
         fs::write(&path, &said).expect("there is room for a file");
         let file = fs::File::open(&path).expect("it was written");
@@ -201,22 +219,5 @@ impl Target {
         let counts = self.counts();
         println!("         {counts:?}");
         assert_eq!((counts.allocations, counts.resets, counts.damaged), (0, 0, 0), "{counts:?}");
-    }
-}
-
-/// Bytes that no compression and no alignment helps with: xorshift64*.
-struct Noise(u64);
-
-impl Noise {
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len + 8);
-        while bytes.len() < len {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            bytes.extend_from_slice(&self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-        }
-        bytes.truncate(len);
-        bytes
     }
 }

@@ -10,10 +10,14 @@
 //! | `capture` | `tcpdump` of the whole run, and what `tshark` says of it |
 //! | `bulk` | what a packet costs in a long transfer |
 //! | `clients` | ping, curl, nc, and sockets of this process |
+//! | `lease` | a DHCP server |
+//! | `matrix` | every card, briefly |
 
 mod bulk;
 mod capture;
 mod clients;
+mod lease;
+mod matrix;
 mod room;
 
 use std::net::IpAddr;
@@ -43,7 +47,7 @@ fn linux_and_the_guest_agree_without_checksum_offload() {
 
 fn run(offloads: Offloads, completed: Completed) {
     let mut clock = Clock(Instant::now());
-    let tap = room::build();
+    let tap = room::build(1);
     let mut capture = Capture::start(room::CAPTURED);
     let mut options = Options::new(xtask::image::path().unwrap_or_else(|failure| panic!("{failure}")));
     options.net = Net::Tap(tap.into());
@@ -68,7 +72,8 @@ fn run(offloads: Offloads, completed: Completed) {
     target.serves_many_at_once();
     clock.lap("64 clients at once");
     target.echoes_datagrams();
-    target.echoes_streams();
+    target.echoes_a_stream(100_000_000);
+    target.echoes_through_nc();
     clock.lap("100 MB of echo, and nc");
     target.has_lost_nothing();
 
@@ -79,7 +84,7 @@ fn run(offloads: Offloads, completed: Completed) {
     let judged = capture.judge(&ready.mac, completed);
     println!("{judged:?} of {packets} packets");
     clock.lap("tshark");
-    judged.assert_sound();
+    judged.assert_sound(100_000);
 }
 
 /// Tells how long each part took.

@@ -73,7 +73,8 @@ fn why_not() -> Option<String> {
     if !Path::new("/dev/net/tun").exists() {
         return Some("there is no /dev/net/tun: load the tun module".into());
     }
-    let more = [("ethtool", "ethtool"), ("unshare", "util-linux"), ("setpriv", "util-linux")];
+    let more =
+        [("ethtool", "ethtool"), ("dnsmasq", "dnsmasq-base"), ("unshare", "util-linux"), ("setpriv", "util-linux")];
     let more = more.map(|(program, package)| install::Tool { program, package });
     let tools = [&[Arch::X86_64.emulator()], install::TAP_TOOLS, &more[..]].concat();
     if let Err(failure) = install::ensure(&tools) {
@@ -88,15 +89,15 @@ fn why_not() -> Option<String> {
     }
 }
 
-/// Builds the wires, and returns the TAP device's name.
-pub(crate) fn build() -> &'static str {
+/// Builds the wires, and returns the name of the TAP device, which has so many pairs of queues.
+pub(crate) fn build(pairs: u16) -> &'static str {
     let setting = |name: &str, value: &str| {
         fs::write(format!("/proc/sys/net/{name}"), value).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
     // The congestion control of a host is its owner's choice; here it is always the same.
     setting("ipv4/tcp_congestion_control", "reno");
     ip("link set lo up");
-    ip(&format!("tuntap add dev {TAP} mode tap"));
+    ip(&format!("tuntap add dev {TAP} mode tap{}", if pairs > 1 { " multi_queue" } else { "" }));
     ip("link add bridge type bridge stp_state 0 forward_delay 0 mcast_snooping 0");
     ip(&format!("link add port type veth peer name {CAPTURED}"));
     for device in [TAP, "bridge", "port"] {
@@ -111,6 +112,12 @@ pub(crate) fn build() -> &'static str {
     for device in [TAP, "port", "bridge", CAPTURED] {
         ip(&format!("link set {device} up"));
     }
+    // One processor hands on what comes through a wire's end. Each would hand on its own, and frames of one flow, sent by
+    // two, would change places on the way.
+    for device in ["port", CAPTURED] {
+        let queue = format!("/sys/class/net/{device}/queues/rx-0/rps_cpus");
+        fs::write(&queue, "1").unwrap_or_else(|error| panic!("{queue}: {error}"));
+    }
     ip(&format!("addr add {HOST}/24 dev {CAPTURED}"));
     ip(&format!("addr add {HOST6}/64 dev {CAPTURED} nodad"));
     TAP
@@ -119,6 +126,13 @@ pub(crate) fn build() -> &'static str {
 #[track_caller]
 fn ip(words: &str) {
     run("ip", words.split(' '));
+}
+
+/// A program that ends with the test's process, however that ends.
+pub(crate) fn tied(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    command
 }
 
 /// Runs a program to its end, and returns what it printed.
