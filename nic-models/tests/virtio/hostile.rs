@@ -5,7 +5,7 @@ use lendwire_drivers::model::{RECEIVE, TRANSMIT, feature};
 use lendwire_nic::{Fault, Interrupts, Nic, Pending};
 use proptest::prelude::*;
 
-use crate::{Bench, Kind, Reached, every_ring, kinds, packet, rounds, small, with};
+use crate::{Bench, Kind, Reached, every_ring, kinds, packet, rings, rounds, small, with};
 
 /// A driver with one packet of two parts in flight, on every kind of device.
 fn in_flight() -> impl Iterator<Item = Bench> {
@@ -311,6 +311,22 @@ fn features_that_change_are_settled_by_what_was_read() {
 }
 
 /// What a hostile device may do between two things that its driver does.
+#[test]
+fn a_device_that_writes_into_another_ring_gets_no_more_than_it_was_given() {
+    for offer in rings() {
+        for offset in (0..4096).step_by(rounds(8, 1000)) {
+            let mut bench = Bench::new(with(offer.clone(), feature::INDIRECT_DESC));
+            bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
+            bench.driver.flush();
+            bench.device.scribble(RECEIVE, 0, offset, &[0xb1; 8]);
+            bench.device.send_all();
+            while bench.driver.receive().is_some() {}
+            bench.driver.flush();
+            bench.assert_returns_everything();
+        }
+    }
+}
+
 fn steps() -> impl Strategy<Value = Vec<(u8, u32, u32, [u8; 12])>> {
     let len = prop_oneof![0..80u32, Just(2048), any::<u32>()];
     proptest::collection::vec((0..10u8, 0..10u32, len, any::<[u8; 12]>()), 1..rounds(60, 20))

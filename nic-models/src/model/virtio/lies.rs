@@ -1,7 +1,7 @@
 //! The raw steps: what only a hostile or a broken device does.
 
 use super::net::VirtioNetModel;
-use super::queue::Chain;
+use super::queue::{Chain, Queue};
 use super::state::{BY_CONFIG, BY_QUEUE};
 
 impl VirtioNetModel {
@@ -29,7 +29,8 @@ impl VirtioNetModel {
         let state = &mut *self.state_mut();
         let Some(bus) = state.queues.get(queue).and_then(|queue| queue.bus[area].checked_add(offset)) else { return };
         if state.memory.is_dma(bus, bytes.len()) {
-            state.queues[queue].mark_dishonest();
+            // It may lead beyond the ring, into another queue's rings or tables.
+            state.queues.iter_mut().for_each(Queue::mark_dishonest);
             state.memory.write(bus, bytes);
         }
     }
