@@ -1,9 +1,9 @@
 //! Which frames come in.
-use lendwire_drivers::model::e1000::{Kind, register};
+use lendwire_drivers::model::e1000::register;
 use lendwire_nic::{MacAddress, MulticastFilter, Nic, VlanFilter};
 
 use crate::frames::{BROADCAST, OWN, PEER, plain, tagged};
-use crate::{Bench, every_kind, rounds};
+use crate::{Bench, both, every_kind, rounds};
 
 fn group(number: u16) -> [u8; 6] {
     let [high, low] = number.to_be_bytes();
@@ -37,7 +37,7 @@ fn the_own_address_broadcast_and_every_group_come_in_at_first() {
 
 #[test]
 fn groups_that_were_not_asked_for_stay_out() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.driver.set_multicast(MulticastFilter::Only(&[]));
         assert!((0..rounds(500, 4) as u16).all(|number| !comes_in(&mut bench, group(number * 131))));
@@ -55,7 +55,7 @@ fn groups_that_were_not_asked_for_stay_out() {
 
 #[test]
 fn more_groups_than_there_are_addresses_overflow_into_the_table() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         for count in [rounds(300, 17), 16, 15].into_iter().take(rounds(3, 1)) {
             let wanted: Vec<_> = (0..count as u16).map(|number| MacAddress(group(number.wrapping_mul(257)))).collect();
@@ -71,7 +71,7 @@ fn more_groups_than_there_are_addresses_overflow_into_the_table() {
 
 #[test]
 fn other_stations_stay_out() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.driver.set_multicast(MulticastFilter::Only(&[]));
         assert!(!comes_in(&mut bench, PEER));
@@ -81,7 +81,7 @@ fn other_stations_stay_out() {
 
 #[test]
 fn networks_that_were_not_asked_for_stay_out() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let wanted = [1, 31, 32, 100, 4094];
         bench.driver.set_vlans(VlanFilter::Only(&wanted));
@@ -98,7 +98,7 @@ fn networks_that_were_not_asked_for_stay_out() {
 
 #[test]
 fn numbers_that_no_network_has_change_nothing() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.driver.set_vlans(VlanFilter::Only(&[4095, 4096, 0xffff, 7]));
         assert!(tag_comes_in(&mut bench, 7) && !tag_comes_in(&mut bench, 8));
@@ -107,7 +107,7 @@ fn numbers_that_no_network_has_change_nothing() {
 
 #[test]
 fn filters_are_changed_without_touching_receive_control() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let control = bench.device.register(register::RCTL);
         bench.driver.set_multicast(MulticastFilter::Only(&[MacAddress(group(9))]));

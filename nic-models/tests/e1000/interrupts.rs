@@ -6,7 +6,7 @@ use lendwire_drivers::platform::Wiring;
 use lendwire_nic::{Interrupts, Link, Nic, Pending};
 
 use crate::frames::{FIRST, OWN, Version, plain, tcp_frame};
-use crate::{Bench, MESSAGES, Setup, packet, rounds};
+use crate::{Bench, MESSAGES, Setup, both, packet, rounds};
 
 /// Every kind on its line, the 82574L by messages too.
 fn every_wiring() -> Vec<Setup> {
@@ -81,7 +81,7 @@ fn a_burst_behind_one_interrupt_is_one_interrupt() {
 
 #[test]
 fn a_line_that_is_silenced_by_asking_is_heard_again_when_armed() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: Wiring::Line, ..Setup::of(kind) }.start().settled();
         for _ in 0..rounds(100, 5) {
             assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
@@ -97,7 +97,7 @@ fn a_line_that_is_silenced_by_asking_is_heard_again_when_armed() {
 
 #[test]
 fn another_device_on_the_line_is_not_this_one() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: Wiring::Line, ..Setup::of(kind) }.start().settled();
         assert_eq!(bench.driver.acknowledge(), Causes::empty());
         assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
@@ -142,7 +142,7 @@ fn one_message_serves_everything_and_none_means_polling() {
 
 #[test]
 fn a_polled_device_disturbs_nobody() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: Wiring::Polled, ..Setup::of(kind) }.start();
         let _ = bench.driver.set_interrupts(Interrupts::Armed);
         assert!(bench.device.deliver(&plain(OWN, 60)));
@@ -168,7 +168,7 @@ fn the_link_follows_the_cable() {
 
 #[test]
 fn a_device_without_cable_starts_and_wakes_later() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut setup = Setup::of(kind);
         setup.offer.has_cable = false;
         let mut bench = setup.start();
@@ -181,7 +181,7 @@ fn a_device_without_cable_starts_and_wakes_later() {
 
 #[test]
 fn a_changed_link_and_a_frame_are_both_told_of() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: Wiring::Line, ..Setup::of(kind) }.start().settled();
         let _ = bench.driver.set_interrupts(Interrupts::Armed);
         assert!(bench.device.deliver(&plain(OWN, 60)));
@@ -192,7 +192,7 @@ fn a_changed_link_and_a_frame_are_both_told_of() {
 
 #[test]
 fn arming_forgets_no_changed_link() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: Wiring::Line, ..Setup::of(kind) }.start().settled();
         bench.device.set_cable(false);
         let _ = bench.driver.set_interrupts(Interrupts::Armed);

@@ -8,7 +8,7 @@ use lendwire_drivers::platform::{ConfigSpace, Wiring};
 use lendwire_nic::{Link, MacAddress, MulticastFilter, Nic, Offloads, Pool, VlanFilter};
 
 use crate::frames::{OWN, plain};
-use crate::{Bench, MESSAGES, Setup, every_kind, packet, probe, rounds};
+use crate::{Bench, MESSAGES, Setup, both, every_kind, packet, probe, rounds};
 
 /// Why the driver does not start a device that is changed before it looks. Nothing may be left taken, and nothing on.
 #[track_caller]
@@ -127,7 +127,7 @@ fn quiesce_returns_every_slot_a_thousand_times() {
 
 #[test]
 fn a_device_that_somebody_left_running_is_stopped_first() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let memory = Memory::new();
         let pool = Pool::leaked(64, 2048).unwrap();
         memory.share_pool(pool);
@@ -146,7 +146,7 @@ fn a_device_that_somebody_left_running_is_stopped_first() {
 
 #[test]
 fn what_is_called_after_quiesce_does_nothing() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.driver.quiesce().unwrap();
         let accesses = bench.device.counts().accesses;
@@ -168,7 +168,7 @@ fn what_is_called_after_quiesce_does_nothing() {
 
 #[test]
 fn a_device_that_does_not_stop_keeps_its_memory() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let given = bench.pool.slots() - bench.pool.available();
         bench.device.unplug();
@@ -189,7 +189,7 @@ fn a_kernel_short_of_memory_is_told_so() {
 
 #[test]
 fn a_reset_that_never_completes_is_given_up() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let setup = Setup::of(kind);
         assert_eq!(
             refused(Setup { offer: Offer { reset: Reset::Never, ..setup.offer }, ..setup }),
@@ -200,7 +200,7 @@ fn a_reset_that_never_completes_is_given_up() {
 
 #[test]
 fn an_address_that_is_not_valid_comes_from_the_eeprom() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut setup = Setup::of(kind);
         setup.offer.has_valid_address = false;
         let mut bench = setup.start();
@@ -212,7 +212,7 @@ fn an_address_that_is_not_valid_comes_from_the_eeprom() {
 
 #[test]
 fn a_device_without_any_address_is_refused() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let without = |eeprom, address| {
             let setup = Setup::of(kind);
             Setup { offer: Offer { has_valid_address: false, eeprom, address, ..setup.offer }, ..setup }
@@ -233,7 +233,7 @@ fn other_functions_are_left_alone() {
 
 #[test]
 fn registers_that_are_not_there_are_refused() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let with_bar = |word| refused_at(Setup::of(kind), |_, config| config.poke(0x10, word));
         assert_eq!(with_bar(0xc001), ProbeError::Pci(PciError::IoSpace));
         assert_eq!(with_bar(0), ProbeError::Pci(PciError::Unassigned));
@@ -258,7 +258,7 @@ fn messages_need_a_device_that_sends_them() {
 
 #[test]
 fn frames_that_cannot_be_are_refused() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         for mtu in [0, 67, 16_384, u16::MAX] {
             let settings = Settings { mtu, ..Settings::default() };
             assert_eq!(refused(Setup { settings, ..Setup::of(kind) }), ProbeError::BadMtu);
@@ -273,7 +273,7 @@ fn frames_that_cannot_be_are_refused() {
 
 #[test]
 fn a_pool_out_of_the_devices_reach_is_refused() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let memory = Memory::new();
         let pool = Pool::leaked(16, 2048).unwrap();
         let setup = Setup::of(kind);
@@ -287,7 +287,7 @@ fn a_pool_out_of_the_devices_reach_is_refused() {
 
 #[test]
 fn configuration_space_is_left_in_order() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let bench = Bench::new(kind);
         let config = bench.device.config_space();
         assert_eq!(u64::from(config.read(0x10)), ConfigModel::E1000_REGISTERS);
@@ -325,7 +325,7 @@ fn the_device_counts_what_passed() {
 
 #[test]
 fn byte_counts_may_outgrow_32_bits() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.device.poke(register::GORCL, 0xffff_fff0);
         bench.device.poke(register::GORCL + 4, 2);

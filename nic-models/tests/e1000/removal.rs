@@ -2,11 +2,11 @@
 use lendwire_drivers::driver::{Causes, Driver as _, Events};
 use lendwire_drivers::e1000::ProbeError;
 use lendwire_drivers::model::Memory;
-use lendwire_drivers::model::e1000::{E1000Model, Kind};
+use lendwire_drivers::model::e1000::E1000Model;
 use lendwire_nic::{Fault, Interrupts, Link, MulticastFilter, Nic, Pool, VlanFilter};
 
 use crate::frames::{OWN, plain};
-use crate::{Bench, Setup, packet, probe, rounds};
+use crate::{Bench, Setup, both, packet, probe, rounds};
 
 /// Everything that a kernel's loop does, once.
 fn turn(bench: &mut Bench) {
@@ -20,7 +20,7 @@ fn turn(bench: &mut Bench) {
 
 #[test]
 fn a_device_that_is_gone_is_refused_at_once() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let memory = Memory::new();
         let pool = Pool::leaked(16, 2048).unwrap();
         memory.share_pool(pool);
@@ -35,7 +35,7 @@ fn a_device_that_is_gone_is_refused_at_once() {
 
 #[test]
 fn a_device_may_go_at_any_access_of_its_start() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let whole = Bench::new(kind).device.counts().accesses;
         let steps = rounds(whole as usize, 6) as u64;
         for step in 0..steps {
@@ -60,7 +60,7 @@ fn a_device_may_go_at_any_access_of_its_start() {
 
 #[test]
 fn a_device_that_goes_while_it_works_is_reported_once() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.received(&plain(OWN, 60));
         bench.device.unplug();
@@ -81,7 +81,7 @@ fn a_device_that_goes_while_it_works_is_reported_once() {
 
 #[test]
 fn a_device_that_goes_is_noticed_by_polling_alone() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         turn(&mut bench);
         bench.device.unplug();
@@ -99,7 +99,7 @@ fn a_device_that_goes_is_noticed_by_polling_alone() {
 
 #[test]
 fn a_line_that_reads_as_ones_is_no_storm_of_causes() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup { wiring: lendwire_drivers::platform::Wiring::Line, ..Setup::of(kind) }.start();
         let _ = bench.driver.set_interrupts(Interrupts::Armed);
         bench.device.unplug();
@@ -113,7 +113,7 @@ fn a_line_that_reads_as_ones_is_no_storm_of_causes() {
 
 #[test]
 fn statistics_of_what_is_gone_stand_still() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.received(&plain(OWN, 60));
         let before = bench.driver.hardware_statistics();
@@ -124,7 +124,7 @@ fn statistics_of_what_is_gone_stand_still() {
 
 #[test]
 fn a_device_may_go_at_any_access_of_its_work() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         for accesses in 0..rounds(60, 4) as u64 {
             let mut bench = Bench::new(kind);
             bench.device.unplug_after(accesses);
@@ -143,7 +143,7 @@ fn a_device_may_go_at_any_access_of_its_work() {
 
 #[test]
 fn a_ring_that_stays_full_is_asked_whether_the_device_is_there() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup::slow(kind).start();
         while bench.driver.transmit(&packet(&[])).is_ok() {}
         bench.device.unplug();

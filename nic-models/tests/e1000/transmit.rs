@@ -1,11 +1,10 @@
 //! What leaves: the bytes on the wire against what software makes, and what it costs.
 use lendwire_drivers::e1000::Settings;
-use lendwire_drivers::model::e1000::Kind;
 use lendwire_nic::{Checksum, Chunk, Fault, Full, Nic, Offloads, Payload, Segmentation};
 
 use crate::frames::{FIRST, PEER, TCP, VERSIONS, Version, large_packet, pattern, segments, tagged, tcp_frame};
 use crate::frames::{tcp_packet, udp_frame, udp_packet, versions_cut};
-use crate::{Bench, Setup, every_kind, packet, rounds};
+use crate::{Bench, Setup, both, every_kind, packet, rounds};
 
 #[test]
 fn a_packet_is_its_headers_and_its_own_parts() {
@@ -28,7 +27,7 @@ fn a_packet_is_its_headers_and_its_own_parts() {
 
 #[test]
 fn payload_stays_held_until_the_device_is_done() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup::slow(kind).start();
         let payload = [bench.chunk(&[1; 100])];
         bench.driver.transmit(&packet(&payload)).unwrap();
@@ -47,7 +46,7 @@ fn payload_stays_held_until_the_device_is_done() {
 
 #[test]
 fn a_full_ring_changes_nothing() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup::slow(kind).start();
         let chunk = bench.chunk(&[1; 100]);
         let mut queued = 0;
@@ -70,7 +69,7 @@ fn a_full_ring_changes_nothing() {
 
 #[test]
 fn a_burst_is_one_write_of_the_tail() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let before = bench.device.counts().transmit_tails;
         for _ in 0..32 {
@@ -89,7 +88,7 @@ fn a_burst_is_one_write_of_the_tail() {
 
 #[test]
 fn rings_wrap() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let count = rounds(5_000, 12);
         for round in 0..count {
@@ -108,7 +107,7 @@ fn rings_wrap() {
 
 #[test]
 fn packets_of_any_number_of_descriptors_wrap() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup::slow(kind).start();
         let chunks: Vec<Chunk> = (0..7).map(|fill| bench.chunk(&[fill; 20])).collect();
         for round in 0..rounds(2_000, 16) {
@@ -150,7 +149,7 @@ fn transport_checksums_are_filled_in() {
 
 #[test]
 fn what_needs_nothing_and_what_needs_something_may_alternate() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let (part, size) = (rounds(1000, 100), rounds(700, 70));
         let bytes = pattern(3 * part);
@@ -184,7 +183,7 @@ fn what_needs_nothing_and_what_needs_something_may_alternate() {
 
 #[test]
 fn a_context_is_written_once_for_packets_alike() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         for _ in 0..20 {
             bench.sent(&tcp_packet(Version::V4, Payload::of(&[])));
@@ -197,7 +196,7 @@ fn a_context_is_written_once_for_packets_alike() {
 
 #[test]
 fn every_packet_to_be_cut_has_a_context_of_its_own() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let payload = bench.chunks(&pattern(2000), 1000);
         for contexts in 1..4 {
@@ -209,7 +208,7 @@ fn every_packet_to_be_cut_has_a_context_of_its_own() {
 
 #[test]
 fn a_packet_that_cannot_be_sent_holds_nothing() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let payload = [bench.chunk(&[1]), Chunk::from_static(b"out of the device's reach")];
         bench.driver.transmit(&packet(&payload)).unwrap();
@@ -244,7 +243,7 @@ fn large_segments_are_cut_as_software_cuts_them() {
 
 #[test]
 fn parts_may_be_cut_anywhere() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         for &version in versions_cut(kind) {
             let mut bench = Bench::new(kind);
             let bytes = pattern(rounds(2000, 250));
@@ -281,7 +280,7 @@ fn a_tag_is_inserted_by_the_device() {
 
 #[test]
 fn a_jumbo_frame_leaves_in_one_piece() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Setup::jumbo(kind, 2048).start();
         let bytes = pattern(rounds(9000, 3000) - 20 - TCP);
         let payload = bench.chunks(&bytes, 2048);
@@ -292,7 +291,7 @@ fn a_jumbo_frame_leaves_in_one_piece() {
 
 #[test]
 fn what_can_never_be_sent_is_dropped_and_counted() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         let drop_one = |bench: &mut Bench, packet: &lendwire_nic::TxPacket<'_>| {
             let before = bench.fault(Fault::Unsendable);
@@ -332,7 +331,7 @@ fn what_can_never_be_sent_is_dropped_and_counted() {
 
 #[test]
 fn offloads_that_are_not_wanted_are_not_used() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let settings = Settings { offloads: Offloads::empty(), ..Settings::default() };
         let mut bench = Setup { settings, ..Setup::of(kind) }.start();
         assert_eq!(bench.driver.info().offloads, Offloads::empty());
@@ -354,7 +353,7 @@ fn offloads_that_are_not_wanted_are_not_used() {
 
 #[test]
 fn static_content_is_lent_where_the_device_reaches_it() {
-    for kind in Kind::BOTH {
+    for &kind in both() {
         let mut bench = Bench::new(kind);
         bench.memory.share(b"static content");
         let sent = bench.sent(&packet(&[Chunk::from_static(b"static content")]));

@@ -43,7 +43,7 @@ fn deliver(device: &VirtioNetModel, pair: u16, hash: [u8; 8], byte: u8) -> bool 
 #[test]
 fn a_device_uses_as_many_pairs_as_both_have() {
     for (there, room, used) in [(4, 4, 4), (4, 2, 2), (2, 4, 2), (1, 4, 1)] {
-        for features in [SEVERAL, HASHED] {
+        for features in [SEVERAL, HASHED].into_iter().take(rounds(2, 1)) {
             let mut bench = Bench::with_slots(offer(there, features), 64, 2048);
             assert_eq!((bench.driver.info().queues, bench.driver.pairs()), (1, there));
             assert_eq!(bench.driver.widen(storage(room - 1), KEY), Ok(used));
