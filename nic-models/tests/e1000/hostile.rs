@@ -198,7 +198,7 @@ fn a_device_that_never_finishes_fills_the_ring_and_no_more() {
     for kind in Kind::BOTH {
         let mut bench = Setup::slow(kind).start();
         let payload = [(); 7].map(|()| bench.chunk(&[1; 100]));
-        for _ in 0..rounds(1000, 40) {
+        for _ in 0..rounds(1000, 20) {
             let _ = bench.driver.transmit(&packet(&payload));
             bench.driver.flush();
         }

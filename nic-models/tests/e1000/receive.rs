@@ -34,7 +34,7 @@ fn a_received_frame_lies_in_its_slot() {
 fn frames_keep_their_order_over_a_burst() {
     for kind in Kind::BOTH {
         let mut bench = Bench::new(kind);
-        let burst = rounds(40, 20);
+        let burst = rounds(40, 10);
         for round in 0..rounds(50, 2) {
             for index in 0..burst {
                 assert!(bench.device.deliver(&plain(OWN, 64 + index)), "round {round}");

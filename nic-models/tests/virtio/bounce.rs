@@ -65,7 +65,7 @@ fn what_a_device_writes_later_is_not_seen() {
 
 #[test]
 fn large_frames_come_in_copies_and_none_is_cut_by_the_device() {
-    for offer in rings() {
+    for offer in rings().into_iter().take(rounds(4, 1)) {
         let large = feature::GUEST_TSO4 | feature::HOST_TSO4 | feature::HOST_TSO6 | feature::HOST_ECN;
         let mut bench = Bench::out_of_reach(Offer { queue_size: 256, features: offer.features | large, ..offer }, 80);
         assert_eq!(bench.device.accepted_features() & large, feature::GUEST_TSO4);
