@@ -65,7 +65,7 @@ fn a_packed_ring_may_have_any_size() {
     let packed = rings().into_iter().filter(|offer| offer.features & feature::RING_PACKED != 0);
     for (offer, size) in packed.flat_map(|offer| [2, 3, 7, 100].map(|size| (offer.clone(), size))) {
         let mut bench = Bench::new(Offer { queue_size: size, ..offer });
-        for round in 0..rounds(1_000, 10) {
+        for round in 0..rounds(1_000, 6) {
             let payload = [bench.chunk(round as u8, 60)];
             bench.driver.transmit(&packet(&payload)).unwrap();
             bench.driver.flush();
