@@ -114,7 +114,7 @@ fn says_what_it_is(guest: &Guest, nic: Nic, offloads: Offloads) {
         Nic::E1000 => ("e1000", 1, "on line"),
         Nic::E1000e => ("e1000e", 1, "by messages"),
     };
-    assert!(line.contains(&format!(", {name}, {pairs} pairs of queues, ")), "{nic:?}: {line}");
+    assert!(line.contains(&format!(", {name}, pairs of queues: {pairs}, ")), "{nic:?}: {line}");
     assert!(line.contains(interrupts), "{nic:?}: {line}");
     // What the 82540EM makes of IPv6 is wrong on the wire, so its driver leaves it alone.
     let cuts_ipv6 = offloads == Offloads::On && nic != Nic::E1000;

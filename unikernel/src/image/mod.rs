@@ -52,7 +52,7 @@ pub(crate) fn run(machine: Machine) -> ! {
     let clock = calibration.finish();
     let info = card.driver.info();
     line(format_args!(
-        "lendwire: {} KiB of memory, counter at {} kHz, entropy by {source:?}, {}, {} pairs of queues, {:?}, interrupts {}",
+        "lendwire: {} KiB of memory, counter at {} kHz, entropy by {source:?}, {}, pairs of queues: {}, {:?}, interrupts {}",
         ram / 1024,
         clock.counter_khz(),
         info.name,
