@@ -19,11 +19,19 @@ fn keep_slice<T: Send + 'static>(values: Vec<T>) -> &'static mut [T] {
     Vec::leak(values)
 }
 
-/// A pool of its own for each test.
+/// A pool of its own for each test. Its slots begin where a cache line does.
 #[track_caller]
 pub(crate) fn pool(slots: usize, slot_size: usize) -> &'static Pool {
+    pool_behind(0, slots, slot_size)
+}
+
+/// The same with its first slot `behind` bytes behind the start of a cache line.
+#[track_caller]
+pub(crate) fn pool_behind(behind: usize, slots: usize, slot_size: usize) -> &'static Pool {
     let words = (0..Pool::words(slots)).map(|_| Default::default()).collect();
-    keep(Pool::new(keep_slice(vec![0; slots * slot_size]), slot_size, keep_slice(words)).unwrap())
+    let bytes = keep_slice(vec![0; slots * slot_size + 128]);
+    let start = bytes.as_ptr().align_offset(64) + behind;
+    keep(Pool::new(&mut bytes[start..][..slots * slot_size], slot_size, keep_slice(words)).unwrap())
 }
 
 /// Content that holds `bytes`.

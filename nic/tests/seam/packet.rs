@@ -3,7 +3,7 @@
 use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, MAX_CHUNKS, Payload, RxPacket, Sum, TooManyChunks, TxPacket};
 use proptest::prelude::*;
 
-use crate::memory::{cases, filled, forever, pool};
+use crate::memory::{cases, filled, forever, pool, pool_behind};
 
 #[test]
 fn an_offload_moves_with_the_headers_in_front_of_it() {
@@ -143,6 +143,22 @@ fn a_visit_shows_each_chunk_and_keeps_its_sum() {
     });
     assert_eq!(seen, [b"ab".to_vec(), b"c".to_vec()]);
     assert!(packet.chunks().iter().all(|chunk| chunk.known_sum() == Some(Sum::of(chunk))));
+}
+
+#[test]
+fn a_list_may_lie_in_a_slot_that_begins_anywhere() {
+    for behind in [0, 1, 7, 8, 63] {
+        let lists = pool_behind(behind, 1, 512);
+        let mut packet = RxPacket::new(Chunk::from_static(b"a"));
+        packet.spill(lists.take().unwrap());
+        let room = packet.room();
+        assert_eq!(room, if behind % 8 == 0 { 15 } else { 14 }, "{behind} bytes behind a cache line");
+        for _ in 0..room {
+            packet.push(Chunk::from_static(b"b")).unwrap();
+        }
+        assert!(packet.push(Chunk::from_static(b"c")).is_err());
+        assert_eq!((packet.len(), packet.chunks().len()), (1 + room, 1 + room));
+    }
 }
 
 #[test]
