@@ -11,6 +11,7 @@
 //! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
 //! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
 //! | [`cutter`] | what that device makes of a packet: checksums completed, runs of segments cut |
+//! | [`script`] | a runner for scripts in packetdrill's language |
 //! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
 //! | [`seeds`] | many seeds, and the one command that repeats a failed one |
 //! | [`allocator`] | an allocator that counts |
@@ -36,6 +37,7 @@ pub mod cutter;
 pub mod frame;
 pub mod pair;
 pub mod peer;
+pub mod script;
 pub mod seeds;
 pub mod segment;
 pub mod setup;

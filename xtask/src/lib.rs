@@ -25,6 +25,7 @@ pub mod probe;
 pub mod progress;
 pub mod qemu;
 pub mod run;
+pub mod script;
 pub mod serial;
 pub mod stats;
 pub mod tap;

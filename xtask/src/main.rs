@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::failure::Failure;
-use xtask::{bench, fuzz, run, test};
+use xtask::{bench, fuzz, run, script, test};
 
 #[derive(Parser)]
 #[command(
@@ -26,6 +26,8 @@ enum Command {
     Test(test::Arguments),
     /// Fuzzes one target, or each in turn
     Fuzz(fuzz::Arguments),
+    /// Runs scripts in packetdrill's language against the stack
+    Script(script::Arguments),
     /// Runs the benchmarks
     Bench(bench::Arguments),
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Script(arguments) => script::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

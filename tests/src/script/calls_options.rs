@@ -1,0 +1,152 @@
+//! `setsockopt` and `getsockopt`: what belongs to descriptors is kept here, everything else is the stack's.
+
+use super::ast::{Call, Expression};
+use super::calls::{DONE, Tried, failed};
+use super::constants::number;
+use super::errno::{Errno, numbers};
+use super::print;
+use super::run::Run;
+use super::settings::Dialect;
+use super::sockets::{Refused, Sockets as _, Value};
+
+/// Options of descriptors that change nothing that a peer could see. Ports may always be used again.
+const KEPT: [&str; 6] =
+    ["SO_REUSEADDR", "SO_REUSEPORT", "SO_BROADCAST", "SO_OOBINLINE", "IP_BIND_ADDRESS_NO_PORT", "IPV6_V6ONLY"];
+
+fn option_name(expression: &Expression) -> Result<String, String> {
+    match expression {
+        Expression::Word(name) => Ok(name.clone()),
+        other => Err(format!("{} is no option's name", print::expression(other))),
+    }
+}
+
+fn value_of(expression: &Expression) -> Value {
+    match expression {
+        Expression::Text(text, _) => Value::Name(String::from_utf8_lossy(text).into_owned()),
+        Expression::List(items) if items.len() == 1 => value_of(&items[0]),
+        other => number(other).map_or(Value::Other, Value::Number),
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn setsockopt(&mut self, call: &Call) -> Tried {
+        let name = option_name(self.argument(call, 2)?)?;
+        let argument = self.argument(call, 3)?.clone();
+        let value = value_of(&argument);
+        let (_, descriptor) = self.descriptor(call)?;
+        let handle = descriptor.stream();
+        match name.as_str() {
+            // The stack was made with it: see `settings`.
+            "SO_RCVBUF" | "SO_SNDBUF" => {}
+            "SO_LINGER" => {
+                let Expression::Record(fields) = &argument else {
+                    return Err("SO_LINGER needs {onoff=, linger=}".into());
+                };
+                let field = |name: &str| fields.iter().find(|(it, _)| it == name).map_or(Ok(0), |(_, it)| number(it));
+                let (is_on, time) = (field("onoff")? != 0, field("linger")?);
+                if is_on && time > 0 {
+                    return Err("setsockopt SO_LINGER with a time: not supported by the stack".into());
+                }
+                descriptor.linger = is_on.then_some(time);
+            }
+            name if KEPT.contains(&name) => {}
+            name => match self.world.stack.set_option(handle, name, &value) {
+                Ok(()) => {}
+                Err(Refused::Error(error)) => return failed(error.0),
+                Err(Refused::Unsupported) => {
+                    return Err(format!("setsockopt {name}: not supported by the stack"));
+                }
+            },
+        }
+        let (_, descriptor) = self.descriptor(call)?;
+        descriptor.options.insert(name, value);
+        Ok(DONE)
+    }
+
+    pub(super) fn getsockopt(&mut self, call: &Call) -> Tried {
+        let name = option_name(self.argument(call, 2)?)?;
+        let wanted = self.argument(call, 3)?.clone();
+        let (place, descriptor) = self.descriptor(call)?;
+        let handle = descriptor.stream();
+        let kept = descriptor.options.get(&name).cloned();
+        if name == "SO_ERROR" {
+            return self.socket_error(place, &wanted);
+        }
+        if name == "TCP_INFO" {
+            return self.tcp_info(place, &wanted);
+        }
+        if let (Expression::Record(_), "SO_LINGER") = (&wanted, name.as_str()) {
+            let is = self.descriptors[&place].linger;
+            let is = format!("{{onoff={}, linger={}}}", i32::from(is.is_some()), is.unwrap_or(0));
+            let want = print::expression(&wanted);
+            return if is == want { Ok(DONE) } else { Err(format!("getsockopt SO_LINGER gives {is}, not {want}")) };
+        }
+        let is = match (name.as_str(), kept) {
+            ("SO_RCVBUF" | "SO_SNDBUF", Some(Value::Number(bytes))) => {
+                Value::Number(bytes * if self.settings.dialect == Dialect::Linux { 2 } else { 1 })
+            }
+            ("SO_SNDBUF", None) => Value::Number(i64::from(self.settings.making.tcp.send_budget)),
+            ("SO_RCVBUF", None) => Value::Number(i64::from(self.settings.making.tcp.receive_budget)),
+            (_, Some(value)) => value,
+            (name, None) if KEPT.contains(&name) => Value::Number(0),
+            (name, None) => match self.world.stack.option(handle, name) {
+                Ok(value) => value,
+                Err(Refused::Error(error)) => return failed(error.0),
+                Err(Refused::Unsupported) => return Err(format!("getsockopt {name}: not supported by the stack")),
+            },
+        };
+        let is_any = wanted == Expression::Ellipsis || wanted == Expression::List(vec![Expression::Ellipsis]);
+        if is_any || is == value_of(&wanted) {
+            return Ok(DONE);
+        }
+        let is = match is {
+            Value::Number(number) => number.to_string(),
+            Value::Name(name) => format!("\"{name}\""),
+            Value::Other => "something else".into(),
+        };
+        Err(format!("getsockopt {name} gives {is}, not {}", print::expression(&wanted)))
+    }
+
+    /// The error of a connection, which asking for takes away.
+    fn socket_error(&mut self, place: i64, wanted: &Expression) -> Tried {
+        let handle = self.descriptors[&place].stream();
+        let error = handle.and_then(|handle| self.world.stack.failure(handle));
+        let error = error.filter(|_| !self.descriptors[&place].error_was_told);
+        if error.is_some()
+            && let Some(descriptor) = self.descriptors.get_mut(&place)
+        {
+            descriptor.error_was_told = true;
+        }
+        let wanted = match wanted {
+            Expression::List(items) if items.len() == 1 => &items[0],
+            other => other,
+        };
+        let is_alike = match (wanted, error) {
+            (Expression::Ellipsis | Expression::Integer(0), None) => true,
+            (Expression::Ellipsis, Some(_)) => true,
+            (Expression::Word(name), Some(error)) => error.is_called(name),
+            (Expression::Integer(number), Some(error)) => numbers(error.0).is_some_and(|all| all.contains(number)),
+            (_, _) => false,
+        };
+        if is_alike {
+            return Ok(DONE);
+        }
+        let is = error.map_or("0", |Errno(name)| name);
+        Err(format!("getsockopt SO_ERROR gives {is}, not {}", print::expression(wanted)))
+    }
+
+    fn tcp_info(&mut self, place: i64, wanted: &Expression) -> Tried {
+        let Some(handle) = self.descriptors[&place].stream() else { return failed("EINVAL") };
+        let known = self.world.stack.information(handle, self.settings.units());
+        let Expression::Record(fields) = wanted else { return Ok(DONE) };
+        for (name, wanted) in fields.iter().filter(|(_, wanted)| *wanted != Expression::Ellipsis) {
+            let Some((_, is)) = known.iter().find(|(known, _)| known == name) else {
+                return Err(format!("{name}: not supported by the stack"));
+            };
+            if number(wanted)? != *is {
+                return Err(format!("getsockopt TCP_INFO gives {name}={is}, not {}", print::expression(wanted)));
+            }
+        }
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,207 @@
+//! Shell text in scripts: what of it says how the stack is made, what means nothing here, and what nobody knows.
+//!
+//! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
+
+use lendwire::tcp::TcpConfig;
+use lendwire::time::Span;
+
+use super::settings::budget_of;
+
+/// How a setting of a kernel changes how a stack is made.
+pub(super) type Apply = fn(&mut TcpConfig, &str) -> Result<(), String>;
+
+/// What a command means.
+#[derive(Clone, Debug)]
+pub(super) enum Applied {
+    /// A setting and its value.
+    Setting(Apply, String),
+    /// Nothing here.
+    Nothing,
+}
+
+/// Known and mapped: what of Linux and FreeBSD the stack has a setting for.
+const MAPPED: &[(&str, Apply)] = &[
+    ("net.ipv4.tcp_syn_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
+    ("net.ipv4.tcp_synack_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
+    ("net.ipv4.tcp_retries2", |tcp, value| count(value).map(|count| tcp.retries = count)),
+    ("net.ipv4.tcp_fin_timeout", |tcp, value| number(value).map(|it| tcp.fin_wait = Span::from_secs(it))),
+    ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
+    // Half of Linux's receive buffer is its window.
+    ("net.ipv4.tcp_rmem", |tcp, value| middle(value).map(|it| tcp.receive_budget = budget_of(it as i64 / 2))),
+    ("net.ipv4.tcp_wmem", |tcp, value| middle(value).map(|it| tcp.send_budget = it as u32)),
+    ("net.inet.tcp.rexmit_min", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_millis(it))),
+    ("net.inet.tcp.delacktime", |tcp, value| number(value).map(|it| tcp.ack_delay = Span::from_millis(it))),
+    ("net.inet.tcp.msl", |tcp, value| number(value).map(|it| tcp.time_wait = Span::from_millis(2 * it))),
+    ("net.inet.tcp.finwait2_timeout", |tcp, value| number(value).map(|it| tcp.fin_wait = Span::from_millis(it))),
+    ("net.inet.tcp.recvspace", |tcp, value| number(value).map(|it| tcp.receive_budget = budget_of(it as i64))),
+    ("net.inet.tcp.sendspace", |tcp, value| number(value).map(|it| tcp.send_budget = it as u32)),
+];
+
+/// Known, and nothing to set: what the stack does is what its packets show, and a line that expects otherwise fails.
+const UNMAPPED: &[&str] = &[
+    "kern.eventtimer",
+    "kern.ipc.maxsockbuf",
+    "kern.timecounter",
+    "net.core.default_qdisc",
+    "net.core.optmem_max",
+    "net.core.rmem_",
+    "net.core.somaxconn",
+    "net.core.wmem_",
+    "net.inet.icmp.",
+    "net.inet.tcp.",
+    "net.inet6.",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_",
+    "net.ipv6.",
+    "vm.",
+];
+
+/// Settings that would change what a script shows, and that the stack cannot be told.
+const REFUSED: &[&str] = &["net.ipv4.tcp_base_mss", "net.ipv4.tcp_mtu_probing", "net.inet.tcp.mssdflt"];
+
+/// Programs about devices, counters, caches and modules of a kernel that is not there.
+const IRRELEVANT: &[&str] = &[
+    "cat",
+    "chmod",
+    "dd",
+    "echo",
+    "ethtool",
+    "grep",
+    "kldload",
+    "kldstat",
+    "kldunload",
+    "modprobe",
+    "netstat",
+    "nstat",
+    "rm",
+    "sleep",
+    "sockstat",
+    "ss",
+    "sync",
+    "tcpdump",
+    "true",
+    "umask",
+    ":",
+];
+
+/// Reads shell text.
+///
+/// # Errors
+/// Which command is unknown, or which value is none.
+pub(super) fn read(text: &str) -> Result<Vec<Applied>, String> {
+    let joined = text.replace("\\\n", " ");
+    let mut applied = Vec::new();
+    for line in joined.lines() {
+        let line = without_comment(line);
+        for command in line.replace("&&", ";").replace("||", ";").split(';') {
+            // What stands behind a pipe only looks at the output.
+            let command = command.split('|').next().unwrap_or("").trim();
+            if !command.is_empty() {
+                applied.extend(one(command)?);
+            }
+        }
+    }
+    Ok(applied)
+}
+
+fn without_comment(line: &str) -> &str {
+    match line.find('#') {
+        Some(0) => "",
+        Some(at) if line[..at].ends_with(char::is_whitespace) => &line[..at],
+        Some(_) | None => line,
+    }
+}
+
+fn one(command: &str) -> Result<Vec<Applied>, String> {
+    let words = words(command);
+    let Some(program) = words.first() else { return Ok(Vec::new()) };
+    let name = program.rsplit('/').next().unwrap_or(program);
+    match name {
+        "sysctl" => words[1..].iter().filter(|word| word.contains('=')).map(|word| setting(word)).collect(),
+        "set_sysctls.py" => {
+            let settings = words[1..].iter().map(|word| word.trim_start_matches("/proc/sys/"));
+            settings.map(|word| setting(&dotted(word))).collect()
+        }
+        // Linux's defaults are this stack's, and what differs shows.
+        name if name.starts_with("defaults") && name.ends_with(".sh") => Ok(vec![Applied::Nothing]),
+        name if name.starts_with("sysctl_restore") => Ok(vec![Applied::Nothing]),
+        "tc" if !command.contains("limit 0") && !command.contains("netem") => Ok(vec![Applied::Nothing]),
+        "ip" if words.get(1).is_some_and(|word| word == "tcp_metrics") => Ok(vec![Applied::Nothing]),
+        name if IRRELEVANT.contains(&name) => Ok(vec![Applied::Nothing]),
+        _ => Err(format!("the command `{command}` is unknown here: nobody can say what it means for the stack")),
+    }
+}
+
+/// `name=value`; quotes are gone already.
+fn setting(text: &str) -> Result<Applied, String> {
+    let Some((name, value)) = text.split_once('=') else { return Err(format!("`{text}` sets nothing")) };
+    if REFUSED.contains(&name) {
+        return Err(format!("sysctl {name}: not supported by the stack"));
+    }
+    if let Some((_, apply)) = MAPPED.iter().find(|(known, _)| *known == name) {
+        return Ok(Applied::Setting(*apply, value.to_owned()));
+    }
+    if UNMAPPED.iter().any(|known| name.starts_with(known)) {
+        return Ok(Applied::Nothing);
+    }
+    Err(format!("sysctl {name} is unknown here"))
+}
+
+/// `net/ipv4/name=value` to `net.ipv4.name=value`.
+fn dotted(text: &str) -> String {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    format!("{}={value}", name.replace('/', "."))
+}
+
+/// Words of a command; quotes hold words together and vanish.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for it in command.chars() {
+        match (it, quote) {
+            ('"' | '\'', None) => quote = Some(it),
+            (it, Some(open)) if it == open => quote = None,
+            (it, None) if it.is_whitespace() => words.push(String::new()),
+            (it, _) => words.last_mut().expect("there is a last one").push(it),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn number(value: &str) -> Result<u64, String> {
+    value.trim().parse().map_err(|_| format!("`{value}` is no number"))
+}
+
+fn count(value: &str) -> Result<u8, String> {
+    number(value)?.try_into().map_err(|_| format!("{value} is above 255"))
+}
+
+/// The default of Linux's three sizes: minimum, default, maximum.
+fn middle(value: &str) -> Result<u64, String> {
+    match value.split_whitespace().nth(1) {
+        Some(middle) => number(middle),
+        None => Err(format!("`{value}` are no three sizes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_both_systems_are_known_or_named() {
+        let mut tcp = TcpConfig::DEFAULT;
+        let text = "../common/defaults.sh\n../common/set_sysctls.py /proc/sys/net/ipv4/tcp_syn_retries=3 \\\n\
+                    /proc/sys/net/ipv4/tcp_timestamps=0 # off\nsysctl -q net.ipv4.tcp_wmem=\"4096 50000 4194304\"";
+        for applied in read(text).expect("all of it is known") {
+            if let Applied::Setting(apply, value) = applied {
+                apply(&mut tcp, &value).expect("it is a value");
+            }
+        }
+        assert_eq!((tcp.syn_retries, tcp.send_budget), (3, 50_000));
+        assert_eq!(read("sysctl -w kern.made.up=1").unwrap_err(), "sysctl kern.made.up is unknown here");
+        assert!(read("ip route change 1.2.3.4 mtu lock 660").unwrap_err().contains("is unknown here"));
+        assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("sockstat -4 | grep -c X").is_ok());
+    }
+}

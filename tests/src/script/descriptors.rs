@@ -1,0 +1,87 @@
+//! What a script's file descriptors stand for.
+//!
+//! Invariant: a number that a script says a call returned names what the call made, whatever was free; so scripts of any
+//! system run unchanged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use lendwire::tcp::{ListenerHandle, TcpHandle};
+use lendwire::udp::UdpHandle;
+
+use super::sockets::Value;
+
+/// What one descriptor is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A TCP socket that nothing was done with.
+    Fresh,
+    /// It listens; connections that `poll` found already wait here.
+    Listener(ListenerHandle, VecDeque<TcpHandle>),
+    /// A connection, or an attempt at one.
+    Stream(TcpHandle),
+    /// A UDP socket, once it has a port, and whom it is connected to.
+    Datagrams(Option<UdpHandle>, Option<SocketAddr>),
+    /// An epoll instance: what it watches.
+    Epoll(Vec<Watch>),
+}
+
+/// What an epoll instance watches.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    pub(super) descriptor: i64,
+    pub(super) events: i64,
+    /// What it gives back: the name of the field and its value.
+    pub(super) data: (String, i64),
+    /// What was reported already, for edges.
+    pub(super) reported: i64,
+    /// Bytes that had arrived then.
+    pub(super) arrived: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Descriptor {
+    pub(super) kind: Kind,
+    pub(super) is_nonblocking: bool,
+    pub(super) bound: Option<SocketAddr>,
+    /// Options as they were set; connections that are accepted inherit them.
+    pub(super) options: BTreeMap<String, Value>,
+    /// SO_LINGER, where it is on.
+    pub(super) linger: Option<i64>,
+    /// Which flow of the script it is.
+    pub(super) flow: Option<usize>,
+    /// The connection's error was told.
+    pub(super) error_was_told: bool,
+    /// `connect` has returned success.
+    pub(super) is_connected: bool,
+    /// It was shut down for reading.
+    pub(super) reads_no_more: bool,
+    /// Bytes read from it.
+    pub(super) place: u64,
+}
+
+impl Descriptor {
+    pub(super) fn new(kind: Kind, is_nonblocking: bool) -> Self {
+        Self {
+            kind,
+            is_nonblocking,
+            bound: None,
+            options: BTreeMap::new(),
+            linger: None,
+            flow: None,
+            error_was_told: false,
+            is_connected: false,
+            reads_no_more: false,
+            place: 0,
+        }
+    }
+
+    /// The connection that it is.
+    pub(super) fn stream(&self) -> Option<TcpHandle> {
+        match self.kind {
+            Kind::Stream(handle) => Some(handle),
+            Kind::Fresh | Kind::Listener(..) | Kind::Datagrams(..) | Kind::Epoll(_) => None,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The grammar of scripts: settings, events with their times, system calls. Packet lines are in `parse_packet`.
+//!
+//! Learned from the grammars of google/packetdrill and nplab/packetdrill. Left out: SCTP, UDP-Lite, encapsulation.
+
+use std::collections::BTreeMap;
+
+use super::ast::{Action, Call, Command, Event, Expression, Script, Setting, Time};
+use super::cursor::{Cursor, Parsed, SyntaxError};
+use super::parse_expression::expression;
+use super::parse_packet::packet;
+
+/// What `--define` gave names to.
+pub(super) type Defines = BTreeMap<String, String>;
+
+/// Reads a script. `defines` are those of the command line; the script's own are added.
+///
+/// # Errors
+/// [`SyntaxError`] at the first line that is no script, or that contradicts another one.
+pub(super) fn parse(text: &str, defines: &Defines) -> Result<Script, SyntaxError> {
+    let mut cursor = Cursor::new(text);
+    let mut script = Script { options: settings(&mut cursor)?, ..Script::default() };
+    let mut defines = defines.clone();
+    for setting in script.options.iter().filter(|setting| setting.name == "define") {
+        if let Some((name, value)) = setting.value.as_deref().and_then(|value| value.split_once('=')) {
+            defines.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    if cursor.sees("`") {
+        script.init = Some(command(&mut cursor)?);
+    }
+    while !cursor.at_end() {
+        if cursor.sees("`") {
+            script.cleanup = Some(command(&mut cursor)?);
+            if !cursor.at_end() {
+                return cursor.expected("the end of the script (a command without a time is the last thing in it)");
+            }
+            break;
+        }
+        script.events.push(event(&mut cursor, &defines)?);
+    }
+    check_order(&script)?;
+    Ok(script)
+}
+
+fn settings(cursor: &mut Cursor<'_>) -> Parsed<Vec<Setting>> {
+    let mut settings = Vec::new();
+    while cursor.sees("--") {
+        let line = cursor.line();
+        cursor.must("--")?;
+        let name = cursor.word().to_owned();
+        if name.is_empty() {
+            return cursor.expected("the name of an option");
+        }
+        let value = if cursor.eats("=") { Some(setting_value(cursor)?) } else { None };
+        settings.push(Setting { line, name, value });
+    }
+    Ok(settings)
+}
+
+fn setting_value(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    if cursor.sees("\"") {
+        return Ok(String::from_utf8_lossy(&cursor.string()?).into_owned());
+    }
+    let run = cursor.run();
+    // NAME="text with spaces" and NAME=`shell` go on to their quote.
+    for quote in ['"', '`'] {
+        if run.matches(quote).count() == 1 {
+            let more = cursor.between("", &quote.to_string())?;
+            return Ok(format!("{run} {more}").replace(quote, ""));
+        }
+    }
+    if run.is_empty() { cursor.expected("a value") } else { Ok(run.replace(['"', '`'], "")) }
+}
+
+fn command(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    let line = cursor.line();
+    Ok(Command { line, text: cursor.between("`", "`")?.to_owned() })
+}
+
+fn event(cursor: &mut Cursor<'_>, defines: &Defines) -> Parsed<Event> {
+    let line = cursor.line();
+    let time = time(cursor)?;
+    let until = if cursor.eats("...") { Some(cursor.seconds()?) } else { None };
+    let action = match cursor.next_char() {
+        Some('<' | '>') => Action::Packet(packet(cursor, defines)?),
+        Some('`') => Action::Command(cursor.between("`", "`")?.to_owned()),
+        Some('%') => Action::Code(cursor.between("%{", "}%")?.to_owned()),
+        Some(it) if it.is_ascii_alphabetic() || it == '_' => Action::Call(call(cursor, until, defines)?),
+        Some(_) | None => return cursor.expected("a packet, a system call, a command or code"),
+    };
+    check_time(time, &action).map_err(|reason| SyntaxError { line, reason })?;
+    Ok(Event { line, time, action })
+}
+
+fn time(cursor: &mut Cursor<'_>) -> Parsed<Time> {
+    if cursor.eats("*") {
+        return Ok(Time::Any);
+    }
+    if cursor.sees("-") {
+        return cursor.expected("a time (it is never negative)");
+    }
+    let is_relative = cursor.eats("+");
+    let start = cursor.seconds()?;
+    if !cursor.eats("~") {
+        return Ok(if is_relative { Time::After(start) } else { Time::At(start) });
+    }
+    if is_relative {
+        cursor.must("+")?;
+    }
+    let end = cursor.seconds()?;
+    if end < start {
+        return cursor.error("a range of time ends before it begins");
+    }
+    Ok(if is_relative { Time::AfterBetween(start, end) } else { Time::Between(start, end) })
+}
+
+/// Ranges and `*` are for what the stack does by itself.
+fn check_time(time: Time, action: &Action) -> Result<(), String> {
+    let is_awaited = matches!(action, Action::Packet(packet) if packet.direction == super::ast::Direction::Out);
+    match time {
+        Time::Any if !is_awaited => Err("`*` is a time for packets from the stack only".into()),
+        Time::Between(..) | Time::AfterBetween(..) if !is_awaited => {
+            Err("a range is a time for packets from the stack only".into())
+        }
+        Time::At(_) | Time::After(_) | Time::Any | Time::Between(..) | Time::AfterBetween(..) => Ok(()),
+    }
+}
+
+fn call(cursor: &mut Cursor<'_>, until: Option<u64>, defines: &Defines) -> Parsed<Call> {
+    let name = cursor.word().to_owned();
+    cursor.must("(")?;
+    let mut arguments = Vec::new();
+    while !cursor.eats(")") {
+        if !arguments.is_empty() {
+            cursor.must(",")?;
+        }
+        arguments.push(expression(cursor, defines)?);
+    }
+    cursor.must("=")?;
+    let result = expression(cursor, defines)?;
+    let word = cursor.peek_word();
+    let errno = if word.starts_with('E') { Some(cursor.word().to_owned()) } else { None };
+    if cursor.sees("(") {
+        cursor.between("(", ")")?;
+    }
+    if errno.is_some() && result != Expression::Integer(-1) {
+        return cursor.error("a call with an error's name returns -1");
+    }
+    Ok(Call { until, name, arguments, result, errno })
+}
+
+/// The first event is at time zero, and absolute times do not go back.
+fn check_order(script: &Script) -> Parsed<()> {
+    let Some(first) = script.events.first() else {
+        return Err(SyntaxError { line: 1, reason: "there is no event in the script".into() });
+    };
+    let wrong = |line, reason: String| Err(SyntaxError { line, reason });
+    if !matches!(first.time, Time::At(0) | Time::After(0)) {
+        return wrong(first.line, "the first event must be at time 0".into());
+    }
+    let mut last = 0;
+    for event in &script.events {
+        match event.time {
+            Time::At(at) | Time::Between(at, _) => {
+                if at < last {
+                    let [from, to] = [last, at].map(|micros| micros as f64 / 1e6);
+                    return wrong(event.line, format!("time goes backward: from {from:.6} to {to:.6}"));
+                }
+                last = at;
+            }
+            // What comes after one of these may stand anywhere.
+            Time::After(_) | Time::AfterBetween(..) | Time::Any => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What a script is run with: its own `--name=value` lines, those of the command line, and what they leave open.
+
+use super::ast::{Action, Expression, Script};
+use super::commands::{self, Applied};
+use super::constants;
+use super::sockets::Units;
+use super::world::{Addresses, Making, PORT};
+use crate::setup::Version;
+use lendwire::tcp::TcpConfig;
+
+/// How far from its time a thing may happen, where the script does not say: packetdrill's own.
+const TOLERANCE: u64 = 4_000;
+
+/// Settings that concern a kernel, a tunnel device or Python, of which there is none here.
+const IRRELEVANT: &[&str] = &[
+    "code_command",
+    "code_format",
+    "code_sockopt",
+    "define",
+    "dry_run",
+    "feature",
+    "gateway_ip",
+    "init_scripts",
+    "netmask_ip",
+    "non_fatal",
+    "persistent_tun_dev",
+    "send_omit_free",
+    "so_filename",
+    "so_flags",
+    "speed",
+    "tcp_md5_secret",
+    "tcp_ts_ecr_scaled",
+    "tun_device",
+    "verbose",
+    "wire_client",
+    "wire_client_dev",
+    "wire_server",
+    "wire_server_dev",
+    "wire_server_ip",
+    "wire_server_port",
+];
+
+/// Which system's habits a script has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Linux,
+    FreeBsd,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) tolerance: u64,
+    pub(super) tolerance_percent: u64,
+    /// A line is one segment: nothing is gathered.
+    pub(super) strict_segments: bool,
+    pub(super) tick: Option<u64>,
+    pub(super) bind_port: u16,
+    pub(super) connect_port: u16,
+    pub(super) dialect: Dialect,
+    /// SO_RCVBUF and SO_SNDBUF, as the script sets them.
+    pub(super) receive_buffer: Option<i64>,
+    pub(super) send_buffer: Option<i64>,
+    pub(super) making: Making,
+}
+
+impl Settings {
+    /// What `script` says, over `version`, or else over its own.
+    ///
+    /// # Errors
+    /// The line and what is wrong there.
+    pub(super) fn of(script: &Script, text: &str, version: Option<Version>) -> Result<Self, (usize, String)> {
+        let own = own_version(script).map_err(|reason| (1, reason))?;
+        let version = own.or(version).unwrap_or(Version::V4);
+        // A script for both versions has segment sizes for IPv4; packetdrill's runs over IPv6 add the longer header.
+        let mtu = if own.is_none() && version == Version::V6 { 1520 } else { 1500 };
+        let is_freebsd = text.contains("net.inet.") || text.contains("kern.ipc.");
+        let mut settings = Self {
+            tolerance: TOLERANCE,
+            tolerance_percent: 0,
+            strict_segments: false,
+            tick: None,
+            bind_port: PORT,
+            connect_port: PORT,
+            dialect: if is_freebsd { Dialect::FreeBsd } else { Dialect::Linux },
+            receive_buffer: None,
+            send_buffer: None,
+            making: Making { addresses: Addresses::of(version), mtu, tcp: TcpConfig::DEFAULT },
+        };
+        for setting in &script.options {
+            settings.take(&setting.name, setting.value.as_deref()).map_err(|reason| (setting.line, reason))?;
+        }
+        settings.take_commands(script)?;
+        settings.take_buffers(script)?;
+        Ok(settings)
+    }
+
+    /// In what `tcp_info` counts.
+    pub(super) fn units(&self) -> Units {
+        match self.dialect {
+            Dialect::Linux => Units::Segments,
+            Dialect::FreeBsd => Units::Bytes,
+        }
+    }
+
+    fn take(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
+        let number = || value.and_then(|value| value.parse::<u64>().ok()).ok_or(format!("--{name} needs a number"));
+        let port = || number().and_then(|port| u16::try_from(port).map_err(|_| format!("--{name} is no port")));
+        let address = || value.and_then(|value| value.parse().ok()).ok_or(format!("--{name} needs an address"));
+        match name {
+            "ip_version" | "strict_segments" => self.strict_segments |= name == "strict_segments",
+            "tolerance_usecs" => self.tolerance = number()?,
+            "tolerance_percent" => self.tolerance_percent = number()?,
+            "mtu" => self.making.mtu = number()?.try_into().map_err(|_| "--mtu is above 65535".to_owned())?,
+            "tcp_ts_tick_usecs" => self.tick = Some(number()?).filter(|tick| *tick != 0),
+            "bind_port" => self.bind_port = port()?,
+            "connect_port" => self.connect_port = port()?,
+            "local_ip" => self.making.addresses.local = address()?,
+            "remote_ip" => self.making.addresses.remote = address()?,
+            "bsd" => self.dialect = Dialect::FreeBsd,
+            "linux" => self.dialect = Dialect::Linux,
+            name if IRRELEVANT.contains(&name) => {}
+            name => return Err(format!("--{name} is no option that is known here")),
+        }
+        Ok(())
+    }
+
+    /// Commands before anything else happens choose how the stack is made.
+    fn take_commands(&mut self, script: &Script) -> Result<(), (usize, String)> {
+        let leading = script.events.iter().map_while(|event| match &event.action {
+            Action::Command(text) => Some((event.line, text.as_str())),
+            Action::Packet(_) | Action::Call(_) | Action::Code(_) => None,
+        });
+        for (line, text) in script.init.iter().map(|init| (init.line, init.text.as_str())).chain(leading) {
+            for applied in commands::read(text).map_err(|reason| (line, reason))? {
+                match applied {
+                    Applied::Setting(apply, value) => {
+                        apply(&mut self.making.tcp, &value).map_err(|reason| (line, reason))?;
+                    }
+                    Applied::Nothing => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The stack sizes buffers when it is made: the script's calls are read ahead.
+    fn take_buffers(&mut self, script: &Script) -> Result<(), (usize, String)> {
+        for event in &script.events {
+            let Action::Call(call) = &event.action else { continue };
+            let [_, _, Expression::Word(name), value, ..] = call.arguments.as_slice() else { continue };
+            let place = match (call.name.as_str(), name.as_str()) {
+                ("setsockopt", "SO_RCVBUF") => &mut self.receive_buffer,
+                ("setsockopt", "SO_SNDBUF") => &mut self.send_buffer,
+                (_, _) => continue,
+            };
+            let bytes = constants::number(value).map_err(|reason| (event.line, reason))?;
+            if place.replace(bytes).is_some_and(|before| before != bytes) {
+                return Err((event.line, format!("setsockopt {name} with two values: not supported by the stack")));
+            }
+        }
+        let tcp = &mut self.making.tcp;
+        if let Some(bytes) = self.receive_buffer {
+            tcp.receive_budget = budget_of(bytes);
+        }
+        if let Some(bytes) = self.send_buffer {
+            // Linux doubles what it is given, and that much can be written.
+            let factor = if self.dialect == Dialect::Linux { 2 } else { 1 };
+            tcp.send_budget = (bytes * factor).clamp(1, i64::from(u32::MAX)) as u32;
+        }
+        Ok(())
+    }
+}
+
+/// The memory that a window of `bytes` takes: the stack shows five eighths of it.
+pub(super) fn budget_of(bytes: i64) -> u32 {
+    ((bytes * 8 + 4) / 5).clamp(1, i64::from(u32::MAX)) as u32
+}
+
+/// `--ip_version`, if the script has it.
+pub(super) fn own_version(script: &Script) -> Result<Option<Version>, String> {
+    let Some(setting) = script.options.iter().find(|setting| setting.name == "ip_version") else { return Ok(None) };
+    match setting.value.as_deref() {
+        Some("ipv4") => Ok(Some(Version::V4)),
+        Some("ipv6") => Ok(Some(Version::V6)),
+        Some(other) => Err(format!("--ip_version={other} is not supported: ipv4 or ipv6")),
+        None => Err("--ip_version needs ipv4 or ipv6".into()),
+    }
+}

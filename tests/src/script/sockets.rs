@@ -1,0 +1,222 @@
+//! What scripts need of a stack, and what this one gives: the one place where a new feature of the stack is plugged in.
+//!
+//! A socket option that the stack learns becomes one line of [`Sockets::set_option`], a field of `tcp_info` one line of
+//! [`Sockets::information`]. What is not there is [`Refused::Unsupported`], and the script fails saying so.
+
+use std::net::SocketAddr;
+
+use lendwire::Stack;
+use lendwire::tcp::{ConnectError, Ended, ListenError, ListenerHandle, ReadError, State, TcpHandle, WriteError};
+use lendwire::time::Instant;
+
+use super::errno::Errno;
+
+/// Why an option was not set, or cannot be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The stack has no such thing.
+    Unsupported,
+    /// It has, but not with this value or in this state.
+    Error(Errno),
+}
+
+/// An option's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number or a flag.
+    Number(i64),
+    /// A name.
+    Name(String),
+    /// A structure that has no form here.
+    Other,
+}
+
+/// See the module.
+pub trait Sockets {
+    /// Accepts connections to `local`.
+    ///
+    /// # Errors
+    /// As `listen(2)`.
+    fn start_listening(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerHandle, Errno>;
+
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// As `connect(2)`, as far as it is known at once.
+    fn start_connecting(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno>;
+
+    /// Queues bytes and says how many were taken; none if there is no room.
+    ///
+    /// # Errors
+    /// `EAGAIN` before the connection stands, `EPIPE` behind a shutdown, or what ended the connection.
+    fn put(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, Errno>;
+
+    /// Takes bytes; none is the end.
+    ///
+    /// # Errors
+    /// `EAGAIN` where nothing has come, or what ended the connection.
+    fn get(&mut self, connection: TcpHandle, bytes: &mut [u8]) -> Result<usize, Errno>;
+
+    /// What ended the connection, if it was no orderly end.
+    fn failure(&mut self, connection: TcpHandle) -> Option<Errno>;
+
+    /// Sets an option of a connection, or says what it would say of one that is yet to come.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn set_option(&mut self, connection: Option<TcpHandle>, name: &str, value: &Value) -> Result<(), Refused>;
+
+    /// The value of an option that was not set.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn option(&self, connection: Option<TcpHandle>, name: &str) -> Result<Value, Refused>;
+
+    /// The fields of `tcp_info` that are known, windows in segments where `in_segments`.
+    fn information(&self, connection: TcpHandle, units: Units) -> Vec<(&'static str, i64)>;
+}
+
+/// In what `tcp_info` counts windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Units {
+    /// Linux: segments.
+    Segments,
+    /// FreeBSD: bytes.
+    Bytes,
+}
+
+impl Sockets for Stack<'_> {
+    fn start_listening(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerHandle, Errno> {
+        self.listen(local, backlog).map_err(|error| match error {
+            ListenError::PortZero => Errno("EINVAL"),
+            ListenError::InUse => Errno("EADDRINUSE"),
+            ListenError::Full => Errno("ENOBUFS"),
+        })
+    }
+
+    fn start_connecting(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno> {
+        self.connect(remote, port, now).map_err(|error| match error {
+            ConnectError::PortZero => Errno("EADDRNOTAVAIL"),
+            ConnectError::NotUnicast | ConnectError::NoRoute => Errno("ENETUNREACH"),
+            ConnectError::InUse => Errno("EADDRINUSE"),
+            ConnectError::Full => Errno("ENOBUFS"),
+        })
+    }
+
+    fn put(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, Errno> {
+        self.write(connection, bytes).map_err(|error| match error {
+            WriteError::NotYet => Errno("EAGAIN"),
+            WriteError::ShutDown => Errno("EPIPE"),
+            WriteError::NoSuchConnection => Errno("ENOTCONN"),
+            WriteError::Ended(ended) => name_of(ended).unwrap_or(Errno("EPIPE")),
+        })
+    }
+
+    fn get(&mut self, connection: TcpHandle, bytes: &mut [u8]) -> Result<usize, Errno> {
+        self.read(connection, bytes).or_else(|error| match error {
+            ReadError::Empty => Err(Errno("EAGAIN")),
+            ReadError::NoSuchConnection => Err(Errno("ENOTCONN")),
+            ReadError::Ended(ended) => name_of(ended).map_or(Ok(0), Err),
+        })
+    }
+
+    fn failure(&mut self, connection: TcpHandle) -> Option<Errno> {
+        match self.write(connection, &[]) {
+            Err(WriteError::Ended(ended)) => name_of(ended),
+            Ok(_) | Err(WriteError::NotYet | WriteError::ShutDown | WriteError::NoSuchConnection) => None,
+        }
+    }
+
+    fn set_option(&mut self, connection: Option<TcpHandle>, name: &str, value: &Value) -> Result<(), Refused> {
+        match (name, value) {
+            ("TCP_NODELAY", Value::Number(number)) => {
+                if let Some(connection) = connection {
+                    self.set_nodelay(connection, *number != 0);
+                }
+                Ok(())
+            }
+            // What the stack does anyway.
+            ("TCP_CONGESTION", Value::Name(algorithm)) if ["reno", "newreno"].contains(&algorithm.as_str()) => Ok(()),
+            ("IP_TOS" | "IPV6_TCLASS" | "SO_KEEPALIVE" | "TCP_CORK" | "TCP_NOPUSH", Value::Number(0)) => Ok(()),
+            ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(1 | 2)) => Ok(()),
+            (_, _) => Err(Refused::Unsupported),
+        }
+    }
+
+    fn option(&self, connection: Option<TcpHandle>, name: &str) -> Result<Value, Refused> {
+        let info = connection.and_then(|connection| self.info(connection));
+        match name {
+            "TCP_MAXSEG" => info.map(|info| Value::Number(i64::from(info.mss))).ok_or(Refused::Unsupported),
+            "TCP_NODELAY" | "TCP_CORK" | "TCP_NOPUSH" | "SO_KEEPALIVE" => Ok(Value::Number(0)),
+            "TCP_CONGESTION" => Ok(Value::Name("reno".into())),
+            _ => Err(Refused::Unsupported),
+        }
+    }
+
+    fn information(&self, connection: TcpHandle, units: Units) -> Vec<(&'static str, i64)> {
+        let mut fields = vec![("tcpi_state", state_number(self.state(connection)))];
+        let Some(info) = self.info(connection) else { return fields };
+        let mss = i64::from(info.mss);
+        let count = |bytes: u32| match units {
+            Units::Segments => i64::from(bytes) / mss,
+            Units::Bytes => i64::from(bytes),
+        };
+        // Linux and FreeBSD call "no threshold yet" by numbers of their own.
+        let threshold = match (info.slow_start_threshold, units) {
+            (u32::MAX, Units::Segments) => i64::from(i32::MAX),
+            (u32::MAX, Units::Bytes) => 1_073_725_440,
+            (bytes, Units::Segments | Units::Bytes) => count(bytes),
+        };
+        fields.extend([
+            ("tcpi_rto", info.rto.micros() as i64),
+            ("tcpi_rtt", info.rtt.map_or(0, |rtt| rtt.micros() as i64)),
+            ("tcpi_snd_mss", mss),
+            ("tcpi_snd_cwnd", count(info.congestion_window)),
+            ("tcpi_snd_ssthresh", threshold),
+            ("tcpi_unacked", (i64::from(info.in_flight) + mss - 1) / mss),
+            ("tcpi_snd_wnd", i64::from(info.send_window)),
+            ("tcpi_rcv_wnd", i64::from(info.receive_window)),
+        ]);
+        fields
+    }
+}
+
+fn name_of(ended: Ended) -> Option<Errno> {
+    match ended {
+        Ended::Closed => None,
+        Ended::Reset => Some(Errno("ECONNRESET")),
+        Ended::TimedOut => Some(Errno("ETIMEDOUT")),
+        Ended::Refused => Some(Errno("ECONNREFUSED")),
+        Ended::Unreachable => Some(Errno("EHOSTUNREACH")),
+    }
+}
+
+/// Linux's numbers of the states, which scripts know by name.
+pub(super) const STATES: [(&str, i64); 11] = [
+    ("TCP_ESTABLISHED", 1),
+    ("TCP_SYN_SENT", 2),
+    ("TCP_SYN_RECV", 3),
+    ("TCP_FIN_WAIT1", 4),
+    ("TCP_FIN_WAIT2", 5),
+    ("TCP_TIME_WAIT", 6),
+    ("TCP_CLOSE", 7),
+    ("TCP_CLOSE_WAIT", 8),
+    ("TCP_LAST_ACK", 9),
+    ("TCP_LISTEN", 10),
+    ("TCP_CLOSING", 11),
+];
+
+fn state_number(state: State) -> i64 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Closing => 11,
+    }
+}
