@@ -1,5 +1,6 @@
 //! `cargo xtask script`: runs scripts in packetdrill's language, prints a line for each, and fails if one does.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,54 +8,67 @@ use lendwire_tests::script::{self, Options, Versions};
 
 const USAGE: &str = "script [--ip-version=ipv4|ipv6|both] [--strict] [--define NAME=value] [-v] FILE|DIR…";
 
-fn main() -> ExitCode {
-    let mut options = Options::default();
-    let mut shows_packets = false;
-    let mut paths = Vec::new();
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "-v" | "--verbose" => shows_packets = true,
-            "--strict" => options.strict = true,
-            "--ip-version=ipv4" => options.versions = Versions::V4,
-            "--ip-version=ipv6" => options.versions = Versions::V6,
-            "--ip-version=both" => options.versions = Versions::Both,
-            "--define" | "-D" => match arguments.next().as_deref().and_then(|text| text.split_once('=')) {
-                Some((name, value)) => {
-                    options.defines.insert(name.to_owned(), value.to_owned());
-                }
-                None => return usage(),
-            },
-            other if other.starts_with('-') => return usage(),
-            path => paths.push(PathBuf::from(path)),
-        }
-    }
-    if paths.is_empty() {
-        return usage();
-    }
-    let mut counts = [0u32; 2];
-    for path in paths {
-        let scripts = match script::scripts(&path) {
-            Ok(scripts) => scripts,
-            Err(error) => {
-                eprintln!("{}: {error}", path.display());
-                return ExitCode::from(2);
-            }
-        };
-        for outcome in scripts.iter().flat_map(|script| script::run_file(script, &options)) {
-            counts[usize::from(!outcome.passed())] += 1;
-            println!("{outcome:#}");
-            if shows_packets {
-                outcome.trace.iter().for_each(|line| println!("    {line}"));
-            }
-        }
-    }
-    let [passed, failed] = counts;
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// What the command line asks for.
+#[derive(Default)]
+struct Asked {
+    options: Options,
+    shows_packets: bool,
+    paths: Vec<PathBuf>,
 }
 
-fn usage() -> ExitCode {
-    eprintln!("usage: {USAGE}");
-    ExitCode::from(2)
+fn main() -> ExitCode {
+    let Some(asked) = read(std::env::args().skip(1)) else {
+        eprintln!("usage: {USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(&asked) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Who reads no further knows enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn read(mut arguments: impl Iterator<Item = String>) -> Option<Asked> {
+    let mut asked = Asked::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "-v" | "--verbose" => asked.shows_packets = true,
+            "--strict" => asked.options.strict = true,
+            "--ip-version=ipv4" => asked.options.versions = Versions::V4,
+            "--ip-version=ipv6" => asked.options.versions = Versions::V6,
+            "--ip-version=both" => asked.options.versions = Versions::Both,
+            "--define" | "-D" => {
+                let define = arguments.next()?;
+                let (name, value) = define.split_once('=')?;
+                asked.options.defines.insert(name.to_owned(), value.to_owned());
+            }
+            other if other.starts_with('-') => return None,
+            path => asked.paths.push(PathBuf::from(path)),
+        }
+    }
+    (!asked.paths.is_empty()).then_some(asked)
+}
+
+/// Whether there were scripts, and all passed.
+fn run(asked: &Asked) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    let (mut passed, mut failed) = (0, 0);
+    for path in &asked.paths {
+        for script in script::scripts(path)? {
+            for outcome in script::run_file(&script, &asked.options) {
+                *if outcome.passed() { &mut passed } else { &mut failed } += 1;
+                writeln!(out, "{outcome:#}")?;
+                if asked.shows_packets {
+                    outcome.trace.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+                }
+            }
+        }
+    }
+    writeln!(out, "{passed} passed, {failed} failed")?;
+    Ok(failed == 0 && passed > 0)
 }

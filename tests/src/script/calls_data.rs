@@ -16,10 +16,12 @@ use super::sockets::Sockets as _;
 use super::wire;
 use crate::stream;
 
+/// A buffer's content, if the script says it, and its length.
+type Buffer = (Option<Vec<u8>>, usize);
+
 /// What a call that moves bytes is asked for.
 struct Request {
-    /// Each buffer's content, if the script says it, and its length.
-    buffers: Vec<(Option<Vec<u8>>, usize)>,
+    buffers: Vec<Buffer>,
     flags: i64,
     to: Option<Expression>,
 }
@@ -101,7 +103,7 @@ fn text(expression: &Expression) -> Result<Option<Vec<u8>>, String> {
 }
 
 /// `[{..., 100}, {"text", 4}]`
-fn vectors(expression: &Expression) -> Result<Vec<(Option<Vec<u8>>, usize)>, String> {
+fn vectors(expression: &Expression) -> Result<Vec<Buffer>, String> {
     let bad = || format!("{} are no buffers", print::expression(expression));
     let Expression::List(items) = expression else { return Err(bad()) };
     let vector = |item: &Expression| {

@@ -104,7 +104,11 @@ impl Run<'_> {
             Value::Name(name) => format!("\"{name}\""),
             Value::Other => "something else".into(),
         };
-        Err(format!("getsockopt {name} gives {is}, not {}", print::expression(&wanted)))
+        let wanted = match &wanted {
+            Expression::List(items) if items.len() == 1 => &items[0],
+            other => other,
+        };
+        Err(format!("getsockopt {name} gives {is}, not {}", print::expression(wanted)))
     }
 
     /// The error of a connection, which asking for takes away.

@@ -75,8 +75,8 @@ impl Flow {
         }
     }
 
-    /// A script's segment to the stack, as it is on the wire.
-    pub(super) fn to_wire(&mut self, line: &Segment) -> Segment {
+    /// A script's segment goes to the stack: what it is on the wire. Of a SYN it is remembered where it begins.
+    pub(super) fn send(&mut self, line: &Segment) -> Segment {
         let is_syn = line.flags & SYN != 0;
         if is_syn {
             self.last_syn = line.seq;
@@ -213,11 +213,11 @@ mod tests {
         let end = "192.0.2.1:80".parse().expect("it is an address");
         let mut flow = Flow::new(6, end, end);
         let segment = |flags, seq, ack| Segment { flags, seq, ack, ..Segment::default() };
-        let syn = flow.to_wire(&segment(SYN, 123, 0));
+        let syn = flow.send(&segment(SYN, 123, 0));
         flow.learn(&segment(SYN | ACK, 9000, syn.seq.wrapping_add(1)), 0);
         let answer = flow.to_script(&segment(SYN | ACK, 9000, syn.seq.wrapping_add(1)), false);
         assert_eq!((answer.seq, answer.ack), (0, 124));
-        let data = flow.to_wire(&segment(ACK, 1, 1));
+        let data = flow.send(&segment(ACK, 1, 1));
         assert_eq!((data.seq, data.ack), (syn.seq.wrapping_add(1), 9001));
         let ack = flow.to_script(&segment(ACK, 9001, data.seq), false);
         assert_eq!((ack.seq, ack.ack), (1, 1));

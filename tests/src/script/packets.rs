@@ -32,7 +32,7 @@ impl Run<'_> {
             Body::Tcp(line) => {
                 let flow = self.inbound_flow(TCP, packet.ports);
                 let flow = &mut self.flows[flow];
-                let live = flow.to_wire(line);
+                let live = flow.send(line);
                 let body = wire::segment([flow.remote.port(), flow.local.port()], &live, &Flow::payload(line));
                 self.world.inject(header, (flow.remote, flow.local), TCP, body);
             }

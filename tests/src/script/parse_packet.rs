@@ -158,7 +158,8 @@ fn flags(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
             // The three bits of AccECN as a number.
             '0'..='7' => {
                 let ace = it as Flags - '0' as Flags;
-                (ace & 1) * ECE | (ace >> 1 & 1) * CWR | (ace >> 2 & 1) * AE
+                // They stand next to each other, from ECE up.
+                ace << ECE.trailing_zeros()
             }
             '-' if run == "-" => 0,
             _ => return cursor.error(format!("`{run}` are no control bits: F S R P . U E W A, a digit, or -")),
@@ -199,7 +200,7 @@ fn options(cursor: &mut Cursor<'_>, direction: Direction, defines: &Defines) -> 
         }
     }
     let len: usize = list.iter().map(super::wire_options::length).sum();
-    if direction == Direction::In && len % 4 != 0 {
+    if direction == Direction::In && !len.is_multiple_of(4) {
         return cursor.error(format!("the options are {len} bytes long: nop or eol must make them whole words"));
     }
     Ok(Some(list))

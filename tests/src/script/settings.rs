@@ -172,9 +172,10 @@ impl Settings {
     }
 }
 
-/// The memory that a window of `bytes` takes: the stack shows five eighths of it.
+/// The memory that a window of `bytes` takes: the stack shows five eighths of it. A window that is no multiple of five is
+/// rounded up to one.
 pub(super) fn budget_of(bytes: i64) -> u32 {
-    ((bytes * 8 + 4) / 5).clamp(1, i64::from(u32::MAX)) as u32
+    ((bytes + 4) / 5 * 8).clamp(1, i64::from(u32::MAX)) as u32
 }
 
 /// `--ip_version`, if the script has it.

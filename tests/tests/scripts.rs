@@ -1,0 +1,67 @@
+//! The scripts of `tests/scripts/`: right ones pass, wrong ones fail, each for its own reason, and those that are due
+//! fail until the stack is mended.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lendwire_tests::script::{self, Options, Outcome, Versions};
+
+/// Folders of scripts that are not to pass.
+const OTHERS: [&str; 2] = ["due", "wrong"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
+}
+
+fn scripts_in(folder: &Path) -> Vec<PathBuf> {
+    script::scripts(folder).expect("the folder can be read")
+}
+
+fn run(script: &Path) -> Vec<Outcome> {
+    let options = Options { versions: Versions::Both, strict: true, ..Options::default() };
+    script::run_file(script, &options)
+}
+
+#[test]
+fn every_right_script_passes_over_both_versions() {
+    let is_other = |path: &PathBuf| OTHERS.iter().any(|other| path.starts_with(folder().join(other)));
+    let scripts: Vec<_> = scripts_in(&folder()).into_iter().filter(|path| !is_other(path)).collect();
+    let outcomes: Vec<_> = scripts.iter().flat_map(|script| run(script)).collect();
+    let failed: Vec<_> = outcomes.iter().filter(|it| !it.passed()).map(|it| format!("{it:#}")).collect();
+    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
+    // A check that finds nothing to check would pass for ever.
+    assert!(scripts.len() >= 80, "only {} scripts were found", scripts.len());
+}
+
+#[test]
+fn every_wrong_script_fails_for_its_own_reason() {
+    let scripts = scripts_in(&folder().join("wrong"));
+    let mut reasons = BTreeMap::new();
+    for script in &scripts {
+        let text = std::fs::read_to_string(script).expect("the script can be read");
+        let wanted = text.lines().next().and_then(|line| line.strip_prefix("// reason: "));
+        let wanted = wanted.unwrap_or_else(|| panic!("{}: its first line says no reason", script.display()));
+        for outcome in run(script) {
+            let failure = outcome.failure.as_ref().unwrap_or_else(|| panic!("{} passes", script.display()));
+            assert!(failure.reason.starts_with(wanted), "{}: {}, not: {wanted}", script.display(), failure.reason);
+        }
+        let other = reasons.insert(wanted.to_owned(), script);
+        assert!(other.is_none(), "{} has the same reason as {other:?}", script.display());
+    }
+    assert!(scripts.len() >= 20, "only {} wrong scripts were found", scripts.len());
+}
+
+#[test]
+fn a_script_that_is_due_moves_when_the_stack_is_mended() {
+    for script in scripts_in(&folder().join("due")) {
+        let passed = run(&script).iter().any(Outcome::passed);
+        assert!(!passed, "{} passes now: move it to the folder of its RFC", script.display());
+    }
+}
+
+#[test]
+fn a_run_is_always_the_same() {
+    let scripts = scripts_in(&folder().join("rfc5681"));
+    let traces = || scripts.iter().flat_map(|script| run(script)).map(|outcome| outcome.trace).collect::<Vec<_>>();
+    assert_eq!(traces(), traces());
+}
