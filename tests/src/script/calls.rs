@@ -39,6 +39,9 @@ impl Run<'_> {
     /// Tries a call.
     pub(super) fn attempt(&mut self, pending: &mut Pending) -> Tried {
         let call = pending.call.clone();
+        if call.errno.as_deref() == Some("EBADF") && self.descriptor(&call).is_err() {
+            return failed("EBADF");
+        }
         match call.name.as_str() {
             "socket" => self.socket(&call),
             "bind" => self.bind(&call),

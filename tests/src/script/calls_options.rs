@@ -6,12 +6,19 @@ use super::constants::number;
 use super::errno::{Errno, numbers};
 use super::print;
 use super::run::Run;
-use super::settings::Dialect;
+use super::settings::{Dialect, window_of};
 use super::sockets::{Refused, Sockets as _, Value};
 
 /// Options of descriptors that change nothing that a peer could see. Ports may always be used again.
-const KEPT: [&str; 6] =
-    ["SO_REUSEADDR", "SO_REUSEPORT", "SO_BROADCAST", "SO_OOBINLINE", "IP_BIND_ADDRESS_NO_PORT", "IPV6_V6ONLY"];
+const KEPT: [&str; 7] = [
+    "SO_REUSEADDR",
+    "SO_REUSEPORT",
+    "SO_BROADCAST",
+    "SO_DEBUG",
+    "IP_BIND_ADDRESS_NO_PORT",
+    "IP_FREEBIND",
+    "IPV6_V6ONLY",
+];
 
 fn option_name(expression: &Expression) -> Result<String, String> {
     match expression {
@@ -82,11 +89,12 @@ impl Run<'_> {
             return if is == want { Ok(DONE) } else { Err(format!("getsockopt SO_LINGER gives {is}, not {want}")) };
         }
         let is = match (name.as_str(), kept) {
-            ("SO_RCVBUF" | "SO_SNDBUF", Some(Value::Number(bytes))) => {
-                Value::Number(bytes * if self.settings.dialect == Dialect::Linux { 2 } else { 1 })
+            // Linux's is twice the window that it shows.
+            ("SO_RCVBUF", _) => {
+                let factor = if self.settings.dialect == Dialect::Linux { 2 } else { 1 };
+                Value::Number(factor * window_of(self.settings.making.tcp.receive_budget))
             }
-            ("SO_SNDBUF", None) => Value::Number(i64::from(self.settings.making.tcp.send_budget)),
-            ("SO_RCVBUF", None) => Value::Number(i64::from(self.settings.making.tcp.receive_budget)),
+            ("SO_SNDBUF", _) => Value::Number(i64::from(self.settings.making.tcp.send_budget)),
             (_, Some(value)) => value,
             (name, None) if KEPT.contains(&name) => Value::Number(0),
             (name, None) => match self.world.stack.option(handle, name) {

@@ -48,18 +48,17 @@ const V6_TYPES: &[(&str, u8)] = &[
 
 const V6_UNREACHABLE: &[(&str, u8)] = &[
     ("no_route", 0),
-    ("net_unreachable", 0),
     ("admin_prohibited", 1),
     ("not_neighbour", 2),
-    ("not_neighbor", 2),
     ("address_unreachable", 3),
-    ("host_unreachable", 3),
     ("port_unreachable", 4),
 ];
 
-const TIME_EXCEEDED: &[(&str, u8)] = &[("ttl_exceeded", 0), ("exceeded_ttl", 0), ("exceed_reassembly_time", 1)];
+const V4_TIME_EXCEEDED: &[(&str, u8)] = &[("ttl_exceeded_in_transit", 0), ("frag_reass_exceeded", 1)];
 
-const V6_PARAMETER: &[(&str, u8)] = &[("header_field", 0), ("unknown_nexthdr", 1), ("unknown_option", 2)];
+const V6_TIME_EXCEEDED: &[(&str, u8)] = &[("exceeded_hop_limit", 0), ("exceeded_frag_time", 1)];
+
+const V6_PARAMETER: &[(&str, u8)] = &[("header_field", 0), ("unknown_next_header", 1), ("unknown_option", 2)];
 
 /// The numbers of a type and a code.
 ///
@@ -81,7 +80,8 @@ pub(super) fn numbers(version: Version, kind: &str, code: Option<&str>) -> Resul
         (Version::V4, "unreachable") => V4_UNREACHABLE,
         (Version::V6, "unreachable") => V6_UNREACHABLE,
         (Version::V6, "parameter_problem") => V6_PARAMETER,
-        (_, "time_exceeded") => TIME_EXCEEDED,
+        (Version::V4, "time_exceeded") => V4_TIME_EXCEEDED,
+        (Version::V6, "time_exceeded") => V6_TIME_EXCEEDED,
         (_, _) => &[],
     };
     let Some(code) = code else { return Ok((kind_number, 0)) };

@@ -17,6 +17,7 @@ pub(super) type Defines = BTreeMap<String, String>;
 /// # Errors
 /// [`SyntaxError`] at the first line that is no script, or that contradicts another one.
 pub(super) fn parse(text: &str, defines: &Defines) -> Result<Script, SyntaxError> {
+    let text = &chosen(text, defines)?;
     let mut cursor = Cursor::new(text);
     let mut script = Script { options: settings(&mut cursor)?, ..Script::default() };
     let mut defines = defines.clone();
@@ -40,6 +41,37 @@ pub(super) fn parse(text: &str, defines: &Defines) -> Result<Script, SyntaxError
     }
     check_order(&script)?;
     Ok(script)
+}
+
+/// The text without what `#ifdef NAME` … `#else` … `#endif` leaves out, lines counting as before. Names are those of
+/// systems, and the stack is none of them: `--define` says which one a script is to take it for.
+fn chosen(text: &str, defines: &Defines) -> Result<String, SyntaxError> {
+    let mut open: Vec<bool> = Vec::new();
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let fail = |reason: &str| Err(SyntaxError { line: number, reason: reason.into() });
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("#ifdef"), Some(name)) => open.push(defines.contains_key(name)),
+            (Some("#ifdef"), None) => return fail("`#ifdef` needs a name"),
+            (Some("#else"), _) => match open.last_mut() {
+                Some(last) => *last = !*last,
+                None => return fail("`#else` has no `#ifdef`"),
+            },
+            (Some("#endif"), _) if open.pop().is_none() => return fail("`#endif` has no `#ifdef`"),
+            (Some("#endif"), _) => {}
+            _ if open.iter().all(|is_in| *is_in) => {
+                lines.push(line);
+                continue;
+            }
+            _ => {}
+        }
+        lines.push("");
+    }
+    if !open.is_empty() {
+        return Err(SyntaxError { line: text.lines().count(), reason: "`#ifdef` has no `#endif`".into() });
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 fn settings(cursor: &mut Cursor<'_>) -> Parsed<Vec<Setting>> {

@@ -16,11 +16,14 @@ const IRRELEVANT: &[&str] = &[
     "code_command",
     "code_format",
     "code_sockopt",
+    "debug",
     "define",
     "dry_run",
     "feature",
     "gateway_ip",
     "init_scripts",
+    "is_anyip",
+    "mss",
     "netmask_ip",
     "non_fatal",
     "persistent_tun_dev",
@@ -35,6 +38,7 @@ const IRRELEVANT: &[&str] = &[
     "wire_client",
     "wire_client_dev",
     "wire_server",
+    "wire_server_at",
     "wire_server_dev",
     "wire_server_ip",
     "wire_server_port",
@@ -106,7 +110,9 @@ impl Settings {
     fn take(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
         let number = || value.and_then(|value| value.parse::<u64>().ok()).ok_or(format!("--{name} needs a number"));
         let port = || number().and_then(|port| u16::try_from(port).map_err(|_| format!("--{name} is no port")));
-        let address = || value.and_then(|value| value.parse().ok()).ok_or(format!("--{name} needs an address"));
+        // A prefix length may follow.
+        let host = value.map(|value| value.split('/').next().unwrap_or(value));
+        let address = || host.and_then(|host| host.parse().ok()).ok_or(format!("--{name} needs an address"));
         match name {
             "ip_version" | "strict_segments" => self.strict_segments |= name == "strict_segments",
             "tolerance_usecs" => self.tolerance = number()?,
@@ -178,11 +184,17 @@ pub(super) fn budget_of(bytes: i64) -> u32 {
     ((bytes + 4) / 5 * 8).clamp(1, i64::from(u32::MAX)) as u32
 }
 
+/// The window that `budget` bytes of memory are worth.
+pub(super) fn window_of(budget: u32) -> i64 {
+    i64::from(budget / 2 + budget / 8)
+}
+
 /// `--ip_version`, if the script has it.
 pub(super) fn own_version(script: &Script) -> Result<Option<Version>, String> {
     let Some(setting) = script.options.iter().find(|setting| setting.name == "ip_version") else { return Ok(None) };
     match setting.value.as_deref() {
-        Some("ipv4") => Ok(Some(Version::V4)),
+        // What such a socket sends is IPv4.
+        Some("ipv4" | "ipv4-mapped-ipv6") => Ok(Some(Version::V4)),
         Some("ipv6") => Ok(Some(Version::V6)),
         Some(other) => Err(format!("--ip_version={other} is not supported: ipv4 or ipv6")),
         None => Err("--ip_version needs ipv4 or ipv6".into()),

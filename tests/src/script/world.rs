@@ -34,7 +34,7 @@ impl Addresses {
         let parse = |text: &str| text.parse().expect("it is an address");
         let [local, remote, gateway] = match version {
             Version::V4 => ["192.168.0.1", "192.0.2.1", "192.168.0.2"].map(parse),
-            Version::V6 => ["fd3d:0a0b:17d6::1", "2001:db8::1", "fd3d:0a0b:17d6::2"].map(parse),
+            Version::V6 => ["fd3d:fa7b:d17d::1", "2001:db8::1", "fd3d:fa7b:d17d::2"].map(parse),
         };
         Self { version, local, remote, gateway }
     }
@@ -107,14 +107,14 @@ impl<'s> World<'s> {
         let Addresses { version, local, remote, gateway } = making.addresses;
         let interface = InterfaceConfig { autoconfigure: false, loopback: false };
         let interface = stack.add_interface(nic.info(), interface, clock.now()).map_err(|why| format!("{why:?}"))?;
-        let prefix = match version {
-            Version::V4 => 24,
-            Version::V6 => 64,
+        let (prefix, prefix_there) = match version {
+            Version::V4 => (16, 24),
+            Version::V6 => (48, 32),
         };
         let cidr = Cidr::new(local, prefix).map_err(|why| format!("{why:?}"))?;
         stack.add_address(interface, cidr, clock.now()).map_err(|why| format!("{why:?}"))?;
         if !cidr.contains(remote) {
-            let network = Cidr::new(remote, prefix).map_err(|why| format!("{why:?}"))?.network();
+            let network = Cidr::new(remote, prefix_there).map_err(|why| format!("{why:?}"))?.network();
             stack.add_route(network, gateway, interface).map_err(|why| format!("{why:?}"))?;
         }
         let mut world =

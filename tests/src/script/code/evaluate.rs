@@ -131,6 +131,9 @@ impl Context<'_> {
         }
         match constants::value(name) {
             Some(value) => Ok(Value::Integer(i128::from(value))),
+            None if name.starts_with("tcpi_") && self.known.is_empty() => {
+                Err(format!("there is no connection to ask for {name}"))
+            }
             None if name.starts_with("tcpi_") => Err(format!("{name}: not supported by the stack")),
             None => Err(format!("`{name}` is not defined")),
         }
@@ -168,6 +171,14 @@ impl Context<'_> {
                     left = right;
                 }
                 Ok(Value::Truth(true))
+            }
+            Expression::Method(target, name, arguments) => {
+                let target = self.value(target)?;
+                let values: Result<Vec<_>, _> = arguments.iter().map(|argument| self.value(argument)).collect();
+                match (target, name.as_str()) {
+                    (Value::Text(text), "format") => Ok(Value::Text(fill(&text, &values?))),
+                    (target, name) => Err(format!("{target} has no `{name}` here")),
+                }
             }
             Expression::Call(name, arguments) => {
                 let values: Result<Vec<_>, _> = arguments.iter().map(|argument| self.value(argument)).collect();
@@ -300,6 +311,22 @@ fn format(text: &str, items: &[Value]) -> String {
             Some('%') | None => out.push('%'),
             Some(_) => out += &items.next().map_or(String::new(), ToString::to_string),
         }
+    }
+    out
+}
+
+/// `'{} of {1:d}'.format(1, 2)`
+fn fill(text: &str, items: &[Value]) -> String {
+    let mut next = 0;
+    let mut out = String::new();
+    let mut pieces = text.split('{');
+    out += pieces.next().unwrap_or("");
+    for piece in pieces {
+        let (inside, rest) = piece.split_once('}').unwrap_or(("", piece));
+        let place = inside.split(':').next().unwrap_or("").parse().unwrap_or(next);
+        next = place + 1;
+        out += &items.get(place).map_or(String::new(), ToString::to_string);
+        out += rest;
     }
     out
 }

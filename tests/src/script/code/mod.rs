@@ -1,7 +1,7 @@
 //! The language between `%{` and `}%`: as much of Python as scripts use to look at `tcp_info`.
 //!
 //! Statements: `assert`, `print`, assignment (also with an operator), `if`, `pass`. Expressions: numbers, text,
-//! comparisons in chains, `and or not in`, arithmetic, bits, `a if b else c`, `abs min max int float round len str`.
+//! comparisons in chains, `and or not in`, arithmetic, bits, `a if b else c`, `abs min max int float round len str`, `text.format()`.
 //! Variables live from one `%{ … }%` to the next. Left out: loops, functions, imports, attributes.
 
 mod evaluate;
@@ -62,6 +62,7 @@ mod tests {
         let text = "a = 3; a += 4\nif a > 6 and (TCPI_OPT_SACK | 1) == 3:\n    print('big', a)\n    a = a ** 2 // 10\n\
                     elif a:\n    assert False\nelse:\n    pass\nprint(a, a if a < 0 else -a, 7 % 4, 1 << 3, max(1, 2.5))";
         assert_eq!(run(text), Ok(vec!["big 7".into(), "4 -4 3 8 2.5".into()]));
+        assert_eq!(run("print '{} {1:>3}'.format(1, a if False else 2), 3"), Ok(vec!["1 2 3".into()]));
         assert!(matches!(run("for x in y: pass"), Err(Failed::Syntax(_))));
         assert!(matches!(run("assert (1"), Err(Failed::Syntax(_))));
     }

@@ -31,6 +31,8 @@ pub(super) enum Expression {
     /// Condition, then, else.
     Choice(Box<Expression>, Box<Expression>, Box<Expression>),
     Call(String, Vec<Expression>),
+    /// `target.name(…)`
+    Method(Box<Expression>, String, Vec<Expression>),
     List(Vec<Expression>),
 }
 
@@ -243,11 +245,24 @@ impl Parser<'_> {
         if let Some(sign) = self.eats_sign(&["-", "+", "~"]) {
             return Ok(Expression::Unary(sign, self.unary()?.into()));
         }
-        let base = self.atom()?;
+        let base = self.postfix()?;
         match self.eats_sign(&["**"]) {
             Some(sign) => Ok(Expression::Binary(sign, base.into(), self.unary()?.into())),
             None => Ok(base),
         }
+    }
+
+    fn postfix(&mut self) -> Parsed<Expression> {
+        let mut value = self.atom()?;
+        while self.eats(&Token::Sign(".")) {
+            let Some(Token::Name(name)) = self.peek().cloned() else {
+                return Err(format!("a name is expected{}", self.found()));
+            };
+            self.at += 1;
+            self.must("(")?;
+            value = Expression::Method(value.into(), name, self.items(")")?);
+        }
+        Ok(value)
     }
 
     fn atom(&mut self) -> Parsed<Expression> {
