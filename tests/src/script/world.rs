@@ -62,6 +62,7 @@ pub(super) fn capacities() -> Capacities {
         connections: 64,
         time_waits: 64,
         cells: 8192,
+        ..Capacities::default()
     }
 }
 
