@@ -47,33 +47,42 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use lendwire::Tables;
+use lendwire_nic::Offloads;
 
 use crate::setup::Version;
 use run::Run;
 use settings::Settings;
-use world::World;
+use world::{Making, World};
 
 pub use run::Failure;
 
 /// How scripts are run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The version for scripts that name none; both in turn without.
+    /// The version for scripts that name none.
     pub versions: Versions,
     /// Packets that no line expects, and wrong echoes of timestamps, fail a script. packetdrill lets both pass.
     pub strict: bool,
+    /// What the device does for the stack: the wire is the same, whatever it is.
+    pub offloads: Offloads,
     /// Names and what they stand for, as `--define=NAME=value` in a script.
     pub defines: BTreeMap<String, String>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { versions: Versions::V4, strict: false, offloads: Offloads::empty(), defines: BTreeMap::new() }
+    }
+}
+
 /// Over which versions scripts run that name none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Versions {
     /// IPv4.
-    #[default]
     V4,
     /// IPv6.
     V6,
@@ -144,7 +153,16 @@ pub fn run_file(path: &Path, options: &Options) -> Vec<Outcome> {
     };
     let own = parse::parse(&text, &options.defines).ok().and_then(|script| settings::own_version(&script).ok()?);
     let versions = own.as_ref().map_or(asked, std::slice::from_ref);
-    versions.iter().map(|&version| outcome(version, run_text(&text, version, options))).collect()
+    versions.iter().map(|&version| outcome(version, run_guarded(&text, version, options))).collect()
+}
+
+/// [`run_text`]; a stack that panics fails the script, and not those behind it.
+fn run_guarded(text: &str, version: Version, options: &Options) -> Result<Vec<String>, (Failure, Vec<String>)> {
+    catch_unwind(AssertUnwindSafe(|| run_text(text, version, options))).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+        Err((Failure::new(0, format!("it panicked: {words}")), Vec::new()))
+    })
 }
 
 /// Runs a script over `version`, unless it names its own. Returns the trace.
@@ -156,8 +174,9 @@ pub fn run_text(text: &str, version: Version, options: &Options) -> Result<Vec<S
     let script = parse::parse(text, &options.defines)
         .map_err(|error| early(Failure::new(error.line, format!("syntax error: {}", error.reason))))?;
     let settings = Settings::of(&script, text, Some(version)).map_err(|(line, why)| early(Failure::new(line, why)))?;
+    let making = Making { offloads: options.offloads, ..settings.making };
     let mut tables = Tables::new(&world::capacities());
-    let world = World::new(&mut tables, &settings.making).map_err(|why| early(Failure::new(1, why)))?;
+    let world = World::new(&mut tables, &making).map_err(|why| early(Failure::new(1, why)))?;
     let mut run = Run::new(world, settings, options.strict);
     let result = run.script(&script);
     let printed: Vec<_> = run.printed().iter().map(|line| format!("printed: {line}")).collect();

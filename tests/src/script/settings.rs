@@ -7,6 +7,7 @@ use super::sockets::Units;
 use super::world::{Addresses, Making, PORT};
 use crate::setup::Version;
 use lendwire::tcp::TcpConfig;
+use lendwire_nic::Offloads;
 
 /// How far from its time a thing may happen, where the script does not say: packetdrill's own.
 const TOLERANCE: u64 = 4_000;
@@ -89,7 +90,12 @@ impl Settings {
             dialect: if is_freebsd { Dialect::FreeBsd } else { Dialect::Linux },
             receive_buffer: None,
             send_buffer: None,
-            making: Making { addresses: Addresses::of(version), mtu, tcp: TcpConfig::DEFAULT },
+            making: Making {
+                addresses: Addresses::of(version),
+                mtu,
+                offloads: Offloads::empty(),
+                tcp: TcpConfig::DEFAULT,
+            },
         };
         for setting in &script.options {
             settings.take(&setting.name, setting.value.as_deref()).map_err(|reason| (setting.line, reason))?;

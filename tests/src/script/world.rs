@@ -45,6 +45,7 @@ impl Addresses {
 pub(super) struct Making {
     pub(super) addresses: Addresses,
     pub(super) mtu: u16,
+    pub(super) offloads: Offloads,
     pub(super) tcp: TcpConfig,
 }
 
@@ -97,7 +98,7 @@ impl<'s> World<'s> {
             name: "script",
             address: Side::First.mac(),
             mtu: making.mtu,
-            offloads: Offloads::empty(),
+            offloads: making.offloads,
             max_parts: 64,
             queues: 1,
         };
