@@ -59,14 +59,8 @@ fn every_wrong_script_fails_for_its_own_reason() {
     let scripts = scripts_in(&folder().join("wrong"));
     let mut reasons = BTreeMap::new();
     for script in &scripts {
-        let text = std::fs::read_to_string(script).expect("the script can be read");
-        let wanted = text.lines().next().and_then(|line| line.strip_prefix("// reason: "));
-        let wanted = wanted.unwrap_or_else(|| panic!("{}: its first line says no reason", script.display()));
-        for outcome in run(script) {
-            let failure = outcome.failure.as_ref().unwrap_or_else(|| panic!("{} passes", script.display()));
-            assert!(failure.reason.starts_with(wanted), "{}: {}, not: {wanted}", script.display(), failure.reason);
-        }
-        let other = reasons.insert(wanted.to_owned(), script);
+        let reason = assert_fails_as_it_says(script);
+        let other = reasons.insert(reason, script);
         assert!(other.is_none(), "{} has the same reason as {other:?}", script.display());
     }
     assert!(scripts.len() >= 20, "only {} wrong scripts were found", scripts.len());
@@ -77,7 +71,21 @@ fn a_script_that_is_due_moves_when_the_stack_is_mended() {
     for script in scripts_in(&folder().join("due")) {
         let passed = run(&script).iter().any(Outcome::passed);
         assert!(!passed, "{} passes now: move it to the folder of its RFC", script.display());
+        assert_fails_as_it_says(&script);
     }
+}
+
+/// The script fails for the reason in its first line. Returns that.
+#[track_caller]
+fn assert_fails_as_it_says(script: &Path) -> String {
+    let text = std::fs::read_to_string(script).expect("the script can be read");
+    let wanted = text.lines().next().and_then(|line| line.strip_prefix("// reason: "));
+    let wanted = wanted.unwrap_or_else(|| panic!("{}: its first line says no reason", script.display()));
+    for outcome in run(script) {
+        let failure = outcome.failure.as_ref().unwrap_or_else(|| panic!("{} passes", script.display()));
+        assert!(failure.reason.starts_with(wanted), "{}: {}, not: {wanted}", script.display(), failure.reason);
+    }
+    wanted.to_owned()
 }
 
 #[test]

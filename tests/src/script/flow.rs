@@ -222,4 +222,23 @@ mod tests {
         let ack = flow.to_script(&segment(ACK, 9001, data.seq), false);
         assert_eq!((ack.seq, ack.ack), (1, 1));
     }
+
+    #[test]
+    fn timestamps_and_sack_blocks_are_mapped_as_they_were_learned() {
+        let end = "192.0.2.1:80".parse().expect("it is an address");
+        let mut flow = Flow::new(6, end, end);
+        let with = |flags, options| Segment { flags, options: Some(options), ..Segment::default() };
+        flow.learn(&with(SYN, Vec::new()), 0);
+        flow.learn_stamp(100, 777_000);
+        // Known exactly, or as far from the first as the script says.
+        for (script, live) in [(100, 777_000), (130, 777_030)] {
+            let echo = flow.send(&with(ACK, vec![TcpOption::Timestamp(Some(5), Some(script))]));
+            assert_eq!(echo.options, Some(vec![TcpOption::Timestamp(Some(5), Some(live))]));
+            let value = flow.to_script(&with(ACK, vec![TcpOption::Timestamp(Some(live), Some(5))]), false);
+            assert_eq!(value.options, Some(vec![TcpOption::Timestamp(Some(script), Some(5))]));
+        }
+        flow.learn(&Segment { flags: SYN, seq: 5000, ..Segment::default() }, 0);
+        let sack = flow.send(&with(ACK, vec![TcpOption::Sack(vec![(1, 101)])]));
+        assert_eq!(sack.options, Some(vec![TcpOption::Sack(vec![(5001, 5101)])]));
+    }
 }

@@ -120,7 +120,7 @@ fn event(cursor: &mut Cursor<'_>, defines: &Defines) -> Parsed<Event> {
         Some(it) if it.is_ascii_alphabetic() || it == '_' => Action::Call(call(cursor, until, defines)?),
         Some(_) | None => return cursor.expected("a packet, a system call, a command or code"),
     };
-    check_time(time, &action).map_err(|reason| SyntaxError { line, reason })?;
+    check_time(time, until, &action).map_err(|reason| SyntaxError { line, reason })?;
     Ok(Event { line, time, action })
 }
 
@@ -146,8 +146,15 @@ fn time(cursor: &mut Cursor<'_>) -> Parsed<Time> {
     Ok(if is_relative { Time::AfterBetween(start, end) } else { Time::Between(start, end) })
 }
 
-/// Ranges and `*` are for what the stack does by itself.
-fn check_time(time: Time, action: &Action) -> Result<(), String> {
+/// Ranges and `*` are for what the stack does by itself, ends for calls.
+fn check_time(time: Time, until: Option<u64>, action: &Action) -> Result<(), String> {
+    match (time, until) {
+        (_, Some(_)) if !matches!(action, Action::Call(_)) => return Err("only a system call has an end".into()),
+        (Time::At(start) | Time::After(start), Some(end)) if end < start => {
+            return Err("a system call ends before it begins".into());
+        }
+        (Time::At(_) | Time::After(_) | Time::Any | Time::Between(..) | Time::AfterBetween(..), _) => {}
+    }
     let is_awaited = matches!(action, Action::Packet(packet) if packet.direction == super::ast::Direction::Out);
     match time {
         Time::Any if !is_awaited => Err("`*` is a time for packets from the stack only".into()),
@@ -205,4 +212,90 @@ fn check_order(script: &Script) -> Parsed<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ast::{Body, Direction, Quote, TcpOption, Tos};
+    use super::*;
+
+    fn read(text: &str) -> Script {
+        parse(text, &Defines::new()).unwrap_or_else(|error| panic!("line {}: {}", error.line, error.reason))
+    }
+
+    fn only(line: &str) -> Action {
+        read(&format!("0 {line}")).events.remove(0).action
+    }
+
+    #[test]
+    fn settings_commands_and_events_stand_in_their_order() {
+        let script = read(
+            "// first\n--tolerance_usecs=5\n--define=CC=\"re no\"\n`init`\n0 f() = 0 // x\n+.1~+.2 > . 1:1(0)\n`end`",
+        );
+        assert_eq!(script.options.len(), 2);
+        assert_eq!(script.options[1].value.as_deref(), Some("CC=re no"));
+        assert_eq!(script.init.map(|init| init.text), Some("init".into()));
+        assert_eq!(script.cleanup.map(|cleanup| cleanup.line), Some(7));
+        assert_eq!(script.events[1].time, Time::AfterBetween(100_000, 200_000));
+    }
+
+    #[test]
+    fn calls_of_all_dialects_are_read() {
+        let structures = only(
+            "recvmsg(3, {msg_name(...)=..., msg_iov(2)=[{...,0}, {iov_base=..., iov_len=7}], // two\n\tmsg_flags=MSG_A|MSG_B,\n\
+             msg_control(60)=[{cmsg_level=X, cmsg_type=Y, cmsg_data={scm_sec=0,scm_nsec=20}}]}, 0) = -1 (Invalid)",
+        );
+        let Action::Call(call) = structures else { panic!("it is a call") };
+        assert_eq!((call.result, call.errno, call.arguments.len()), (Expression::Integer(-1), None, 3));
+        let Action::Call(call) = only(
+            "...16.00 connect(3, {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr(\"1.2.3.4\")}, 16) = -1 ETIMEDOUT(too late)",
+        ) else {
+            panic!("it is a call")
+        };
+        assert_eq!((call.until, call.errno.as_deref()), (Some(16_000_000), Some("ETIMEDOUT")));
+        let address = "1.2.3.4:80".parse().expect("it is an address");
+        assert_eq!(call.arguments[1], Expression::Address(address));
+        let Action::Call(call) = only("setsockopt(3, X, Y, \"\\xf7a\" \"b\", 0xdead) = 0x02 (flags O_RDWR)") else {
+            panic!("it is a call")
+        };
+        assert_eq!(call.arguments[3], Expression::Text(vec![0xf7, b'a', b'b'], false));
+    }
+
+    #[test]
+    fn packets_of_all_dialects_are_read() {
+        let Action::Packet(packet) =
+            only(">[ect0] PA5. 1:11(10) ack 1 win 5 urg 3 <nop, TS val ... ecr 7,sack 1:2 3:4>")
+        else {
+            panic!("it is a packet")
+        };
+        assert_eq!((packet.direction, packet.ip.tos), (Direction::Out, Tos::Ecn(2)));
+        let Body::Tcp(segment) = packet.body else { panic!("it is a segment") };
+        let options = segment.options.expect("there is a list");
+        assert_eq!(options[1], TcpOption::Timestamp(None, Some(7)));
+        assert_eq!(options[2], TcpOption::Sack(vec![(1, 2), (3, 4)]));
+        // AE and ECE by the digit, AE by the letter, too.
+        assert_eq!(segment.flags, 0b1_0101_1000);
+        for (line, quote) in [
+            ("< [5:15(10)]icmp unreachable port_unreachable", Quote::Tcp(5, 10)),
+            ("< icmp packet_too_big mtu 1400 [5:15(10)]", Quote::Tcp(5, 10)),
+            ("< icmp packet_too_big mtu 1300 [udp(14)]", Quote::Udp(14)),
+        ] {
+            let Action::Packet(packet) = only(line) else { panic!("it is a packet") };
+            let Body::Icmp(line) = packet.body else { panic!("it is ICMP") };
+            assert_eq!(line.quote, quote);
+        }
+        let Action::Packet(packet) = only("> (tos 0x20, flowlabel 0x1) 80 > 90 R. 0:0(0)! ack 1 <...>") else {
+            panic!("it is a packet")
+        };
+        assert_eq!((packet.ip.tos, packet.ip.flow_label, packet.ports), (Tos::Whole(0x20), Some(1), Some((80, 90))));
+        assert!(matches!(packet.body, Body::Tcp(segment) if segment.absolute && segment.options.is_none()));
+    }
+
+    #[test]
+    fn lines_of_other_systems_are_left_out() {
+        let text = "0 f() = 0\n#ifdef BSD\nno script\n#else\n+0 g() = 0\n#endif\n+0 h() = 0";
+        let script = read(text);
+        assert_eq!(script.events.iter().map(|event| event.line).collect::<Vec<_>>(), [1, 5, 7]);
+        assert!(parse("0 f() = 0\n#ifdef X", &Defines::new()).is_err());
+    }
 }

@@ -108,7 +108,7 @@ impl<'s> Run<'s> {
             self.event(event, is_running)?;
         }
         let line = script.events.last().map_or(0, |event| event.line);
-        self.await_pending()?;
+        self.await_pending().map_err(|failure| failure.or_at(line))?;
         if self.strict
             && let Some(left) = self.queue.front()
         {
