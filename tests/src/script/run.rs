@@ -13,6 +13,7 @@ use super::commands::{self, Applied};
 use super::descriptors::{Descriptor, Kind};
 use super::flow::Flow;
 use super::matching;
+use super::print;
 use super::settings::Settings;
 use super::sockets::Sockets as _;
 use super::trace::{Trace, seconds};
@@ -244,6 +245,7 @@ impl Run<'_> {
         });
         let mut pending = Pending { line, call: call.clone(), until: until.unwrap_or(started), started, moved: 0 };
         let attempt = self.attempt(&mut pending).map_err(|reason| Failure::new(line, reason))?;
+        self.note(call, &attempt);
         match (attempt, until) {
             (Attempt::Done(result), None) => self.check_result(&pending, result),
             (Attempt::Done(result), Some(until)) => {
@@ -265,6 +267,17 @@ impl Run<'_> {
         }
     }
 
+    /// What became of a call, for the trace.
+    fn note(&mut self, call: &Call, attempt: &Attempt) {
+        let arguments: Vec<_> = call.arguments.iter().map(print::expression).collect();
+        let became = match attempt {
+            Attempt::Done(Ok(value)) => format!("= {value}"),
+            Attempt::Done(Err(error)) => format!("= -1 {}", error.0),
+            Attempt::Blocks => "blocks".into(),
+        };
+        self.trace.add(self.world.elapsed(), format!("{}({}) {became}", call.name, arguments.join(", ")));
+    }
+
     /// Tries the call that blocks again. Says whether it is through.
     fn retry(&mut self) -> Result<bool, Failure> {
         let Some(mut pending) = self.pending.take() else { return Ok(false) };
@@ -275,6 +288,7 @@ impl Run<'_> {
                 Ok(false)
             }
             Attempt::Done(result) => {
+                self.note(&pending.call, &Attempt::Done(result));
                 self.check_result(&pending, result)?;
                 let (now, tolerance) = (self.world.elapsed(), self.settings.tolerance);
                 if now.abs_diff(pending.until) > tolerance {

@@ -1,11 +1,11 @@
-//! What went over the wire, for people to read.
+//! What went over the wire and what was called, for people to read.
 
 /// A time as it is printed: seconds.
 pub(super) fn seconds(micros: u64) -> String {
     format!("{:.6}", micros as f64 / 1e6)
 }
 
-/// All packets, in order.
+/// All packets and calls, in order.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     lines: Vec<String>,
