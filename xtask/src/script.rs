@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Gives a name in scripts a meaning, as `--define=NAME=value` in a script does
     #[arg(long, short = 'D', value_name = "NAME=VALUE")]
     define: Vec<String>,
+    /// Applies before each script's own settings, as `--name=value` in it: `bsd`, `tolerance_usecs=10000`
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    set: Vec<String>,
     /// Prints every packet of each script
     #[arg(long, short)]
     verbose: bool,
@@ -59,6 +62,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     for define in &arguments.define {
         command.args(["--define", define]);
+    }
+    for setting in &arguments.set {
+        command.args(["--set", setting]);
     }
     let status = command.args(&arguments.paths).status();
     let status = status.map_err(|error| Failure::Build(format!("cargo did not start: {error}")))?;

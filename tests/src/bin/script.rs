@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use lendwire_tests::script::{self, Options, Versions};
 
-const USAGE: &str = "script [--ip-version=ipv4|ipv6|both] [--strict] [--define NAME=value] [-v] FILE|DIR…";
+const USAGE: &str =
+    "script [--ip-version=ipv4|ipv6|both] [--strict] [--define NAME=value] [--set NAME[=value]] [-v] FILE|DIR…";
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -46,6 +47,11 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Option<Asked> {
                 let define = arguments.next()?;
                 let (name, value) = define.split_once('=')?;
                 asked.options.defines.insert(name.to_owned(), value.to_owned());
+            }
+            "--set" => {
+                let setting = arguments.next()?;
+                let (name, value) = setting.split_once('=').map_or((&*setting, None), |(name, it)| (name, Some(it)));
+                asked.options.settings.push((name.to_owned(), value.map(str::to_owned)));
             }
             other if other.starts_with('-') => return None,
             path => asked.paths.push(PathBuf::from(path)),

@@ -6,6 +6,7 @@ use lendwire::tcp::TcpConfig;
 use lendwire::time::Span;
 
 use super::settings::budget_of;
+use super::states;
 
 /// How a setting of a kernel changes how a stack is made.
 pub(super) type Apply = fn(&mut TcpConfig, &str) -> Result<(), String>;
@@ -15,6 +16,8 @@ pub(super) type Apply = fn(&mut TcpConfig, &str) -> Result<(), String>;
 pub(super) enum Applied {
     /// A setting and its value.
     Setting(Apply, String),
+    /// A question: whether a socket is in this state.
+    State(String),
     /// Nothing here.
     Nothing,
 }
@@ -66,10 +69,10 @@ const IRRELEVANT: &[&str] = &[
     "dd",
     "echo",
     "ethtool",
-    "grep",
     "kldload",
     "kldstat",
     "kldunload",
+    "lsmod",
     "modprobe",
     "netstat",
     "nstat",
@@ -94,14 +97,28 @@ pub(super) fn read(text: &str) -> Result<Vec<Applied>, String> {
     for line in joined.lines() {
         let line = without_comment(line);
         for command in line.replace("&&", ";").replace("||", ";").split(';') {
-            // What stands behind a pipe only looks at the output.
-            let command = command.split('|').next().unwrap_or("").trim();
-            if !command.is_empty() {
-                applied.extend(one(command)?);
-            }
+            applied.extend(pipeline(command.trim())?);
         }
     }
     Ok(applied)
+}
+
+/// One command, or several of which each reads what the one before prints.
+fn pipeline(text: &str) -> Result<Vec<Applied>, String> {
+    let mut stages = text.split('|').map(str::trim);
+    let first = stages.next().unwrap_or_default();
+    let asks = format!("`{text}` asks a kernel: not supported by the stack");
+    if first.starts_with("grep ") {
+        return Err(asks);
+    }
+    let applied = one(first)?;
+    let searches: Vec<_> = stages.map(words).filter(|words| words.first().is_some_and(|word| word == "grep")).collect();
+    let Some(last) = searches.last() else { return Ok(applied) };
+    match (first.split_whitespace().next(), last.last()) {
+        (Some("kldstat" | "lsmod"), _) => Ok(applied),
+        (Some("sockstat"), Some(state)) if states::is_name(state) => Ok(vec![Applied::State(state.clone())]),
+        (_, _) => Err(asks),
+    }
 }
 
 fn without_comment(line: &str) -> &str {
@@ -202,6 +219,10 @@ mod tests {
         assert_eq!((tcp.syn_retries, tcp.send_budget), (3, 50_000));
         assert_eq!(read("sysctl -w kern.made.up=1").unwrap_err(), "sysctl kern.made.up is unknown here");
         assert!(read("ip route change 1.2.3.4 mtu lock 660").unwrap_err().contains("is unknown here"));
-        assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("sockstat -4 | grep -c X").is_ok());
+        assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("kldstat | grep cubic").is_ok());
+        assert!(
+            matches!(&*read("sockstat -s | grep x | grep 'CLOSED'").unwrap(), [Applied::State(name)] if name == "CLOSED")
+        );
+        assert!(read("nstat | grep -q Retrans").unwrap_err().contains("asks a kernel"));
     }
 }

@@ -1,7 +1,7 @@
 //! The constants of C that scripts name, with Linux's values: only their bits and their being the same matter.
 
 use super::ast::Expression;
-use super::sockets::STATES;
+use super::states;
 
 const CONSTANTS: &[(&str, i64)] = &[
     ("SOCK_STREAM", 1),
@@ -103,7 +103,7 @@ const CONSTANTS: &[(&str, i64)] = &[
 
 /// The value of a constant that `%{ … }%` or an argument names.
 pub(super) fn value(name: &str) -> Option<i64> {
-    CONSTANTS.iter().chain(&STATES).find(|(known, _)| *known == name).map(|(_, value)| *value)
+    CONSTANTS.iter().chain(&states::NAMES).find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
 /// The number that an argument is.

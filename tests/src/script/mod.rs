@@ -18,6 +18,7 @@
 //! Invariant: no shell, no clock and no network is touched, so a script's outcome is always the same. What the runner or
 //! the stack does not know fails the script and says so; nothing is skipped.
 
+mod asides;
 mod ast;
 mod calls;
 mod calls_data;
@@ -40,6 +41,7 @@ mod print;
 mod run;
 mod settings;
 pub mod sockets;
+mod states;
 mod trace;
 mod wire;
 mod wire_options;
@@ -56,7 +58,7 @@ use lendwire_nic::Offloads;
 use crate::setup::Version;
 use run::Run;
 use settings::Settings;
-use world::{Making, World};
+use world::World;
 
 pub use run::Failure;
 
@@ -71,11 +73,19 @@ pub struct Options {
     pub offloads: Offloads,
     /// Names and what they stand for, as `--define=NAME=value` in a script.
     pub defines: BTreeMap<String, String>,
+    /// Settings that apply before a script's own, as `--name=value` in it.
+    pub settings: Vec<(String, Option<String>)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { versions: Versions::V4, strict: false, offloads: Offloads::empty(), defines: BTreeMap::new() }
+        Self {
+            versions: Versions::V4,
+            strict: false,
+            offloads: Offloads::empty(),
+            defines: BTreeMap::new(),
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -173,10 +183,10 @@ pub fn run_text(text: &str, version: Version, options: &Options) -> Result<Vec<S
     let early = |failure| (failure, Vec::new());
     let script = parse::parse(text, &options.defines)
         .map_err(|error| early(Failure::new(error.line, format!("syntax error: {}", error.reason))))?;
-    let settings = Settings::of(&script, text, Some(version)).map_err(|(line, why)| early(Failure::new(line, why)))?;
-    let making = Making { offloads: options.offloads, ..settings.making };
+    let settings =
+        Settings::of(&script, text, version, options).map_err(|(line, why)| early(Failure::new(line, why)))?;
     let mut tables = Tables::new(&world::capacities());
-    let world = World::new(&mut tables, &making).map_err(|why| early(Failure::new(1, why)))?;
+    let world = World::new(&mut tables, &settings.making).map_err(|why| early(Failure::new(1, why)))?;
     let mut run = Run::new(world, settings, options.strict);
     let result = run.script(&script);
     let printed: Vec<_> = run.printed().iter().map(|line| format!("printed: {line}")).collect();

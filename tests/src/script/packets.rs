@@ -33,8 +33,11 @@ impl Run<'_> {
                 let flow = self.inbound_flow(TCP, packet.ports);
                 let flow = &mut self.flows[flow];
                 let live = flow.send(line);
-                let body = wire::segment([flow.remote.port(), flow.local.port()], &live, &Flow::payload(line));
-                self.world.inject(header, (flow.remote, flow.local), TCP, body);
+                let ports = [flow.remote.port(), flow.local.port()];
+                let most = [self.settings.inbound_mss, self.world.room()];
+                for body in wire::segments(ports, &live, &Flow::payload(line), most) {
+                    self.world.inject(header, (flow.remote, flow.local), TCP, body);
+                }
             }
             Body::Udp(len) => {
                 let flow = self.inbound_flow(wire::UDP, packet.ports);

@@ -9,13 +9,11 @@ use std::net::SocketAddr;
 use super::ast::{Action, Call, Direction, Event, Script, Time};
 use super::calls::Attempt;
 use super::code;
-use super::commands::{self, Applied};
 use super::descriptors::{Descriptor, Kind};
 use super::flow::Flow;
 use super::matching;
 use super::print;
 use super::settings::Settings;
-use super::sockets::Sockets as _;
 use super::trace::{Trace, seconds};
 use super::wire::Content;
 use super::world::{Seen, World};
@@ -69,7 +67,7 @@ pub(super) struct Run<'s> {
     /// When the last event was due, if it was a packet to the stack: the next one counts from there.
     last_inbound: Option<u64>,
     last_due: u64,
-    code: code::State,
+    pub(super) code: code::State,
 }
 
 impl<'s> Run<'s> {
@@ -152,7 +150,7 @@ impl<'s> Run<'s> {
         let done = match &event.action {
             Action::Packet(packet) => self.inject(packet).map_err(|reason| Failure::new(line, reason)),
             Action::Call(call) => self.start_call(line, call, event.time, base),
-            Action::Command(text) => Self::command(line, text, is_running),
+            Action::Command(text) => self.command(line, text, is_running),
             Action::Code(text) => self.code(line, text),
         };
         done?;
@@ -163,29 +161,6 @@ impl<'s> Run<'s> {
     pub(super) fn tolerance(&self, due: u64) -> u64 {
         let span = due.saturating_sub(self.last_due);
         self.settings.tolerance.max(span.saturating_mul(self.settings.tolerance_percent) / 100)
-    }
-
-    fn command(line: usize, text: &str, is_running: bool) -> Result<(), Failure> {
-        let applied = commands::read(text).map_err(|reason| Failure::new(line, reason))?;
-        // The stack was made with the first ones. What is set back when all is over matters to nobody.
-        let changes = applied.iter().any(|applied| matches!(applied, Applied::Setting(..)));
-        if changes && is_running {
-            let reason = format!("`{}` while the stack runs: not supported by the stack", text.trim());
-            return Err(Failure::new(line, reason));
-        }
-        Ok(())
-    }
-
-    fn code(&mut self, line: usize, text: &str) -> Result<(), Failure> {
-        self.turn()?;
-        let streams = self.descriptors.values().filter(|descriptor| descriptor.flow == self.current);
-        let handle = streams.filter_map(Descriptor::stream).next_back();
-        let known =
-            handle.map(|handle| self.world.stack.information(handle, self.settings.units())).unwrap_or_default();
-        self.code.run(text, &known).map_err(|failed| match failed {
-            code::Failed::Syntax(reason) => Failure::new(line, format!("syntax error in the code: {reason}")),
-            code::Failed::Run(reason) => Failure::new(line, reason),
-        })
     }
 }
 

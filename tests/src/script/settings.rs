@@ -1,16 +1,20 @@
 //! What a script is run with: its own `--name=value` lines, those of the command line, and what they leave open.
 
-use super::ast::{Action, Expression, Script};
+use super::Options;
+use super::ast::{Action, Body, Direction, Expression, Packet, Script, TcpOption};
 use super::commands::{self, Applied};
 use super::constants;
 use super::sockets::Units;
 use super::world::{Addresses, Making, PORT};
 use crate::setup::Version;
 use lendwire::tcp::TcpConfig;
-use lendwire_nic::Offloads;
 
 /// How far from its time a thing may happen, where the script does not say: packetdrill's own.
 const TOLERANCE: u64 = 4_000;
+
+/// FreeBSD's buffers, where its scripts do not set them: `net.inet.tcp.recvspace` and `sendspace`.
+const FREEBSD_RECEIVE: i64 = 65_536;
+const FREEBSD_SEND: u32 = 32_768;
 
 /// Settings that concern a kernel, a tunnel device or Python, of which there is none here.
 const IRRELEVANT: &[&str] = &[
@@ -24,7 +28,6 @@ const IRRELEVANT: &[&str] = &[
     "gateway_ip",
     "init_scripts",
     "is_anyip",
-    "mss",
     "netmask_ip",
     "non_fatal",
     "persistent_tun_dev",
@@ -60,6 +63,8 @@ pub(super) struct Settings {
     /// A line is one segment: nothing is gathered.
     pub(super) strict_segments: bool,
     pub(super) tick: Option<u64>,
+    /// Bytes of each packet, where a line has more for the stack.
+    pub(super) inbound_mss: usize,
     pub(super) bind_port: u16,
     pub(super) connect_port: u16,
     pub(super) dialect: Dialect,
@@ -70,21 +75,28 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// What `script` says, over `version`, or else over its own.
+    /// What `options` and then `script` say, over `version`, or else over its own.
     ///
     /// # Errors
     /// The line and what is wrong there.
-    pub(super) fn of(script: &Script, text: &str, version: Option<Version>) -> Result<Self, (usize, String)> {
+    pub(super) fn of(
+        script: &Script,
+        text: &str,
+        version: Version,
+        options: &Options,
+    ) -> Result<Self, (usize, String)> {
         let own = own_version(script).map_err(|reason| (1, reason))?;
-        let version = own.or(version).unwrap_or(Version::V4);
+        let version = own.unwrap_or(version);
         // A script for both versions has segment sizes for IPv4; packetdrill's runs over IPv6 add the longer header.
         let mtu = if own.is_none() && version == Version::V6 { 1520 } else { 1500 };
-        let is_freebsd = text.contains("net.inet.") || text.contains("kern.ipc.");
+        let is_freebsd =
+            ["net.inet.", "kern.ipc.", "freebsd"].iter().any(|sign| text.contains(sign)) || is_freebsds(script);
         let mut settings = Self {
             tolerance: TOLERANCE,
             tolerance_percent: 0,
             strict_segments: false,
             tick: None,
+            inbound_mss: usize::MAX,
             bind_port: PORT,
             connect_port: PORT,
             dialect: if is_freebsd { Dialect::FreeBsd } else { Dialect::Linux },
@@ -93,12 +105,19 @@ impl Settings {
             making: Making {
                 addresses: Addresses::of(version),
                 mtu,
-                offloads: Offloads::empty(),
+                offloads: options.offloads,
                 tcp: TcpConfig::DEFAULT,
             },
         };
+        for (name, value) in &options.settings {
+            settings.take(name, value.as_deref()).map_err(|reason| (0, reason))?;
+        }
         for setting in &script.options {
             settings.take(&setting.name, setting.value.as_deref()).map_err(|reason| (setting.line, reason))?;
+        }
+        if settings.dialect == Dialect::FreeBsd {
+            settings.making.tcp.receive_budget = budget_of(FREEBSD_RECEIVE);
+            settings.making.tcp.send_budget = FREEBSD_SEND;
         }
         settings.take_commands(script)?;
         settings.take_buffers(script)?;
@@ -124,6 +143,7 @@ impl Settings {
             "tolerance_usecs" => self.tolerance = number()?,
             "tolerance_percent" => self.tolerance_percent = number()?,
             "mtu" => self.making.mtu = number()?.try_into().map_err(|_| "--mtu is above 65535".to_owned())?,
+            "mss" => self.inbound_mss = number()?.max(1) as usize,
             "tcp_ts_tick_usecs" => self.tick = Some(number()?).filter(|tick| *tick != 0),
             "bind_port" => self.bind_port = port()?,
             "connect_port" => self.connect_port = port()?,
@@ -149,7 +169,7 @@ impl Settings {
                     Applied::Setting(apply, value) => {
                         apply(&mut self.making.tcp, &value).map_err(|reason| (line, reason))?;
                     }
-                    Applied::Nothing => {}
+                    Applied::State(_) | Applied::Nothing => {}
                 }
             }
         }
@@ -184,10 +204,21 @@ impl Settings {
     }
 }
 
-/// The memory that a window of `bytes` takes: the stack shows five eighths of it. A window that is no multiple of five is
-/// rounded up to one.
+/// Whether options stand in FreeBSD's order where the stack is to have sent them: the scale before SACK.
+fn is_freebsds(script: &Script) -> bool {
+    script.events.iter().any(|event| {
+        let Action::Packet(Packet { direction: Direction::Out, body: Body::Tcp(segment), .. }) = &event.action else {
+            return false;
+        };
+        let mut options = segment.options.iter().flatten().filter(|option| **option != TcpOption::Nop);
+        options.any(|option| matches!(option, TcpOption::Scale(_))) && options.next() == Some(&TcpOption::SackOk)
+    })
+}
+
+/// The least memory that a window of `bytes` takes: the stack shows five eighths of it.
 pub(super) fn budget_of(bytes: i64) -> u32 {
-    ((bytes + 4) / 5 * 8).clamp(1, i64::from(u32::MAX)) as u32
+    let near = (bytes.saturating_mul(8) / 5).clamp(1, i64::from(u32::MAX) - 8) as u32;
+    (near..near + 8).find(|budget| window_of(*budget) >= bytes).unwrap_or(near + 8)
 }
 
 /// The window that `budget` bytes of memory are worth.

@@ -6,10 +6,11 @@
 use std::net::SocketAddr;
 
 use lendwire::Stack;
-use lendwire::tcp::{ConnectError, Ended, ListenError, ListenerHandle, ReadError, State, TcpHandle, WriteError};
+use lendwire::tcp::{ConnectError, Ended, ListenError, ListenerHandle, ReadError, TcpHandle, WriteError};
 use lendwire::time::Instant;
 
 use super::errno::Errno;
+use super::states;
 
 /// Why an option was not set, or cannot be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ impl Sockets for Stack<'_> {
     }
 
     fn information(&self, connection: TcpHandle, units: Units) -> Vec<(&'static str, i64)> {
-        let mut fields = vec![("tcpi_state", state_number(self.state(connection)))];
+        let mut fields = vec![("tcpi_state", states::number(states::name(self.state(connection)), units))];
         let Some(info) = self.info(connection) else { return fields };
         let mss = i64::from(info.mss);
         let count = |bytes: u32| match units {
@@ -188,35 +189,5 @@ fn name_of(ended: Ended) -> Option<Errno> {
         Ended::TimedOut => Some(Errno("ETIMEDOUT")),
         Ended::Refused => Some(Errno("ECONNREFUSED")),
         Ended::Unreachable => Some(Errno("EHOSTUNREACH")),
-    }
-}
-
-/// Linux's numbers of the states, which scripts know by name.
-pub(super) const STATES: [(&str, i64); 11] = [
-    ("TCP_ESTABLISHED", 1),
-    ("TCP_SYN_SENT", 2),
-    ("TCP_SYN_RECV", 3),
-    ("TCP_FIN_WAIT1", 4),
-    ("TCP_FIN_WAIT2", 5),
-    ("TCP_TIME_WAIT", 6),
-    ("TCP_CLOSE", 7),
-    ("TCP_CLOSE_WAIT", 8),
-    ("TCP_LAST_ACK", 9),
-    ("TCP_LISTEN", 10),
-    ("TCP_CLOSING", 11),
-];
-
-fn state_number(state: State) -> i64 {
-    match state {
-        State::Established => 1,
-        State::SynSent => 2,
-        State::SynReceived => 3,
-        State::FinWait1 => 4,
-        State::FinWait2 => 5,
-        State::TimeWait => 6,
-        State::Closed => 7,
-        State::CloseWait => 8,
-        State::LastAck => 9,
-        State::Closing => 11,
     }
 }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::ast::Segment;
+use super::parse_packet::{FIN, PSH, SYN, URG};
 use super::wire_options;
 use crate::frame;
 
@@ -50,6 +51,22 @@ pub(super) fn segment(ports: [u16; 2], segment: &Segment, payload: &[u8]) -> Vec
     bytes.extend_from_slice(&options);
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// [`segment`], in pieces where it has more data than `mss`, or is longer than `room`: no wire carries what scripts have
+/// for one.
+pub(super) fn segments(ports: [u16; 2], whole: &Segment, payload: &[u8], [mss, room]: [usize; 2]) -> Vec<Vec<u8>> {
+    let most = mss.min(room.saturating_sub(segment(ports, whole, &[]).len()));
+    if payload.len() <= most || most == 0 || whole.flags & (SYN | URG) != 0 {
+        return vec![segment(ports, whole, payload)];
+    }
+    let count = payload.len().div_ceil(most);
+    let pieces = payload.chunks(most).enumerate().map(|(at, piece)| {
+        let seq = whole.seq.wrapping_add((at * most) as u32);
+        let flags = if at + 1 == count { whole.flags } else { whole.flags & !(FIN | PSH) };
+        segment(ports, &Segment { seq, flags, ..whole.clone() }, piece)
+    });
+    pieces.collect()
 }
 
 /// A datagram's header, its checksum not in place, and its payload.

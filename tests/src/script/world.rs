@@ -186,6 +186,12 @@ impl<'s> World<'s> {
         std::mem::take(&mut self.fresh)
     }
 
+    /// What goes into a packet behind its IP header.
+    pub(super) fn room(&self) -> usize {
+        let header = if self.addresses.version == Version::V4 { 20 } else { 40 };
+        usize::from(self.nic.info().mtu).saturating_sub(header)
+    }
+
     /// Puts a packet on the wire to the stack.
     pub(super) fn inject(&mut self, header: IpHeader, ends: (SocketAddr, SocketAddr), protocol: u8, body: Vec<u8>) {
         let (ethertype, packet) = wire::packet(header, (ends.0.ip(), ends.1.ip()), protocol, body);
