@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lendwire_nic::Offloads;
 use lendwire_tests::script::{self, Options, Outcome, Versions};
+use lendwire_tests::setup::Version;
 
 /// Folders of scripts that are not to pass.
 const OTHERS: [&str; 2] = ["due", "wrong"];
@@ -93,4 +94,31 @@ fn a_run_is_always_the_same() {
     let scripts = scripts_in(&folder().join("rfc5681"));
     let traces = || scripts.iter().flat_map(|script| run(script)).map(|outcome| outcome.trace).collect::<Vec<_>>();
     assert_eq!(traces(), traces());
+}
+
+#[test]
+fn every_number_that_a_line_expects_is_compared() {
+    let mut count = 0;
+    for script in right_scripts() {
+        let text = std::fs::read_to_string(&script).expect("the script can be read");
+        let lines: Vec<_> = text.lines().collect();
+        for (place, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" > ")) {
+            for changed in [with_next(line, " ack "), with_next(line, "(")].into_iter().flatten() {
+                let text = [&lines[..place], &[&changed], &lines[place + 1..]].concat().join("\n");
+                let options = Options { strict: true, ..Options::default() };
+                let passed = script::run_text(&text, Version::V4, &options).is_ok();
+                assert!(!passed, "{}:{} passes as `{changed}`, too", script.display(), place + 1);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 1000, "only {count} numbers were changed");
+}
+
+/// `line` with the number behind `sign` greater by one.
+fn with_next(line: &str, sign: &str) -> Option<String> {
+    let at = line.find(sign)? + sign.len();
+    let digits = line[at..].chars().take_while(char::is_ascii_digit).count();
+    let number: u64 = line[at..at + digits].parse().ok()?;
+    Some(format!("{}{}{}", &line[..at], number + 1, &line[at + digits..]))
 }

@@ -41,7 +41,11 @@ impl Differences {
     }
 
     pub(super) fn add(&mut self, field: &'static str, expected: impl Into<String>, seen: impl Into<String>) {
-        self.0.push(Difference { field, expected: expected.into(), seen: seen.into() });
+        let difference = Difference { field, expected: expected.into(), seen: seen.into() };
+        // Of several pieces, all may differ in the same way.
+        if !self.0.contains(&difference) {
+            self.0.push(difference);
+        }
     }
 }
 

@@ -127,6 +127,8 @@ impl Run<'_> {
         let limit = if time == Time::Any { self.world.elapsed() + PATIENCE } else { to + tolerance };
         let mut came = Vec::new();
         while self.wants_more(packet, &came) {
+            // What is one for the script comes at one time.
+            let limit = came.first().map_or(limit, |first: &Seen| self.world.since_start(first.at) + tolerance);
             match self.await_packet(packet, limit).map_err(|failure| failure.or_at(line))? {
                 Some(seen) => came.push(seen),
                 None => break,
@@ -297,11 +299,19 @@ impl Run<'_> {
         };
         let pieces: Vec<Segment> = came.iter().filter_map(|seen| self.in_script(packet, seen)).collect();
         let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return };
-        let mut whole = Segment { seq: first.seq, ..last.clone() };
-        whole.len = pieces.iter().map(|piece| piece.len).sum();
+        let len = pieces.iter().map(|piece| piece.len).sum();
         // The end of what was written is pushed: that is the last piece's to say.
-        whole.flags = pieces.iter().fold(last.flags & (PSH | FIN), |flags, piece| flags | piece.flags & !(PSH | FIN));
-        matching::segment(line, &whole, &rules, found);
+        let flags = pieces.iter().fold(last.flags & (PSH | FIN), |flags, piece| flags | piece.flags & !(PSH | FIN));
+        for piece in &pieces {
+            let whole = Segment { seq: first.seq, len, flags, ..piece.clone() };
+            matching::segment(line, &whole, &rules, found);
+        }
+        for pair in pieces.windows(2) {
+            let end = pair[0].seq.wrapping_add(pair[0].len as u32);
+            if end != pair[1].seq {
+                found.add("seq", format!("{end} next"), pair[1].seq.to_string());
+            }
+        }
         for seen in came {
             let Content::Tcp { segment, payload } = &seen.sent.content else { continue };
             let Some(flow) = self.find_flow(TCP, seen.sent.ends.0, seen.sent.ends.1) else { continue };
