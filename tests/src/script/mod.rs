@@ -187,7 +187,8 @@ pub fn run_text(text: &str, version: Version, options: &Options) -> Result<Vec<S
         Settings::of(&script, text, version, options).map_err(|(line, why)| early(Failure::new(line, why)))?;
     let mut tables = Tables::new(&world::capacities());
     let world = World::new(&mut tables, &settings.making).map_err(|why| early(Failure::new(1, why)))?;
-    let mut run = Run::new(world, settings, options.strict);
+    let strict = options.strict || settings.strict;
+    let mut run = Run::new(world, settings, strict);
     let result = run.script(&script);
     let printed: Vec<_> = run.printed().iter().map(|line| format!("printed: {line}")).collect();
     let mut trace = run.trace.into_lines();

@@ -62,6 +62,8 @@ pub(super) struct Settings {
     pub(super) tolerance_percent: u64,
     /// A line is one segment: nothing is gathered.
     pub(super) strict_segments: bool,
+    /// As [`super::Options::strict`], by the script's own wish.
+    pub(super) strict: bool,
     pub(super) tick: Option<u64>,
     /// Bytes of each packet, where a line has more for the stack.
     pub(super) inbound_mss: usize,
@@ -95,6 +97,7 @@ impl Settings {
             tolerance: TOLERANCE,
             tolerance_percent: 0,
             strict_segments: false,
+            strict: false,
             tick: None,
             inbound_mss: usize::MAX,
             bind_port: PORT,
@@ -140,6 +143,7 @@ impl Settings {
         let address = || host.and_then(|host| host.parse().ok()).ok_or(format!("--{name} needs an address"));
         match name {
             "ip_version" | "strict_segments" => self.strict_segments |= name == "strict_segments",
+            "strict" => self.strict = true,
             "tolerance_usecs" => self.tolerance = number()?,
             "tolerance_percent" => self.tolerance_percent = number()?,
             "mtu" => self.making.mtu = number()?.try_into().map_err(|_| "--mtu is above 65535".to_owned())?,
