@@ -255,8 +255,12 @@ impl Tcp<'_> {
         }
         match error.kind {
             ErrorKind::Unreachable(Unreachable::Port | Unreachable::Protocol) => self.fail(index, Ended::Refused),
-            ErrorKind::Unreachable(_) => self.fail(index, Ended::Unreachable),
-            ErrorKind::TooBig { .. } | ErrorKind::TimeExceeded | ErrorKind::ParameterProblem => {}
+            ErrorKind::Unreachable(Unreachable::Prohibited) => self.fail(index, Ended::Unreachable),
+            // RFC 9293 §3.9.2.2 (MUST-56): soft errors (no route, no host, a source route that failed) abort nothing.
+            ErrorKind::Unreachable(Unreachable::Network | Unreachable::Host | Unreachable::Other)
+            | ErrorKind::TooBig { .. }
+            | ErrorKind::TimeExceeded
+            | ErrorKind::ParameterProblem => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: whatever ends a connection goes through [`Tcp::settle`] or [`Tcp::abort`]. Segments no longer lead to it
 //! afterwards; what its application may still read stays until the handle is closed.
 
-use super::connection::{Outcome, Owed};
+use super::connection::{Outcome, Owed, State};
 use super::demux::Entity;
 use super::reply::Reply;
 use super::{Ended, Entry, Tcp, TimeWait, handshake};
@@ -60,7 +60,12 @@ impl Tcp<'_> {
     /// [`Tcp::end`], and the peer is told by a reset (RFC 9293 §3.10.5).
     pub(super) fn abort(&mut self, index: u32) {
         let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
-        if connection.ended.is_none() {
+        if connection.ended.is_some() {
+            return;
+        }
+        // RFC 9293 §3.10.5: in CLOSING and LAST-ACK, where the FIN is out, nothing is sent.
+        let is_silent = matches!(connection.state(), State::Closing | State::LastAck) && connection.fin_sent();
+        if !is_silent {
             let mut reset = Reply::acknowledgment(
                 connection.tuple,
                 connection.interface,
@@ -70,8 +75,8 @@ impl Tcp<'_> {
             );
             reset.flags |= Flags::RST;
             self.reply(Some(reset));
-            self.end(index, Ended::Reset);
         }
+        self.end(index, Ended::Reset);
     }
 
     /// Keeps what the application may still read, or frees the place.
