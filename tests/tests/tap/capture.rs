@@ -128,8 +128,10 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // These fail only where it has ended already. Asked to, it writes down what it has before it ends.
-        let _ = Command::new("kill").args(["-INT", &self.tcpdump.id().to_string()]).status();
+        if matches!(self.tcpdump.try_wait(), Ok(None)) {
+            // Asked to, it writes down what it has before it ends.
+            let _ = Command::new("kill").args(["-INT", &self.tcpdump.id().to_string()]).status();
+        }
         let _ = self.tcpdump.wait();
         if std::thread::panicking() {
             return println!("what was captured is in {}", self.path.display());
