@@ -6,13 +6,13 @@
 //! | [`driver`] | what a kernel asks of its driver |
 //! | [`loopback`] | two ends joined in memory: nothing is copied |
 //! | [`e1000`] | Intel's e1000 family on PCI and PCI Express |
-//! | [`virtio`] | virtio-net over modern PCI |
+//! | [`virtio`] | virtio-net over modern PCI and MMIO |
 //! | [`pci`], [`registers`], [`dma`], [`sendable`] | what drivers share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
 //! | `tap` (`host`, Linux) | a TAP interface |
 //! | `model` (`host`) | devices in software, honest and hostile |
 //!
-//! No driver here copies payload, parses a frame, or trusts a device.
+//! No driver here trusts a device, and none copies payload that its device can reach.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 #[cfg(feature = "alloc")]

@@ -27,6 +27,8 @@ mod panic;
 pub(crate) mod pci;
 #[cfg(target_arch = "riscv64")]
 mod riscv64;
+#[cfg(any(target_arch = "riscv64", target_arch = "x86_64"))]
+mod uart_16550;
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod virt;
 #[cfg(target_arch = "x86_64")]
@@ -47,4 +49,15 @@ pub(crate) struct Machine {
     pub(crate) command_line: command_line::CommandLine,
     /// Bytes of RAM that the heap was given.
     pub(crate) ram: usize,
+}
+
+/// Interrupts taken since boot, as `interrupts::taken` counts them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// From devices, by messages about frames: none where there are lines only.
+    pub(crate) device: u64,
+    /// From devices, by messages about their configuration: none where there are lines only.
+    pub(crate) configuration: u64,
+    /// From the device on the connected line.
+    pub(crate) line: u64,
 }

@@ -14,7 +14,7 @@ use super::device::{Card, Wired};
 use super::network::{Network, Version};
 use crate::arch::serial::line;
 use crate::arch::timer::Clock;
-use crate::arch::{idle, interrupts, memory};
+use crate::arch::{Taken, idle, interrupts, memory};
 
 /// Frames in, and segments out, between two looks at the clock.
 const BUDGET: usize = 128;
@@ -29,7 +29,7 @@ pub(super) struct Loop {
     clock: Clock,
     poll: Poll,
     /// Interrupts that the driver was told of.
-    told: interrupts::Taken,
+    told: Taken,
     /// How often the device had given up, at the last look.
     setbacks: u64,
     allocations_at_start: u64,

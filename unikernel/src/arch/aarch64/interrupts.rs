@@ -11,6 +11,7 @@ use lendwire_drivers::registers::{Mapped, Registers};
 use spin::{Mutex, Once};
 
 use super::timer;
+use crate::arch::Taken;
 use crate::arch::paging;
 use crate::arch::virt::device_tree::{region, registers, tree};
 
@@ -53,17 +54,6 @@ struct MessageFrame {
     set_interrupt: u64,
     frames: u32,
     configuration: u32,
-}
-
-/// Interrupts taken since boot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    /// From devices, about frames.
-    pub(crate) device: u64,
-    /// From devices, about their configuration.
-    pub(crate) configuration: u64,
-    /// From the device on the connected line.
-    pub(crate) line: u64,
 }
 
 /// How many interrupts were taken since boot.

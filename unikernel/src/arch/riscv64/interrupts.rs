@@ -8,6 +8,7 @@ use lendwire_drivers::platform::Message;
 use lendwire_drivers::registers::{Mapped, Registers};
 use spin::{Mutex, Once};
 
+use crate::arch::Taken;
 use crate::arch::paging;
 use crate::arch::virt::device_tree::{region, tree, words};
 
@@ -32,17 +33,6 @@ struct Controller {
     /// Of this hart in supervisor mode.
     context: usize,
     sources: u32,
-}
-
-/// Interrupts taken since boot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    /// From devices, by messages about frames: none.
-    pub(crate) device: u64,
-    /// From devices, by messages about their configuration: none.
-    pub(crate) configuration: u64,
-    /// From the device on the connected line.
-    pub(crate) line: u64,
 }
 
 /// How many interrupts were taken since boot.

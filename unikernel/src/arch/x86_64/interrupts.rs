@@ -17,6 +17,7 @@ use spin::Once;
 use super::descriptors::{CODE_SELECTOR, FAULT_STACK};
 use super::exit::fail;
 use super::{io_apic, local_apic, serial};
+use crate::arch::Taken;
 
 /// The local APIC's timer.
 pub(super) const TIMER_VECTOR: u8 = 0x40;
@@ -38,17 +39,6 @@ static DEVICE_COUNT: AtomicU64 = AtomicU64::new(0);
 static CONFIGURATION_COUNT: AtomicU64 = AtomicU64::new(0);
 static LINE_COUNT: AtomicU64 = AtomicU64::new(0);
 static TABLE: Once<[Gate; 256]> = Once::new();
-
-/// Interrupts taken since boot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    /// From devices, about frames.
-    pub(crate) device: u64,
-    /// From devices, about their configuration.
-    pub(crate) configuration: u64,
-    /// From the device on the connected line, which keeps silent after each until [`reopen_line`].
-    pub(crate) line: u64,
-}
 
 /// How many interrupts were taken since boot.
 pub(crate) fn taken() -> Taken {

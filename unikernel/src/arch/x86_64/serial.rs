@@ -1,70 +1,41 @@
-//! COM1: the image's one way to speak. A 16550 UART, polled (its manual, "Register descriptions").
+//! COM1: the image's one way to speak.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
-use ::x86_64::instructions::port::Port;
+use ::x86_64::instructions::port;
 
-const DATA: u16 = 0x3f8;
-const INTERRUPT_ENABLE: u16 = DATA + 1;
-const FIFO_CONTROL: u16 = DATA + 2;
-const LINE_CONTROL: u16 = DATA + 3;
-const MODEM_CONTROL: u16 = DATA + 4;
-const LINE_STATUS: u16 = DATA + 5;
+use crate::arch::uart_16550::{self, DATA, FIFO_CONTROL, INTERRUPT_ENABLE, LINE_CONTROL, Port as _};
 
-/// The transmit FIFO is empty: the next 16 bytes need no look at the status.
-const TRANSMITTER_EMPTY: u8 = 0x20;
-const FIFO_BYTES: usize = 16;
-/// A transmitter that stays busy this many looks is not there; its bytes are lost rather than the machine.
-const PATIENCE: u32 = 1_000_000;
+const BASE: u16 = 0x3f8;
+const MODEM_CONTROL: u16 = 4;
 
 /// Writes one line.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    // `Uart` never fails; what it cannot send it drops.
-    let _ = Uart.write_fmt(text);
-    let _ = Uart.write_str("\n");
+    uart_16550::line::<Com1>(text);
 }
 
 /// 115200 baud, 8 data bits, no parity, one stop bit, FIFOs on, no interrupts.
 pub(super) fn initialize() {
-    outb(INTERRUPT_ENABLE, 0);
+    Com1::write(INTERRUPT_ENABLE, 0);
     // The divisor latch lies over the first two registers while bit 7 of the line control is set.
-    outb(LINE_CONTROL, 0x80);
-    outb(DATA, 1);
-    outb(INTERRUPT_ENABLE, 0);
-    outb(LINE_CONTROL, 0x03);
-    outb(FIFO_CONTROL, 0x07);
-    outb(MODEM_CONTROL, 0x03);
+    Com1::write(LINE_CONTROL, 0x80);
+    Com1::write(DATA, 1);
+    Com1::write(INTERRUPT_ENABLE, 0);
+    Com1::write(LINE_CONTROL, 0x03);
+    Com1::write(FIFO_CONTROL, 0x07);
+    Com1::write(MODEM_CONTROL, 0x03);
 }
 
-struct Uart;
+struct Com1;
 
-impl Write for Uart {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for burst in text.as_bytes().chunks(FIFO_BYTES) {
-            wait_until_empty();
-            for byte in burst {
-                outb(DATA, *byte);
-            }
-        }
-        Ok(())
+impl uart_16550::Port for Com1 {
+    fn read(register: u16) -> u8 {
+        // SAFETY: as for `write`; reading a UART's status changes nothing but its error flags.
+        unsafe { port::Port::new(BASE + register).read() }
     }
-}
 
-fn wait_until_empty() {
-    for _ in 0..PATIENCE {
-        if inb(LINE_STATUS) & TRANSMITTER_EMPTY != 0 {
-            return;
-        }
-        core::hint::spin_loop();
+    fn write(register: u16, value: u8) {
+        // SAFETY: the registers that are named here and in `uart_16550` belong to COM1, which has no access to memory.
+        unsafe { port::Port::new(BASE + register).write(value) }
     }
-}
-
-fn outb(port: u16, value: u8) {
-    // SAFETY: every port this file names belongs to COM1, which has no access to memory.
-    unsafe { Port::new(port).write(value) }
-}
-
-fn inb(port: u16) -> u8 {
-    // SAFETY: as for `outb`; reading a UART's status changes nothing but its error flags.
-    unsafe { Port::new(port).read() }
 }
