@@ -16,7 +16,7 @@ mod traffic;
 mod transport;
 
 use lendwire_drivers::driver::{Driver as _, Events};
-use lendwire_drivers::model::{ControlManner, MMIO, Memory, ModelRegisters, Offer, VirtioNetModel, feature};
+use lendwire_drivers::model::{ControlManner, MMIO, Memory, ModelRegisters, Offer, TRANSMIT, VirtioNetModel, feature};
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::virtio::{ProbeError, VirtioNet};
 use lendwire_nic::{Checksum, Chunk, Fault, Nic, Payload, Pool, RxPacket, TxPacket};
@@ -169,6 +169,32 @@ impl Bench {
         assert_eq!(self.driver.link(), lendwire_nic::Link::Up);
         self.assert_passes();
         self.assert_returns_everything();
+    }
+
+    /// The device sends all that waits, and gives it back in another order, by `round`. Returns how many packets.
+    fn give_back_turned(&mut self, round: usize) -> usize {
+        let mut sent: Vec<_> = core::iter::from_fn(|| self.device.take_sent()).collect();
+        let count = sent.len();
+        sent.rotate_left(round % count);
+        for sent in sent {
+            self.device.complete(TRANSMIT, u32::from(sent.head), 0);
+        }
+        self.device.publish(TRANSMIT);
+        self.driver.flush();
+        count
+    }
+
+    /// A packet of bytes `fill` goes out, and the same frame comes in.
+    #[track_caller]
+    fn assert_comes_back(&mut self, fill: u8) {
+        let payload = [self.chunk(fill, 60)];
+        self.driver.transmit(&packet(&payload)).unwrap();
+        self.driver.flush();
+        let sent = self.device.send_all();
+        assert_eq!((sent.len(), sent[0].frame[34]), (1, fill));
+        assert!(self.device.deliver(&sent[0].frame));
+        assert_eq!(bytes(&self.driver.receive().unwrap()), sent[0].frame);
+        self.driver.flush();
     }
 
     /// The device is not listened to any more, and nothing is lost for it.

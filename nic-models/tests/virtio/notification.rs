@@ -2,7 +2,7 @@
 use lendwire_drivers::model::{Offer, TRANSMIT, feature};
 use lendwire_nic::{Chunk, Fault, Interrupts, Nic, Pending};
 
-use crate::{Bench, MESSAGES, bytes, packet, rings, rounds};
+use crate::{Bench, MESSAGES, packet, rings, rounds};
 
 #[test]
 fn a_chain_that_was_refused_halfway_is_never_seen() {
@@ -66,14 +66,7 @@ fn a_packed_ring_may_have_any_size() {
     for (offer, size) in packed.flat_map(|offer| [2, 3, 7, 100].map(|size| (offer.clone(), size))) {
         let mut bench = Bench::new(Offer { queue_size: size, ..offer });
         for round in 0..rounds(1_000, 6) {
-            let payload = [bench.chunk(round as u8, 60)];
-            bench.driver.transmit(&packet(&payload)).unwrap();
-            bench.driver.flush();
-            let sent = bench.device.send_all();
-            assert_eq!((sent.len(), sent[0].frame[34]), (1, round as u8));
-            assert!(bench.device.deliver(&sent[0].frame));
-            assert_eq!(bytes(&bench.driver.receive().unwrap()), sent[0].frame);
-            bench.driver.flush();
+            bench.assert_comes_back(round as u8);
             assert_eq!(bench.driver.set_interrupts(Interrupts::Armed), Pending::Nothing);
             assert!(bench.device.deliver(&[1; 60]));
             assert_eq!(bench.device.interrupts(), MESSAGES[..1]);

@@ -72,14 +72,7 @@ fn indices_wrap() {
     for offer in rings() {
         let mut bench = Bench::new(offer);
         for round in 0..rounds(70_000, 20) {
-            let payload = [bench.chunk(round as u8, 60)];
-            bench.driver.transmit(&packet(&payload)).unwrap();
-            bench.driver.flush();
-            let sent = bench.device.send_all();
-            assert_eq!((sent.len(), sent[0].frame[34]), (1, round as u8));
-            assert!(bench.device.deliver(&sent[0].frame));
-            assert_eq!(bytes(&bench.driver.receive().unwrap()), sent[0].frame);
-            bench.driver.flush();
+            bench.assert_comes_back(round as u8);
         }
         let statistics = bench.driver.statistics();
         assert_eq!(statistics.faults, [0; Fault::ALL.len()]);
@@ -97,14 +90,7 @@ fn completions_may_come_in_any_order() {
                 bench.driver.transmit(&packet(&[bench.chunk(1, 10)])).unwrap();
             }
             bench.driver.flush();
-            let mut sent: Vec<_> = core::iter::from_fn(|| bench.device.take_sent()).collect();
-            assert_eq!(sent.len(), 3);
-            sent.rotate_left(round % 3);
-            for sent in sent {
-                bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
-            }
-            bench.device.publish(TRANSMIT);
-            bench.driver.flush();
+            assert_eq!(bench.give_back_turned(round), 3);
             assert_eq!(bench.transmit_pool.available(), 64);
         }
     }
