@@ -1,5 +1,7 @@
 //! A host for hostile bytes: one stack with an address of each version, open ports, and a NIC that swallows.
 
+pub mod device;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 

@@ -9,7 +9,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::e1000::{E1000, FrameCheck, ProbeError, Settings};
@@ -20,6 +19,7 @@ use lendwire_drivers::model::{ConfigModel, Memory};
 use lendwire_drivers::pci::Region;
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::registers::Registers;
+use lendwire_fuzz::device::{self, Input, assert_all_came_back};
 use lendwire_nic::{
     Checksum, Chunk, Interrupts, MacAddress, MulticastFilter, Nic, Offloads, Payload, Pool, RxPacket, Segmentation,
     TxPacket, VlanFilter,
@@ -29,8 +29,8 @@ use libfuzzer_sys::fuzz_target;
 type Driver = E1000<Memory, Twisted>;
 
 fuzz_target!(|data: &[u8]| {
-    let mut input = Input(data);
-    let (receive, transmit) = pools();
+    let mut input = Input::new(data);
+    let [receive, transmit] = pools();
     let memory = Memory::new();
     memory.share_pool(receive);
     memory.share_pool(transmit);
@@ -39,53 +39,24 @@ fuzz_target!(|data: &[u8]| {
         let lies = Lies::default();
         if let Ok(driver) = probe(&device, &memory, &lies, &mut input) {
             let mut machine = Machine { device, driver, lies, transmit, kept: Vec::new(), is_tampered: false };
-            while !input.0.is_empty() {
+            while !input.is_empty() {
                 machine.step(&mut input);
             }
             machine.finish();
         }
     }
-    assert_eq!(memory.taken(), 0, "all memory came back");
-    for pool in [receive, transmit] {
-        assert_eq!(pool.available(), pool.slots(), "every slot came back");
-    }
+    assert_all_came_back(&memory, [receive, transmit]);
 });
 
-/// For received frames and for what is sent; few slots, so that their exhaustion is found too.
-fn pools() -> (&'static Pool, &'static Pool) {
-    static POOLS: OnceLock<(&'static Pool, &'static Pool)> = OnceLock::new();
-    let pool = |slots, size| Pool::leaked(slots, size).expect("a small pool is sound");
-    *POOLS.get_or_init(|| (pool(48, 512), pool(32, 256)))
+fn pools() -> [&'static Pool; 2] {
+    device::pools(512)
 }
 
-/// The bytes that decide; zeros behind their end.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        byte
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.byte())
-    }
-
-    fn half(&mut self) -> u16 {
-        u16::from_le_bytes(self.bytes())
-    }
-
-    fn word(&mut self) -> u32 {
-        u32::from_le_bytes(self.bytes())
-    }
-
-    /// Mostly a length that a buffer has, sometimes any.
-    fn len(&mut self) -> u16 {
-        match self.byte() {
-            byte @ ..200 => 4 * u16::from(byte),
-            200.. => self.half(),
-        }
+/// Mostly a length that a buffer has, sometimes any.
+fn len(input: &mut Input<'_>) -> u16 {
+    match input.byte() {
+        byte @ ..200 => 4 * u16::from(byte),
+        200.. => input.half(),
     }
 }
 
@@ -114,7 +85,7 @@ fn settings(input: &mut Input<'_>) -> Settings {
 }
 
 fn probe(device: &E1000Model, memory: &Memory, lies: &Lies, input: &mut Input<'_>) -> Result<Driver, ProbeError> {
-    let (receive, _) = pools();
+    let [receive, _] = pools();
     let settings = settings(input);
     let how = input.byte();
     if how & 0x70 == 0 {
@@ -315,7 +286,7 @@ impl Machine {
         let index = u32::from(input.half());
         match step {
             20..23 if !self.is_tampered => {
-                let len = usize::from(input.len());
+                let len = usize::from(len(input));
                 let frame = [&ADDRESS[..], &[step; 6], &input.bytes::<4>(), &vec![index as u8; len]].concat();
                 self.device.deliver(&frame);
             }
@@ -361,5 +332,5 @@ fn claim(input: &mut Input<'_>) -> Claim {
         _ => input.word(),
     };
     let hash = (shape & 4 != 0).then(|| (input.word(), input.word()));
-    Claim { len: input.len(), status, vlan: input.half(), hash }
+    Claim { len: len(input), status, vlan: input.half(), hash }
 }

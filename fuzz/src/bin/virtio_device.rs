@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{
@@ -18,6 +17,7 @@ use lendwire_drivers::pci::Region;
 use lendwire_drivers::platform::{Message, Wiring};
 use lendwire_drivers::registers::Registers;
 use lendwire_drivers::virtio::{PairSlot, ProbeError, Reception, VirtioNet};
+use lendwire_fuzz::device::{self, Input, assert_all_came_back};
 use lendwire_nic::{
     Checksum, Chunk, Interrupts, MacAddress, MulticastFilter, Nic, Offloads, Payload, Pool, RxPacket, Segmentation,
     TxPacket, VlanFilter,
@@ -27,8 +27,8 @@ use libfuzzer_sys::fuzz_target;
 type Driver = VirtioNet<Memory, Twisted>;
 
 fuzz_target!(|data: &[u8]| {
-    let mut input = Input(data);
-    let (receive, transmit) = pools();
+    let mut input = Input::new(data);
+    let [receive, transmit] = pools();
     let memory = Memory::new();
     // A device that reaches no pool works on copies.
     if input.byte() % 8 != 7 {
@@ -40,50 +40,25 @@ fuzz_target!(|data: &[u8]| {
         let lies = Lies::default();
         if let Ok(driver) = probe(&device, &memory, &lies, &mut input) {
             let mut machine = Machine { device, driver, lies, transmit, kept: Vec::new(), is_wide: false };
-            while !input.0.is_empty() {
+            while !input.is_empty() {
                 machine.step(&mut input);
             }
             machine.finish();
         }
     }
-    assert_eq!(memory.taken(), 0, "all memory came back");
-    for pool in [receive, transmit] {
-        assert_eq!(pool.available(), pool.slots(), "every slot came back");
-    }
+    assert_all_came_back(&memory, [receive, transmit]);
 });
 
-/// For received frames and for what is sent; few slots, so that their exhaustion is found too.
-fn pools() -> (&'static Pool, &'static Pool) {
-    static POOLS: OnceLock<(&'static Pool, &'static Pool)> = OnceLock::new();
-    let pool = |slots, size| Pool::leaked(slots, size).expect("a small pool is sound");
-    *POOLS.get_or_init(|| (pool(48, 2048), pool(32, 256)))
+fn pools() -> [&'static Pool; 2] {
+    device::pools(2048)
 }
 
-/// The bytes that decide; zeros behind their end.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        byte
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.byte())
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::from_le_bytes(self.bytes())
-    }
-
-    /// Mostly a length that a buffer has, sometimes any.
-    fn len(&mut self) -> u32 {
-        match self.byte() {
-            byte @ ..200 => u32::from(byte),
-            200..240 => u32::from(self.word()),
-            240.. => u32::from_le_bytes(self.bytes()),
-        }
+/// Mostly a length that a buffer has, sometimes any.
+fn len(input: &mut Input<'_>) -> u32 {
+    match input.byte() {
+        byte @ ..200 => u32::from(byte),
+        200..240 => u32::from(input.half()),
+        240.. => input.word(),
     }
 }
 
@@ -95,12 +70,12 @@ fn offer(input: &mut Input<'_>) -> Offer {
     let kind = input.byte();
     Offer {
         features: if kind & 1 == 0 { features } else { features | feature::CTRL_VQ },
-        mtu: if kind & 2 == 0 { 1500 } else { input.word() },
+        mtu: if kind & 2 == 0 { 1500 } else { input.half() },
         pairs: u16::from(kind >> 6) + 1,
-        claimed_pairs: (kind & 4 != 0).then(|| input.word()),
-        rss_table: if kind & 8 == 0 { 128 } else { input.word() },
+        claimed_pairs: (kind & 4 != 0).then(|| input.half()),
+        rss_table: if kind & 8 == 0 { 128 } else { input.half() },
         queue_size: sizes[usize::from(input.byte()) % sizes.len()],
-        notify_offset: (kind & 16 != 0).then(|| input.word()),
+        notify_offset: (kind & 16 != 0).then(|| input.half()),
         hurries: kind & 32 != 0,
         control: manner(input.byte()),
         ..Offer::default()
@@ -123,7 +98,7 @@ fn probe(device: &VirtioNetModel, memory: &Memory, lies: &Lies, input: &mut Inpu
     if how & 0xf0 == 0 {
         lies.add(input.bytes::<8>());
     }
-    let (receive, _) = pools();
+    let [receive, _] = pools();
     let message = |data| Message { address: 0xfee0_0000, data };
     if how & 1 == 0 {
         let registers = Twisted::of(device, MMIO, lies).ok_or(ProbeError::NotMapped)?;
@@ -289,11 +264,11 @@ impl Machine {
         match what % 8 {
             0 => self.driver.set_multicast(MulticastFilter::All),
             1 => self.driver.set_multicast(MulticastFilter::Only(&groups[..usize::from(what >> 3)])),
-            2 => self.driver.set_vlans(VlanFilter::Only(&[input.word(), input.word()])),
+            2 => self.driver.set_vlans(VlanFilter::Only(&[input.half(), input.half()])),
             3 => drop(self.driver.set_reception(Reception::Everything)),
             4 => drop(self.driver.set_reception(Reception::Own)),
             5 => drop(self.driver.set_address(MacAddress(input.bytes()))),
-            6 => drop(self.driver.set_receive_offloads(Offloads::from_bits_truncate(input.word()))),
+            6 => drop(self.driver.set_receive_offloads(Offloads::from_bits_truncate(input.half()))),
             _ => self.driver.set_vlans(VlanFilter::Only(&[])),
         }
     }
@@ -327,28 +302,28 @@ impl Machine {
         let first = if queue | 1 < self.device.queues() { queue & !1 } else { 0 };
         match step {
             21..24 => {
-                let (header, len) = (input.bytes(), input.len() as usize % 3000);
+                let (header, len) = (input.bytes(), len(input) as usize % 3000);
                 self.device.deliver_on(first, header, input.bytes(), &vec![step; len]);
             }
             24 | 25 => {
                 let Some(chain) = self.device.take(queue) else { return };
                 self.device.fill(&chain, &input.bytes::<20>());
-                self.device.complete(queue, u32::from(chain.head), input.len());
+                self.device.complete(queue, u32::from(chain.head), len(input));
                 self.device.publish(queue);
             }
             26 => {
-                self.device.complete(queue, input.len(), input.len());
+                self.device.complete(queue, len(input), len(input));
                 self.device.publish(queue);
             }
-            27 => self.device.publish_ahead(queue, input.word()),
+            27 => self.device.publish_ahead(queue, input.half()),
             28 => {
-                let (area, offset) = (usize::from(input.byte()) % 3, u64::from(input.word()) % 4096);
+                let (area, offset) = (usize::from(input.byte()) % 3, u64::from(input.half()) % 4096);
                 self.device.scribble(queue, area, offset, &input.bytes::<8>());
             }
             29 => {
                 let Some(chain) = self.device.take(queue) else { return };
                 self.device.scribble_tables(queue, &chain, input.byte());
-                self.device.complete(queue, u32::from(chain.head), input.len());
+                self.device.complete(queue, u32::from(chain.head), len(input));
                 self.device.publish(queue);
             }
             _ => drop(self.device.send_all_on(first + 1)),
