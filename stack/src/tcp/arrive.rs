@@ -183,7 +183,8 @@ impl Tcp<'_> {
             self.shared.drops.count(Reason::TcpNoConnection);
             return self.reply(Reply::reset(&segment));
         }
-        if !segment.has(Flags::SYN) || segment.has(Flags::FIN) {
+        // Third: the SYN. Text and a FIN that come with it are not kept; their sender sends them again.
+        if !segment.has(Flags::SYN) {
             return self.shared.drops.count(Reason::TcpFlags);
         }
         let (remote, local) = (segment.tuple.remote(), segment.tuple.local());

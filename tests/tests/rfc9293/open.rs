@@ -316,14 +316,28 @@ fn closing_before_the_handshake_leaves_nothing_and_a_late_answer_is_reset() {
 }
 
 #[test]
+fn rfc9293_3_10_7_2_a_syn_with_a_fin_opens_and_the_fin_comes_again() {
+    let mut peer = Peer::new();
+    let listener = peer.listen();
+    peer.sends(syn().with(flag::FIN).mss(1460));
+    peer.expects(syn_ack().seq(0).ack(1));
+    peer.sends(ack().seq(1));
+    let connection = peer.stack.accept(listener).expect("the handshake is complete");
+    assert_eq!(peer.stack.state(connection), State::Established);
+    peer.sends(fin().seq(1));
+    peer.expects(ack().seq(1).ack(2));
+    assert_eq!(peer.stack.state(connection), State::CloseWait);
+}
+
+#[test]
 fn flags_that_make_no_sense_open_nothing() {
     let mut peer = Peer::new();
     let listener = peer.listen();
-    for flags in [flag::SYN | flag::FIN, flag::FIN, 0, flag::PSH | flag::URG] {
+    for flags in [flag::FIN, 0, flag::PSH | flag::URG] {
         peer.sends(segment(flags).seq(0));
         peer.expects_nothing();
     }
-    assert_eq!(peer.stack.drops().of(Reason::TcpFlags), 4);
+    assert_eq!(peer.stack.drops().of(Reason::TcpFlags), 3);
     peer.sends(fin().seq(0).ack(9));
     peer.expects(rst().seq(9));
     assert_eq!(peer.stack.accept(listener), None);

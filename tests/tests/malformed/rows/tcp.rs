@@ -176,7 +176,6 @@ fn nobody() -> Vec<Row> {
         row("a SYN-ACK to a listener", Reason::TcpNoConnection, syn, |it| it.bytes[AT_FLAGS] = SYN | ACK)
             .answered(RESET),
         row("an ACK to a listener", Reason::TcpNoConnection, syn, |it| it.bytes[AT_FLAGS] = ACK).answered(RESET),
-        row("SYN and FIN to a listener", Reason::TcpFlags, syn, |it| it.bytes[AT_FLAGS] = SYN | FIN),
         row("no flag at all to a listener (a null scan)", Reason::TcpFlags, syn, |it| it.bytes[AT_FLAGS] = 0),
         row("a FIN alone to a listener", Reason::TcpFlags, syn, |it| it.bytes[AT_FLAGS] = FIN),
         row("FIN, PSH and URG to a listener (an xmas scan)", Reason::TcpFlags, syn, |it| {
