@@ -24,9 +24,9 @@ impl Tcp<'_> {
     /// RFC 9293 §3.6.1: the connection becomes a TIME-WAIT. What is unread stays with the handle.
     fn enter_time_wait(&mut self, index: u32, now: Instant) {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
-        let (tuple, interface) = (connection.tuple, connection.interface);
+        let tuple = connection.tuple;
         let owes = connection.receive.owed != Owed::Nothing;
-        let entry = TimeWait::new(tuple, interface, connection.send.una, connection.receive.nxt);
+        let entry = TimeWait::new(connection);
         let (place, evicted) = self.time_waits.insert(entry, self.shared.config.time_wait, now);
         if let Some((gone, tuple)) = evicted {
             self.demux.remove(self.hash(&tuple), Entity::TimeWait(gone));
@@ -45,7 +45,7 @@ impl Tcp<'_> {
     /// The acknowledgment of the peer's FIN.
     pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>) {
         let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
-        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, 0);
+        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, entry.window);
         self.reply(Some(reply));
     }
 

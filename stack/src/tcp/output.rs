@@ -219,7 +219,7 @@ impl Connection {
     }
 
     /// The window field for `edge`, rounded up so that rounding never moves the edge left.
-    fn window_field(&self, edge: Seq) -> u16 {
+    pub(super) fn window_field(&self, edge: Seq) -> u16 {
         let window = edge.since(self.receive.nxt);
         let scaled = window.div_ceil(1 << self.receive.scale);
         scaled.min(0xffff) as u16

@@ -3,6 +3,7 @@
 //! Invariant: entries stand in the order in which they expire, for all wait equally long. When the table is full the
 //! one that expires first gives way. RFC 9293 §3.6.1, RFC 1337, RFC 6191.
 
+use super::connection::Connection;
 use super::demux::Tuple;
 use super::segment::Arrival;
 use super::seq::Seq;
@@ -20,15 +21,25 @@ pub struct TimeWait {
     pub(super) interface: Option<InterfaceId>,
     pub(super) send_next: Seq,
     pub(super) receive_next: Seq,
+    /// The window field to show: what was promised is not taken back (RFC 9293 §3.8.6, SHLD-14).
+    pub(super) window: u16,
     expires: Instant,
     previous: u32,
     next: u32,
 }
 
 impl TimeWait {
-    pub(super) fn new(tuple: Tuple, interface: Option<InterfaceId>, send_next: Seq, receive_next: Seq) -> Self {
-        let expires = Instant::from_micros(0);
-        Self { tuple, interface, send_next, receive_next, expires, previous: NIL, next: NIL }
+    pub(super) fn new(connection: &Connection) -> Self {
+        Self {
+            tuple: connection.tuple,
+            interface: connection.interface,
+            send_next: connection.send.una,
+            receive_next: connection.receive.nxt,
+            window: connection.window_field(connection.receive.edge),
+            expires: Instant::from_micros(0),
+            previous: NIL,
+            next: NIL,
+        }
     }
 }
 
