@@ -45,7 +45,8 @@ impl Tcp<'_> {
     /// The acknowledgment of the peer's FIN.
     pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>) {
         let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
-        let reply = Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, entry.window);
+        let reply =
+            Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, entry.window);
         self.reply(Some(reply));
     }
 
