@@ -13,7 +13,8 @@ use crate::drops::Reason;
 use crate::ip::InterfaceId;
 use crate::slab::Key;
 use crate::time::{Instant, Span};
-use crate::wire::tcp::{Flags, HandshakeOptions};
+use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::HandshakeOptions;
 
 /// Who began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

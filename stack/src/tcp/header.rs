@@ -5,7 +5,8 @@ use zerocopy::IntoBytes;
 
 use super::demux::Tuple;
 use super::seq::Seq;
-use crate::wire::tcp::{Flags, HEADER_LEN, HandshakeOptions, Header};
+use crate::wire::tcp::{Flags, HEADER_LEN, Header};
+use crate::wire::tcp_options::HandshakeOptions;
 
 /// What of a header differs from segment to segment.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::connection::window_of;
 use super::shared::TcpConfig;
-use crate::wire::tcp::HandshakeOptions;
+use crate::wire::tcp_options::HandshakeOptions;
 
 /// The MSS that a path's MTU leaves: without IP and TCP options (RFC 6691 §2).
 pub(super) fn mss_of(mtu: u16, remote: IpAddr) -> u16 {

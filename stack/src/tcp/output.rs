@@ -13,7 +13,8 @@ use super::send_queue::{Ending, Limits};
 use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, HandshakeOptions};
+use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::HandshakeOptions;
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;

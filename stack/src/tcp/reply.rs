@@ -9,7 +9,8 @@ use super::header::{self, Fields};
 use super::segment::Arrival;
 use super::seq::Seq;
 use crate::ip::InterfaceId;
-use crate::wire::tcp::{Flags, HandshakeOptions};
+use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::HandshakeOptions;
 
 /// A segment of a header alone.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,8 @@ use super::demux::Tuple;
 use super::seq::Seq;
 use crate::drops::Reason;
 use crate::ip::{Datagram, InterfaceId};
-use crate::wire::tcp::{self, Flags, HandshakeOptions, Malformed, Segment};
+use crate::wire::tcp::{self, Flags, Malformed, Segment};
+use crate::wire::tcp_options::{self, HandshakeOptions};
 
 /// See the module.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Arrival {
         let options = if flags.contains(Flags::SYN) {
             HandshakeOptions::parse(segment.options)
         } else {
-            tcp::check_options(segment.options).map(|()| HandshakeOptions::default())
+            tcp_options::check_options(segment.options).map(|()| HandshakeOptions::default())
         };
         // RFC 9293 MUST-57: a SYN to a group or a broadcast address is dropped silently; so is anything else.
         if !datagram.is_unicast() {

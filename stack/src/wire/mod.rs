@@ -15,4 +15,5 @@ pub mod ndp;
 pub mod protocol;
 pub mod pseudo;
 pub mod tcp;
+pub mod tcp_options;
 pub mod udp;
