@@ -155,6 +155,7 @@ fn begins_batch(segment: &Arrival) -> bool {
     let (len, size) = (segment.payload.len(), segment.size());
     segment.flags == Flags::ACK
         && !segment.has_options
+        && segment.timestamps.is_none()
         && size > COPY_BREAK
         && len < LONGEST
         && len.is_multiple_of(size)
@@ -171,6 +172,7 @@ fn follows(held: &Arrival, next: &Arrival) -> bool {
     next.seq == held.seq + held.payload.len() as u32
         && next.flags.difference(Flags::PSH) == Flags::ACK
         && !next.has_options
+        && next.timestamps.is_none()
         && next.traffic_class == held.traffic_class
         && next.interface == held.interface
         && len > 0

@@ -284,7 +284,7 @@ fn send_handshake(
     let window = super::connection::initial_window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window };
     let mut packet = TxPacket::new(Payload::EMPTY);
-    header::push(&mut packet, &handshake.tuple, fields, options);
+    header::push(&mut packet, &handshake.tuple, fields, &options);
     let envelope = envelope(&handshake.tuple, handshake.interface);
     if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
         return turn_of(not_sent);

@@ -6,7 +6,7 @@ use zerocopy::IntoBytes;
 use super::demux::Tuple;
 use super::seq::Seq;
 use crate::wire::tcp::{Flags, HEADER_LEN, Header};
-use crate::wire::tcp_options::HandshakeOptions;
+use crate::wire::tcp_options::Options;
 
 /// What of a header differs from segment to segment.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(super) fn set_sequence(packet: &mut TxPacket<'_>, seq: Seq) {
 
 /// Puts the header and `options` in front of `packet`; says which flow it is; the checksum is left to `ip`.
 #[inline]
-pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: HandshakeOptions) {
+pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: &impl Options) {
     let len = HEADER_LEN + options.len();
     let header = Header {
         source_port: tuple.local_port.into(),

@@ -47,7 +47,11 @@ pub(super) fn receive_scale(config: &TcpConfig) -> u8 {
 /// The options of our SYN, or of our answer to `theirs` (RFC 7323 §2.2: scale only what was offered).
 pub(super) fn ours(mtu: u16, remote: IpAddr, config: &TcpConfig, theirs: Option<HandshakeOptions>) -> HandshakeOptions {
     let scaled = theirs.is_none_or(|theirs| theirs.window_scale.is_some());
-    HandshakeOptions { mss: Some(mss_of(mtu, remote)), window_scale: Some(receive_scale(config)).filter(|_| scaled) }
+    HandshakeOptions {
+        mss: Some(mss_of(mtu, remote)),
+        window_scale: Some(receive_scale(config)).filter(|_| scaled),
+        ..HandshakeOptions::default()
+    }
 }
 
 #[cfg(test)]

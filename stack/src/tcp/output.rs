@@ -14,7 +14,7 @@ use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::HandshakeOptions;
+use crate::wire::tcp_options::SegmentOptions;
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;
@@ -195,7 +195,7 @@ impl Connection {
         let mut packet = TxPacket::new(self.payload(plan, shared));
         let window = self.window_field(plan.edge);
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
-        header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
+        header::push(&mut packet, &self.tuple, fields, &SegmentOptions::default());
         if self.segments(plan) > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
             packet.offload.segmentation = Some(Segmentation { size: self.send.mss, ipv6, ecn: false });

@@ -10,7 +10,7 @@ use super::segment::Arrival;
 use super::seq::Seq;
 use crate::ip::InterfaceId;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::HandshakeOptions;
+use crate::wire::tcp_options::SegmentOptions;
 
 /// A segment of a header alone.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ impl Reply {
     pub(super) fn packet(&self) -> TxPacket<'static> {
         let mut packet = TxPacket::new(Payload::EMPTY);
         let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window };
-        header::push(&mut packet, &self.tuple, fields, HandshakeOptions::default());
+        header::push(&mut packet, &self.tuple, fields, &SegmentOptions::default());
         packet
     }
 }

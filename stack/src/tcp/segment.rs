@@ -9,7 +9,7 @@ use super::seq::Seq;
 use crate::drops::Reason;
 use crate::ip::{Datagram, InterfaceId};
 use crate::wire::tcp::{self, Flags, Malformed, Segment};
-use crate::wire::tcp_options::{self, HandshakeOptions};
+use crate::wire::tcp_options::{HandshakeOptions, SackBlocks, SegmentOptions, Timestamps};
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +28,12 @@ pub(super) struct Arrival {
     pub(super) window: u16,
     /// The options of a SYN.
     pub(super) options: HandshakeOptions,
+    /// The timestamps option of any segment.
+    pub(super) timestamps: Option<Timestamps>,
+    /// Of a segment without SYN.
+    #[expect(dead_code, reason = "loss recovery is to read it")]
+    pub(super) sack: SackBlocks,
+    /// It has options besides timestamps.
     pub(super) has_options: bool,
     /// Its `segment_size` is smaller than its length, where several were made one.
     pub(super) payload: RxPacket,
@@ -45,9 +51,10 @@ impl Arrival {
         })?;
         let (header, flags, header_len) = (*segment.header, segment.flags(), segment.header_len());
         let options = if flags.contains(Flags::SYN) {
-            HandshakeOptions::parse(segment.options)
+            HandshakeOptions::parse(segment.options).map(|options| (options, options.timestamps, SackBlocks::default()))
         } else {
-            tcp_options::check_options(segment.options).map(|()| HandshakeOptions::default())
+            let options = SegmentOptions::parse(segment.options);
+            options.map(|SegmentOptions { timestamps, sack }| (HandshakeOptions::default(), timestamps, sack))
         };
         // RFC 9293 MUST-57: a SYN to a group or a broadcast address is dropped silently; so is anything else.
         if !datagram.is_unicast() {
@@ -63,6 +70,8 @@ impl Arrival {
         if source_port == 0 || destination_port == 0 {
             return Err(Reason::TcpPort);
         }
+        let (options, timestamps, sack) = options.map_err(|_| Reason::TcpOptions)?;
+        let known = timestamps.map_or(0, |_| Timestamps::LEN);
         Ok(Self {
             tuple: Tuple::new(SocketAddr::new(destination, destination_port), SocketAddr::new(source, source_port)),
             interface,
@@ -72,8 +81,10 @@ impl Arrival {
             ack: Some(Seq(header.acknowledgment.get())).filter(|_| flags.contains(Flags::ACK)),
             flags,
             window: header.window.get(),
-            options: options.map_err(|_| Reason::TcpOptions)?,
-            has_options: header_len > tcp::HEADER_LEN,
+            options,
+            timestamps,
+            sack,
+            has_options: header_len != tcp::HEADER_LEN + known,
             payload,
         })
     }
