@@ -22,11 +22,11 @@ impl Connection {
             shared.drops.count(Reason::TcpAck);
             return DONE;
         };
-        // RFC 5961 §5.2: neither of the future nor from longer ago than the largest window.
-        let oldest = self.send.una - self.send.max_window;
-        if ack.after(self.send.max) || ack.before(oldest) {
+        // RFC 5961 §5.2: neither of the future nor from longer ago than the largest window; and nothing that was never
+        // sent, which who has guessed our numbers from a spoofed SYN would acknowledge.
+        if ack.after(self.send.max) || ack.before(self.send.oldest) {
             shared.drops.count(Reason::TcpAck);
-            self.owe_now();
+            self.challenge(now, shared);
             return DONE;
         }
         let window = u32::from(segment.window) << self.send.scale;
@@ -58,6 +58,7 @@ impl Connection {
             self.send.fin = OurFin::Acknowledged;
         }
         self.send.una = ack;
+        self.send.oldest = self.send.oldest.later(ack - self.send.max_window);
         let beyond_next = ack.after(self.send.nxt);
         self.send.queue.acknowledged(bytes, beyond_next, &mut shared.cells);
         if beyond_next {

@@ -12,6 +12,7 @@
 //!
 //! Invariant: SND.UNA <= SND.NXT <= SND.MAX, and the peer's right edge of our window never moves left.
 
+use super::challenge::ChallengeLimit;
 use super::congestion::Reno;
 use super::demux::Tuple;
 use super::handshake::Agreed;
@@ -85,6 +86,8 @@ pub(super) enum Owed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Send {
     pub(super) una: Seq,
+    /// The oldest number that may still be acknowledged (RFC 5961 §5.2): nothing from before our SYN.
+    pub(super) oldest: Seq,
     pub(super) nxt: Seq,
     /// The highest number that was ever sent, plus one: SND.NXT but after a timeout.
     pub(super) max: Seq,
@@ -160,6 +163,7 @@ pub struct Connection {
     pub(super) writers: Option<u32>,
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
+    pub(super) challenges: ChallengeLimit,
     /// The application still holds its handle.
     pub(super) held: bool,
     /// Segments no longer lead here: it has ended, or a TIME-WAIT took over.
@@ -209,6 +213,7 @@ impl Connection {
     pub(super) fn new(agreed: &Agreed, config: &TcpConfig) -> Self {
         let send = Send {
             una: agreed.send_next,
+            oldest: agreed.send_next,
             nxt: agreed.send_next,
             max: agreed.send_next,
             wl1: agreed.receive_next,
@@ -246,6 +251,7 @@ impl Connection {
             ack_at: Deadline::NEVER,
             reassembly: Reassembly::NEW,
             writers: None,
+            challenges: ChallengeLimit::default(),
             tuple: agreed.tuple,
             interface: agreed.interface,
             held: true,

@@ -29,9 +29,9 @@ impl Connection {
     }
 
     fn steps(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
-        self.check_sequence(segment, shared)?;
-        self.check_reset(segment, shared)?;
-        self.check_syn(segment, shared)?;
+        self.check_sequence(segment, now, shared)?;
+        self.check_reset(segment, now, shared)?;
+        self.check_syn(segment, now, shared)?;
         self.check_ack(segment, now, shared)?;
         self.take_text(segment, now, shared)?;
         self.check_fin(segment);
@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// First: is any of the segment in the window? What is outside of it is cut off.
-    fn check_sequence(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) -> Step {
+    fn check_sequence(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let (next, window) = (self.receive.nxt, self.receive.edge.since(self.receive.nxt));
         let (start, len) = (segment.seq, segment.len());
         let last = start + len.saturating_sub(1);
@@ -72,9 +72,15 @@ impl Connection {
                 return ControlFlow::Continue(());
             }
             shared.drops.count(Reason::TcpOutOfWindow);
-            if !segment.has(Flags::RST) {
-                // Also the answer to a keep-alive probe (§3.8.4).
+            if segment.has(Flags::RST) {
+                return DONE;
+            }
+            // Data that comes again shows that an acknowledgment was lost, and cannot be part of a loop of them.
+            if segment.len() > 0 && !segment.has(Flags::SYN) {
                 self.owe_now();
+            } else {
+                // Also the answer to a keep-alive probe (§3.8.4).
+                self.challenge(now, shared);
             }
             return DONE;
         }
@@ -101,25 +107,25 @@ impl Connection {
     }
 
     /// Second: RFC 5961 §3.2: only an exact reset ends the connection, one in the window is challenged.
-    fn check_reset(&mut self, segment: &Arrival, shared: &mut Shared<'_>) -> Step {
+    fn check_reset(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         if !segment.has(Flags::RST) {
             return ControlFlow::Continue(());
         }
         if segment.seq != self.receive.nxt {
             shared.drops.count(Reason::TcpReset);
-            self.owe_now();
+            self.challenge(now, shared);
             return DONE;
         }
         ControlFlow::Break(Outcome::Ended(Ended::Reset))
     }
 
     /// Fourth (the third, security, is no more): RFC 5961 §4.2: a SYN is challenged.
-    fn check_syn(&mut self, segment: &Arrival, shared: &mut Shared<'_>) -> Step {
+    fn check_syn(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         if !segment.has(Flags::SYN) {
             return ControlFlow::Continue(());
         }
         shared.drops.count(Reason::TcpSyn);
-        self.owe_now();
+        self.challenge(now, shared);
         DONE
     }
 
@@ -209,6 +215,13 @@ impl Connection {
         } else if self.receive.owed == Owed::Nothing {
             self.receive.owed = Owed::Later;
             self.ack_at = Deadline::at(now + shared.config.ack_delay);
+        }
+    }
+
+    /// RFC 5961: an acknowledgment tells a peer that is one where we stand.
+    pub(super) fn challenge(&mut self, now: Instant, shared: &mut Shared<'_>) {
+        if self.challenges.allows(now, shared) {
+            self.owe_now();
         }
     }
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `seq`, `segment`, `options` | sequence numbers, a checked segment, what SYNs agree on |
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
+//! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
@@ -22,6 +23,7 @@
 
 mod ack;
 mod arrive;
+mod challenge;
 mod coalesce;
 mod congestion;
 mod connection;

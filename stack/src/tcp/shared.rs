@@ -31,6 +31,10 @@ pub struct TcpConfig {
     pub retries: u8,
     /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 191 s.
     pub syn_retries: u8,
+    /// How many segments that do not belong to a connection it answers at once (RFC 5961 §7).
+    pub challenge_burst: u8,
+    /// How long it takes until one more is answered; no time at all is no limit.
+    pub challenge_interval: Span,
 }
 
 impl TcpConfig {
@@ -44,6 +48,9 @@ impl TcpConfig {
         fin_wait: Span::from_secs(60),
         retries: 15,
         syn_retries: 7,
+        // RFC 5961 §7: 10 in 5 seconds.
+        challenge_burst: 10,
+        challenge_interval: Span::from_millis(500),
     };
 }
 
@@ -72,6 +79,10 @@ pub struct TcpStatistics {
     pub connected: u64,
     /// Resets sent.
     pub resets: u64,
+    /// Segments that did not belong to a connection and were answered by an acknowledgment (RFC 5961).
+    pub challenges: u64,
+    /// The same without an answer, for the connection had given its share of them.
+    pub challenges_withheld: u64,
 }
 
 /// The writable ends of a connection's queues: held only while there is something in them.

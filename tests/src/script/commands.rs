@@ -28,6 +28,11 @@ const MAPPED: &[(&str, Apply)] = &[
     ("net.ipv4.tcp_synack_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_retries2", |tcp, value| count(value).map(|count| tcp.retries = count)),
     ("net.ipv4.tcp_fin_timeout", |tcp, value| number(value).map(|it| tcp.fin_wait = Span::from_secs(it))),
+    // Linux answers one, then the next when the time is over.
+    ("net.ipv4.tcp_invalid_ratelimit", |tcp, value| {
+        tcp.challenge_burst = 1;
+        number(value).map(|it| tcp.challenge_interval = Span::from_millis(it))
+    }),
     ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
     // Half of Linux's receive buffer is its window.
     ("net.ipv4.tcp_rmem", |tcp, value| middle(value).map(|it| tcp.receive_budget = budget_of(it as i64 / 2))),

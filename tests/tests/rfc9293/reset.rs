@@ -2,6 +2,7 @@
 
 use lendwire::Reason;
 use lendwire::tcp::{Ended, ReadError, State, WriteError};
+use lendwire::time::Span;
 use lendwire_tests::peer::Peer;
 use lendwire_tests::segment::{ack, data, fin, flag, rst, rst_ack, syn, syn_ack};
 
@@ -149,15 +150,78 @@ fn rfc5961_5_2_acknowledgments_of_the_future_and_from_too_long_ago_are_answered_
     let connection = peer.established();
     peer.stack.write(connection, b"0123456789").unwrap();
     peer.takes_all();
-    // The largest window that the peer has shown is 65535.
-    for wrong in [12, 1000, 1 << 31, 1u32.wrapping_sub(65_536)] {
+    // The largest window that the peer has shown is 65535, but nothing was sent before number 1.
+    for wrong in [12, 1000, 1 << 31, 1u32.wrapping_sub(65_536), 0] {
         peer.sends(data(b"forged").ack(wrong).seq(1));
         peer.expects(ack().seq(11).ack(1));
     }
     assert_eq!(peer.stack.unread(connection), 0, "their data is not believed");
-    assert_eq!(peer.stack.drops().of(Reason::TcpAck), 4);
-    peer.sends(data(b"late but true").ack(1u32.wrapping_sub(65_535)).seq(1));
+    assert_eq!(peer.stack.drops().of(Reason::TcpAck), 5);
+    peer.sends(ack().ack(11));
+    peer.sends(data(b"late but true").ack(1).seq(1));
     assert_eq!(peer.reads(connection), b"late but true");
+}
+
+#[test]
+fn rfc5961_5_2_an_acknowledgment_older_than_the_largest_window_is_dropped_where_much_was_sent() {
+    let mut peer = Peer::new();
+    let listener = peer.listen();
+    peer.sends(syn().mss(1460).window(1000));
+    peer.expects(syn_ack());
+    peer.sends(ack().window(1000));
+    let connection = peer.stack.accept(listener).unwrap();
+    for sent in 1..=10u32 {
+        peer.stack.write(connection, &[7; 1000]).unwrap();
+        peer.takes_all();
+        peer.sends(ack().ack(1 + 1000 * sent).window(1000));
+    }
+    peer.sends(data(b"forged").ack(9000).seq(1));
+    peer.expects(ack().seq(10_001).ack(1));
+    peer.sends(data(b"late but true").ack(9001).seq(1));
+    assert_eq!(peer.reads(connection), b"late but true");
+}
+
+#[test]
+fn rfc5961_7_challenges_are_limited_for_each_connection_by_itself() {
+    let mut peer = Peer::new();
+    peer.established();
+    for number in 0..1000 {
+        peer.sends(rst().seq(2 + number));
+    }
+    assert_eq!(peer.takes_all().len(), 10);
+    let statistics = peer.stack.tcp_statistics();
+    assert_eq!((statistics.challenges, statistics.challenges_withheld), (10, 990));
+    // CVE-2016-5696: what one connection has used up says nothing to another one.
+    peer.uses_port(2);
+    peer.established();
+    for number in 0..10 {
+        peer.sends(rst().seq(2 + number));
+        peer.expects(ack().seq(1).ack(1));
+    }
+    // Nor does it keep what belongs to the connection from being answered.
+    peer.uses_port(Peer::OWN_PORT);
+    peer.sends(data(b"ahead").seq(100));
+    peer.expects(ack().seq(1).ack(1));
+    // And after a while there is an answer again.
+    peer.waits(Span::from_secs(1));
+    for _ in 0..1000 {
+        peer.sends(rst().seq(2));
+    }
+    assert_eq!(peer.takes_all().len(), 2);
+}
+
+#[test]
+fn rfc5961_7_two_ends_that_find_each_other_unacceptable_do_not_answer_for_ever() {
+    let mut peer = Peer::new();
+    peer.established();
+    let mut answers = 0;
+    for _ in 0..2000 {
+        // Each answer of ours comes back as one that we cannot accept.
+        peer.sends(ack().seq(200_000).ack(1));
+        answers += peer.takes_all().len();
+        peer.clock.advance_to(peer.now() + Span::from_millis(1));
+    }
+    assert!((10..=15).contains(&answers), "{answers} answers in 2 seconds");
 }
 
 #[test]
