@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::connection::{Connection, Outcome};
+use super::connection::Connection;
 use super::demux::{Entity, Tuple};
 use super::handshake::{Agreed, Handshake, Progress, Role};
 use super::reply::Reply;
@@ -74,28 +74,29 @@ impl Tcp<'_> {
             }
             Some(Entry::Opening(handshake)) => {
                 let progress = handshake.on_segment(&segment, now, &self.shared.config);
-                self.on_opening_progress(index, progress, &segment, now);
+                self.on_opening_progress(index, progress, segment, now);
             }
             Some(Entry::Failed(_)) | None => {}
         }
     }
 
-    fn on_opening_progress(&mut self, index: u32, progress: Progress, segment: &Arrival, now: Instant) {
+    fn on_opening_progress(&mut self, index: u32, progress: Progress, segment: Arrival, now: Instant) {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.attend(index),
-            Progress::Challenge(reason) => self.challenge(segment, reason),
+            Progress::Challenge(reason) => self.challenge(&segment, reason),
             Progress::Failed(ended) => self.fail(index, ended),
-            Progress::Reset => self.refuse(segment),
+            Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);
                 connection.owe_now();
+                let outcome = connection.on_first_segment(segment, now, &mut self.shared);
                 self.shared.statistics.connected += 1;
                 if let Some(entry) = self.connections.by_index_mut(index) {
                     *entry = Entry::Open(connection);
                 }
                 self.tell(index);
-                self.settle(index, Outcome::Open, now);
+                self.settle(index, outcome, now);
             }
         }
     }
@@ -146,7 +147,7 @@ impl Tcp<'_> {
         self.shared.statistics.accepted += 1;
         let Some(Entry::Open(connection_entry)) = self.connections.by_index_mut(connection.index) else { return };
         // What came with the acknowledgment: data, a FIN.
-        let outcome = connection_entry.on_segment(segment, now, &mut self.shared);
+        let outcome = connection_entry.on_first_segment(segment, now, &mut self.shared);
         self.settle(connection.index, outcome, now);
     }
 

@@ -1,7 +1,7 @@
 //! A connection that is not one yet: SYN-SENT and SYN-RECEIVED (RFC 9293 §3.10.7.3, §3.10.7.4).
 //!
-//! Invariant: a handshake owns no buffer and no queue. Data that comes with a SYN is not kept; its sender sends it
-//! again.
+//! Invariant: a handshake owns no buffer and no queue. Data that comes with a SYN is not kept, and its sender sends it
+//! again; what comes with the segment that ends the handshake goes on to the connection.
 
 use super::connection::{Ended, initial_window};
 use super::demux::Tuple;

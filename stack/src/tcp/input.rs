@@ -28,6 +28,27 @@ impl Connection {
         }
     }
 
+    /// Input: the segment that made this a connection, for what else it brings.
+    pub(super) fn on_first_segment(&mut self, mut segment: Arrival, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        if !segment.has(Flags::SYN) {
+            return self.on_segment(segment, now, shared);
+        }
+        // RFC 9293 §3.10.7.3, fourth: the SYN and what it acknowledges have been looked at; it goes on at the sixth step.
+        segment.flags.remove(Flags::SYN);
+        segment.seq += 1;
+        match self.steps_behind_ack(&mut segment, now, shared) {
+            ControlFlow::Break(outcome) => outcome,
+            ControlFlow::Continue(()) => self.settled(),
+        }
+    }
+
+    fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        self.check_sequence(segment, shared)?;
+        self.take_text(segment, now, shared)?;
+        self.check_fin(segment);
+        ControlFlow::Continue(())
+    }
+
     fn steps(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.check_sequence(segment, now, shared)?;
         self.check_reset(segment, now, shared)?;

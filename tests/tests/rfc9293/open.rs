@@ -225,6 +225,32 @@ fn data_with_a_syn_is_not_kept_but_may_come_again() {
 }
 
 #[test]
+fn rfc9293_3_10_7_3_a_syn_ack_may_carry_data_and_a_fin() {
+    let mut peer = Peer::new();
+    let connection = peer.connects();
+    peer.expects(syn());
+    peer.sends(data(b"all at once").with(flag::SYN | flag::FIN).mss(1460));
+    assert_eq!(peer.stack.state(connection), State::CloseWait);
+    peer.expects(ack().seq(1).ack(13));
+    assert_eq!(peer.reads(connection), b"all at once");
+    assert_eq!(peer.stack.read(connection, &mut [0]), Ok(0));
+}
+
+#[test]
+fn figure_7_the_last_segment_of_a_simultaneous_open_may_carry_data() {
+    for flags in [0, flag::SYN] {
+        let mut peer = Peer::new();
+        let connection = peer.connects();
+        peer.expects(syn());
+        peer.sends(syn().mss(1460));
+        peer.expects(syn_ack().seq(0).ack(1));
+        peer.sends(data(b"early").seq(if flags == 0 { 1 } else { 0 }).with(flags));
+        assert_eq!(peer.reads(connection), b"early");
+        peer.expects(ack().seq(1).ack(6));
+    }
+}
+
+#[test]
 fn the_third_step_may_carry_data_and_a_fin() {
     let mut peer = Peer::new();
     let listener = peer.listen();
