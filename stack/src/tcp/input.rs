@@ -45,7 +45,7 @@ impl Connection {
     fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.check_sequence(segment, shared)?;
         self.take_text(segment, now, shared)?;
-        self.check_fin(segment);
+        self.check_fin(segment, shared);
         ControlFlow::Continue(())
     }
 
@@ -55,7 +55,7 @@ impl Connection {
         self.check_syn(segment, now, shared)?;
         self.check_ack(segment, now, shared)?;
         self.take_text(segment, now, shared)?;
-        self.check_fin(segment);
+        self.check_fin(segment, shared);
         ControlFlow::Continue(())
     }
 
@@ -217,8 +217,8 @@ impl Connection {
             }
             start += len;
         }
-        // A FIN that is ahead of its time comes again.
-        DONE
+        segment.seq = start;
+        ControlFlow::Continue(())
     }
 
     /// What a full segment of the peer's is: as long as ours until it shows. Where several came as one, a device or we
@@ -255,16 +255,26 @@ impl Connection {
         self.receive.queue.charged() + self.reassembly.charged()
     }
 
-    /// Eighth: the FIN.
-    fn check_fin(&mut self, segment: &Arrival) {
-        if !segment.has(Flags::FIN) || self.receive.fin != PeerFin::None {
+    /// Eighth: the FIN, this segment's or one that came before its time.
+    fn check_fin(&mut self, segment: &Arrival, shared: &mut Shared<'_>) {
+        if self.receive.fin != PeerFin::None {
             return;
         }
-        if segment.seq != self.receive.nxt {
+        let comes_next = segment.seq == self.receive.nxt;
+        if segment.has(Flags::FIN) && !comes_next {
             // RFC 5681 §4.2: a duplicate acknowledgment at once tells its sender of the hole before it.
             self.owe_now();
+            // SHLD-31: it is held as data is.
+            if segment.seq.after(self.receive.nxt) && self.reassembly.insert_fin(segment.seq, shared).is_err() {
+                shared.drops.count(Reason::TcpNoRoom);
+            }
+        }
+        let came = (segment.has(Flags::FIN) && comes_next) || self.reassembly.has_fin(self.receive.nxt, shared);
+        if !came {
             return;
         }
+        // What pretends to lie behind it would wait for ever.
+        self.reassembly.clear(shared);
         self.receive.nxt += 1;
         // It takes no memory: the window behind it is what it was.
         self.receive.edge += 1;

@@ -164,13 +164,50 @@ fn a_fin_ahead_of_missing_data_waits_for_it() {
     assert_eq!(peer.stack.state(connection), State::Established);
     assert_eq!(peer.stack.unread(connection), 0);
     peer.sends(data(b"hello ").seq(1));
-    peer.expects(ack().ack(12));
-    assert_eq!(peer.reads(connection), b"hello world");
-    // It comes again.
-    peer.sends(fin().seq(12));
+    // SHLD-31: it was held, and does not have to come again.
     peer.expects(ack().ack(13));
+    assert_eq!(peer.reads(connection), b"hello world");
     assert_eq!(peer.stack.state(connection), State::CloseWait);
     assert_eq!(peer.stack.read(connection, &mut [0]), Ok(0));
+    assert_eq!(peer.stack.tcp_usage().blocks, 0);
+}
+
+#[test]
+fn shld_31_a_fin_is_held_wherever_it_stands_among_what_came_early() {
+    // (data, is the FIN its last), in the order of coming; "abcdef" is the stream.
+    let orders: &[&[(u32, &[u8], bool)]] = &[
+        &[(7, b"", true), (1, b"abc", false), (4, b"def", false)],
+        &[(7, b"", true), (4, b"def", false), (1, b"abc", false)],
+        &[(4, b"def", false), (7, b"", true), (1, b"abc", false)],
+        &[(3, b"cd", false), (7, b"", true), (1, b"ab", false), (5, b"ef", false)],
+        &[(6, b"f", true), (3, b"cdef", true), (2, b"bc", false), (1, b"a", false)],
+        // What lies behind a FIN is no data, and a FIN before data is none.
+        &[(4, b"def", true), (7, b"??", false), (5, b"ef????", false), (1, b"abc", false)],
+        &[(6, b"f", false), (4, b"d", true), (4, b"def", true), (1, b"abc", false)],
+        // Data that came in order has the place.
+        &[(4, b"", true), (1, b"abcdef", false), (7, b"", true)],
+    ];
+    for order in orders {
+        let mut peer = Peer::new();
+        let connection = peer.established();
+        for &(seq, bytes, last) in *order {
+            peer.sends(data(bytes).seq(seq).with(if last { flag::FIN } else { 0 }));
+        }
+        assert_eq!(peer.takes_all().last().map(|last| last.ack), Some(8), "{order:?}");
+        assert_eq!(peer.stack.state(connection), State::CloseWait, "{order:?}");
+        assert_eq!(peer.reads(connection), b"abcdef", "{order:?}");
+        assert_eq!((peer.stack.tcp_usage().blocks, peer.pools.held()), (0, 0), "{order:?}");
+    }
+}
+
+#[test]
+fn what_waits_behind_a_fin_is_given_back_when_it_comes() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.sends(data(b"???").seq(9));
+    peer.sends(fin().seq(1));
+    assert_eq!(peer.stack.state(connection), State::CloseWait);
+    assert_eq!((peer.stack.tcp_usage().blocks, peer.pools.held()), (0, 0));
 }
 
 #[test]
