@@ -43,7 +43,7 @@ impl Connection {
     }
 
     fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
-        self.check_sequence(segment, shared)?;
+        self.check_sequence(segment, now, shared)?;
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
         ControlFlow::Continue(())
