@@ -5,6 +5,7 @@
 
 use core::ops::ControlFlow;
 
+use super::congestion::{Acked, Signal, Stand};
 use super::connection::{Connection, Deadline, OurFin, Waiting};
 use super::input::{DONE, Step};
 use super::recovery::Verdict;
@@ -12,7 +13,7 @@ use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
 use crate::drops::Reason;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
 
 impl Connection {
@@ -64,14 +65,26 @@ impl Connection {
         if beyond_next {
             self.send.nxt = ack;
         }
-        self.take_sample(ack, now, shared);
-        let (mss, left) = (self.send.mss, self.in_flight());
-        match self.send.recovery.on_advance(ack) {
-            // RFC 7661's concern: a window that was not used is no proof of capacity.
-            Verdict::Normal if self.send.limited => self.send.congestion.on_ack(bytes, mss),
-            Verdict::Partial => self.send.congestion.deflate(bytes, mss),
-            Verdict::Recovered => self.send.congestion.on_recovered(left, mss),
-            Verdict::Normal | Verdict::Entered | Verdict::Inflate => {}
+        let rtt = self.take_sample(ack, now, shared);
+        let verdict = self.send.recovery.on_advance(ack, bytes, self.send.mss);
+        self.send.congestion.on_ack(&Acked {
+            now,
+            bytes,
+            marked: 0,
+            flight: self.in_flight(),
+            mss: self.send.mss,
+            rtt,
+            smoothed: self.rtt.smoothed(),
+            una: ack,
+            max: self.send.max,
+            delivered: 0,
+            rate: None,
+            limited: self.send.limited,
+            recovering: verdict != Verdict::Normal,
+        });
+        match verdict {
+            Verdict::Recovered => self.send.congestion.on_recovered(&self.stand()),
+            Verdict::Normal | Verdict::Entered | Verdict::Inflate | Verdict::Partial => {}
         }
         self.send.timeouts = 0;
         // RFC 6298 §5.3: new data acknowledged restarts the timer.
@@ -79,27 +92,35 @@ impl Connection {
     }
 
     fn on_duplicate(&mut self) {
-        let (una, max, mss, flight) = (self.send.una, self.send.max, self.send.mss, self.in_flight());
-        match self.send.recovery.on_duplicate(una, max) {
+        let (una, max, mss) = (self.send.una, self.send.max, self.send.mss);
+        match self.send.recovery.on_duplicate(una, max, mss) {
             Verdict::Entered => {
                 self.timed = None;
-                self.send.congestion.on_loss(flight, mss);
+                self.send.congestion.on_congestion(Signal::Loss, &self.stand());
             }
-            Verdict::Inflate => self.send.congestion.inflate(mss),
-            Verdict::Normal | Verdict::Partial | Verdict::Recovered => {}
+            Verdict::Normal | Verdict::Inflate | Verdict::Partial | Verdict::Recovered => {}
         }
     }
 
+    /// Where congestion control has to see the connection.
+    pub(super) fn stand(&self) -> Stand {
+        Stand { flight: self.in_flight(), mss: self.send.mss }
+    }
+
     /// RFC 6298 §3: one segment at a time, never one that was sent twice.
-    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &Shared<'_>) {
+    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &Shared<'_>) -> Option<Span> {
         match self.timed {
             Some((end, since)) if !ack.before(end) => {
                 self.rtt.sample(now.since(since), shared.config.min_rto);
                 self.timed = None;
+                Some(now.since(since))
             }
             // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
-            Some(_) | None if self.send.timeouts > 0 => self.rtt.settle(shared.config.min_rto),
-            Some(_) | None => {}
+            Some(_) | None if self.send.timeouts > 0 => {
+                self.rtt.settle(shared.config.min_rto);
+                None
+            }
+            Some(_) | None => None,
         }
     }
 

@@ -13,7 +13,7 @@
 //! Invariant: SND.UNA <= SND.NXT <= SND.MAX, and the peer's right edge of our window never moves left.
 
 use super::challenge::ChallengeLimit;
-use super::congestion::Reno;
+use super::congestion::Congestion;
 use super::demux::Tuple;
 use super::handshake::Agreed;
 use super::reassembly::Reassembly;
@@ -96,7 +96,7 @@ pub(super) struct Send {
     pub(super) wl2: Seq,
     pub(super) window: u32,
     pub(super) max_window: u32,
-    pub(super) congestion: Reno,
+    pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
     pub(super) mss: u16,
     pub(super) scale: u8,
@@ -220,7 +220,7 @@ impl Connection {
             wl2: agreed.send_next,
             window: agreed.window,
             max_window: agreed.window,
-            congestion: Reno::new(agreed.mss),
+            congestion: Congestion::new(agreed.mss),
             recovery: Recovery::new(agreed.send_next),
             mss: agreed.mss,
             scale: agreed.send_scale,

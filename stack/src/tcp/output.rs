@@ -7,6 +7,7 @@
 
 use lendwire_nic::{Payload, Segmentation, TxPacket};
 
+use super::congestion::Signal;
 use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
 use super::header::{self, Fields};
 use super::send_queue::{Ending, Limits};
@@ -127,8 +128,13 @@ impl Connection {
     /// What the windows of the peer and of the network leave for new data.
     fn usable(&self) -> u32 {
         let send = &self.send;
-        let congestion = send.congestion.window().saturating_add(send.recovery.limited_transmit(send.mss));
+        let congestion = self.congestion_window().saturating_add(send.recovery.limited_transmit(send.mss));
         send.window.min(congestion).saturating_sub(send.nxt.since(send.una))
+    }
+
+    /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
+    pub(super) fn congestion_window(&self) -> u32 {
+        self.send.congestion.window().saturating_add(self.send.recovery.inflation)
     }
 
     /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
@@ -245,7 +251,7 @@ impl Connection {
                 self.send.probe = false;
                 // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
                 let flight = end.since(self.send.una);
-                self.send.limited = flight + u32::from(self.send.mss) > self.send.congestion.window();
+                self.send.limited = flight + u32::from(self.send.mss) > self.congestion_window();
             }
             Kind::Head => self.send.recovery.retransmit = false,
             Kind::Probe => {
@@ -310,8 +316,8 @@ impl Connection {
             self.send.probe = true;
             return Outcome::Open;
         }
-        let (flight, mss, first) = (self.in_flight(), self.send.mss, self.send.timeouts == 1);
-        self.send.congestion.on_timeout(flight, mss, first);
+        let signal = if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain };
+        self.send.congestion.on_congestion(signal, &self.stand());
         self.send.recovery.on_timeout(self.send.max);
         // RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
         self.send.nxt = self.send.una;

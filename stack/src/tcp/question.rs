@@ -42,7 +42,7 @@ impl Tcp<'_> {
             rtt: connection.rtt.smoothed(),
             rto: connection.rtt.rto(),
             mss: send.mss,
-            congestion_window: send.congestion.window(),
+            congestion_window: connection.congestion_window(),
             slow_start_threshold: send.congestion.threshold(),
             in_flight: connection.in_flight(),
             send_window: send.window,

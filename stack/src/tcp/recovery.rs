@@ -13,6 +13,8 @@ pub(super) struct Recovery {
     active: bool,
     /// The segment at SND.UNA is to be sent again.
     pub(super) retransmit: bool,
+    /// What has left the network during recovery, on top of the congestion window (RFC 5681 §3.2 (3), (4)).
+    pub(super) inflation: u32,
 }
 
 /// What an acknowledgment means for recovery.
@@ -32,13 +34,15 @@ pub(super) enum Verdict {
 
 impl Recovery {
     pub(super) const fn new(una: Seq) -> Self {
-        Self { recover: una, duplicates: 0, active: false, retransmit: false }
+        Self { recover: una, duplicates: 0, active: false, retransmit: false, inflation: 0 }
     }
 
     /// A duplicate acknowledgment (RFC 5681 §2). `una` is what it acknowledges, `max` the highest number sent.
-    pub(super) fn on_duplicate(&mut self, una: Seq, max: Seq) -> Verdict {
+    pub(super) fn on_duplicate(&mut self, una: Seq, max: Seq, mss: u16) -> Verdict {
         self.duplicates = self.duplicates.saturating_add(1);
         if self.active {
+            // RFC 5681 §3.2 (4): one more segment has left the network.
+            self.inflation = self.inflation.saturating_add(u32::from(mss));
             return Verdict::Inflate;
         }
         // RFC 6582 §3.2 (2): duplicates of before the last loss do not count.
@@ -48,11 +52,13 @@ impl Recovery {
         self.active = true;
         self.recover = max;
         self.retransmit = true;
+        // RFC 5681 §3.2 (3): three segments have left the network.
+        self.inflation = 3 * u32::from(mss);
         Verdict::Entered
     }
 
-    /// An acknowledgment of new data up to `una`.
-    pub(super) fn on_advance(&mut self, una: Seq) -> Verdict {
+    /// An acknowledgment of `bytes` new ones, up to `una`.
+    pub(super) fn on_advance(&mut self, una: Seq, bytes: u32, mss: u16) -> Verdict {
         self.duplicates = 0;
         self.retransmit = false;
         if !self.active {
@@ -60,15 +66,25 @@ impl Recovery {
         }
         if una.before(self.recover) {
             self.retransmit = true;
+            self.deflate(bytes, mss);
             return Verdict::Partial;
         }
         self.active = false;
+        self.inflation = 0;
         Verdict::Recovered
+    }
+
+    /// RFC 6582 §3.2 (3): what a partial acknowledgment covers was counted when it left, but for one segment.
+    fn deflate(&mut self, bytes: u32, mss: u16) {
+        self.inflation = self.inflation.saturating_sub(bytes);
+        if bytes >= u32::from(mss) {
+            self.inflation += u32::from(mss);
+        }
     }
 
     /// The timer expired: everything is to be sent again (RFC 6582 §4, "retransmit timeouts").
     pub(super) fn on_timeout(&mut self, max: Seq) {
-        *self = Self { recover: max, duplicates: 0, active: false, retransmit: false };
+        *self = Self { recover: max, duplicates: 0, active: false, retransmit: false, inflation: 0 };
     }
 
     /// A third duplicate's room for new segments: limited transmit (RFC 3042) allows one for each of the first two.

@@ -1,122 +1,97 @@
 //! Slow start, congestion avoidance and the response to loss (RFC 5681), in bytes.
 
-/// The congestion window and what moves it.
+use super::{Acked, Control, Share, Signal, Stand};
+
+/// What Reno knows beside its window.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reno {
-    window: u32,
-    threshold: u32,
+pub(super) struct Reno {
     /// Bytes acknowledged in congestion avoidance since the window last grew (§3.1, RFC 3465).
     acked: u32,
 }
 
 impl Reno {
-    /// The initial window of RFC 6928 §2: ten segments, within 14,600 bytes or two segments.
-    pub(crate) fn new(mss: u16) -> Self {
-        let mss = u32::from(mss);
-        Self { window: (10 * mss).min((2 * mss).max(14_600)), threshold: u32::MAX, acked: 0 }
-    }
+    pub(super) const NEW: Self = Self { acked: 0 };
+}
 
-    pub(crate) const fn window(&self) -> u32 {
-        self.window
-    }
-
-    pub(crate) const fn threshold(&self) -> u32 {
-        self.threshold
-    }
-
-    /// `bytes` were acknowledged, while the window was in use.
-    pub(crate) fn on_ack(&mut self, bytes: u32, mss: u16) {
-        let mss = u32::from(mss);
-        if self.window < self.threshold {
-            // §3.1 (2), with RFC 3465's limit of two segments an ACK against stretched ones.
-            self.window = self.window.saturating_add(bytes.min(2 * mss));
+impl Control for Reno {
+    fn on_ack(&mut self, share: &mut Share, acked: &Acked) {
+        if acked.recovering || !acked.limited {
             return;
         }
-        self.acked = self.acked.saturating_add(bytes);
-        if self.acked >= self.window {
-            self.acked -= self.window;
-            self.window = self.window.saturating_add(mss);
+        let mss = u32::from(acked.mss);
+        if share.window < share.threshold {
+            // §3.1 (2), with RFC 3465's limit of two segments an ACK against stretched ones.
+            share.window = share.window.saturating_add(acked.bytes.min(2 * mss));
+            return;
+        }
+        self.acked = self.acked.saturating_add(acked.bytes);
+        if self.acked >= share.window {
+            self.acked -= share.window;
+            share.window = share.window.saturating_add(mss);
         }
     }
 
-    /// Fast retransmit: half of what was in flight, and the three segments that left the network (§3.2 (2), (3)).
-    pub(crate) fn on_loss(&mut self, flight: u32, mss: u16) {
-        self.halve(flight, mss);
-        self.window = self.threshold + 3 * u32::from(mss);
-    }
-
-    /// The timer expired: start over with one segment (§3.1 (7)).
-    pub(crate) fn on_timeout(&mut self, flight: u32, mss: u16, first: bool) {
-        // RFC 5681 §3.1: the threshold is set at a segment's first timeout only.
-        if first {
-            self.halve(flight, mss);
+    fn on_congestion(&mut self, share: &mut Share, signal: Signal, stand: &Stand) {
+        match signal {
+            // §3.2 (2).
+            Signal::Loss => {
+                share.threshold = half(stand);
+                share.window = share.threshold;
+            }
+            // §3.1 (7): start over with one segment. The threshold is set at a segment's first timeout only.
+            Signal::Timeout => {
+                share.threshold = half(stand);
+                share.window = u32::from(stand.mss);
+            }
+            Signal::TimeoutAgain => share.window = u32::from(stand.mss),
         }
-        self.window = u32::from(mss);
         self.acked = 0;
     }
 
-    /// One more duplicate: one more segment has left the network (§3.2 (4)).
-    pub(crate) fn inflate(&mut self, mss: u16) {
-        self.window = self.window.saturating_add(u32::from(mss));
-    }
-
-    /// A partial acknowledgment during recovery (RFC 6582 §3.2 (3)).
-    pub(crate) fn deflate(&mut self, acked: u32, mss: u16) {
-        let mss = u32::from(mss);
-        self.window = self.window.saturating_sub(acked);
-        if acked >= mss {
-            self.window += mss;
-        }
-        self.window = self.window.max(mss);
-    }
-
-    /// Recovery is over (RFC 6582 §3.2 (3), full acknowledgment, option 1: no burst).
-    pub(crate) fn on_recovered(&mut self, flight: u32, mss: u16) {
-        let mss = u32::from(mss);
-        self.window = self.threshold.min(flight.max(mss) + mss);
+    fn on_recovered(&mut self, share: &mut Share, stand: &Stand) {
+        // RFC 6582 §3.2 (3), full acknowledgment, option 1: no burst.
+        let mss = u32::from(stand.mss);
+        share.window = share.threshold.min(stand.flight.max(mss) + mss);
         self.acked = 0;
     }
+}
 
-    fn halve(&mut self, flight: u32, mss: u16) {
-        // Equation 4 of RFC 5681.
-        self.threshold = (flight / 2).max(2 * u32::from(mss));
-    }
+/// Equation 4 of RFC 5681.
+fn half(stand: &Stand) -> u32 {
+    (stand.flight / 2).max(2 * u32::from(stand.mss))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn rfc6928_the_initial_window_is_ten_segments() {
-        assert_eq!(Reno::new(1460).window(), 14_600);
-        assert_eq!(Reno::new(8960).window(), 17_920);
-        assert_eq!(Reno::new(536).window(), 5_360);
+    const START: Share = Share { window: 10_000, threshold: u32::MAX };
+
+    fn ten_segments(reno: &mut Reno, share: &mut Share) {
+        for _ in 0..10 {
+            reno.on_ack(share, &Acked { bytes: 1000, mss: 1000, ..Acked::NOTHING });
+        }
     }
 
     #[test]
     fn rfc5681_3_1_slow_start_doubles_then_avoidance_adds_one_segment_a_round() {
-        let mut reno = Reno::new(1000);
-        for _ in 0..10 {
-            reno.on_ack(1000, 1000);
-        }
-        assert_eq!(reno.window(), 20_000);
-        reno.on_loss(20_000, 1000);
-        assert_eq!((reno.threshold(), reno.window()), (10_000, 13_000));
-        reno.on_recovered(30_000, 1000);
-        assert_eq!(reno.window(), 10_000);
-        for _ in 0..10 {
-            reno.on_ack(1000, 1000);
-        }
-        assert_eq!(reno.window(), 11_000);
+        let (mut reno, mut share) = (Reno::NEW, START);
+        ten_segments(&mut reno, &mut share);
+        assert_eq!(share.window, 20_000);
+        reno.on_congestion(&mut share, Signal::Loss, &Stand { flight: 20_000, mss: 1000 });
+        assert_eq!((share.threshold, share.window), (10_000, 10_000));
+        reno.on_recovered(&mut share, &Stand { flight: 30_000, mss: 1000 });
+        assert_eq!(share.window, 10_000);
+        ten_segments(&mut reno, &mut share);
+        assert_eq!(share.window, 11_000);
     }
 
     #[test]
     fn rfc5681_3_1_a_timeout_starts_over_with_one_segment() {
-        let mut reno = Reno::new(1000);
-        reno.on_timeout(10_000, 1000, true);
-        assert_eq!((reno.window(), reno.threshold()), (1000, 5000));
-        reno.on_timeout(1000, 1000, false);
-        assert_eq!(reno.threshold(), 5000);
+        let (mut reno, mut share) = (Reno::NEW, START);
+        reno.on_congestion(&mut share, Signal::Timeout, &Stand { flight: 10_000, mss: 1000 });
+        assert_eq!((share.window, share.threshold), (1000, 5000));
+        reno.on_congestion(&mut share, Signal::TimeoutAgain, &Stand { flight: 1000, mss: 1000 });
+        assert_eq!(share.threshold, 5000);
     }
 }
