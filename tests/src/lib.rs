@@ -6,6 +6,7 @@
 //! | [`clock`] | virtual time that jumps from deadline to deadline |
 //! | [`setup`] | a stack with memory, an address and a device |
 //! | [`pair`] | two stacks on a wire |
+//! | [`path`] | senders and receivers, a bottleneck between them: rate, queue, loss, reordering, policer |
 //! | [`peer`] | a stack with the test's own hand on the other end of the wire |
 //! | [`segment`] | builders for the segments that a peer sends and expects |
 //! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
@@ -36,6 +37,7 @@ pub mod clock;
 pub mod cutter;
 pub mod frame;
 pub mod pair;
+pub mod path;
 pub mod peer;
 pub mod script;
 pub mod seeds;

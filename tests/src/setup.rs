@@ -256,10 +256,25 @@ impl End {
 /// If `setup` has no place for them.
 #[must_use]
 pub fn stack_on(setup: &Setup, side: Side, info: &NicInfo, now: Instant) -> (Stack<'static>, InterfaceId) {
+    stack_over(Storage::leaked(&setup.capacities), setup, side, info, now)
+}
+
+/// The same over memory that is given back.
+///
+/// # Panics
+/// If `storage` has no place for them.
+#[must_use]
+pub fn stack_over<'s>(
+    storage: Storage<'s>,
+    setup: &Setup,
+    side: Side,
+    info: &NicInfo,
+    now: Instant,
+) -> (Stack<'s>, InterfaceId) {
     let mut config = Config::new([setup.secret.wrapping_add(side as u8); 16]);
     config.tcp = setup.tcp;
     let pool = setup.pools[side as usize].transmit;
-    let mut stack = Stack::new(Storage::leaked(&setup.capacities), config, pool, now);
+    let mut stack = Stack::new(storage, config, pool, now);
     let interface = stack
         .add_interface(info, InterfaceConfig { autoconfigure: false, loopback: false }, now)
         .expect("a stack has a place for an interface");

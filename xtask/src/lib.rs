@@ -27,6 +27,7 @@ pub mod qemu;
 pub mod run;
 pub mod script;
 pub mod serial;
+pub mod simulate;
 pub mod stats;
 pub mod tap;
 pub mod test;

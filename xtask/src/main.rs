@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::failure::Failure;
-use xtask::{bench, fuzz, run, script, test};
+use xtask::{bench, fuzz, run, script, simulate, test};
 
 #[derive(Parser)]
 #[command(
@@ -28,6 +28,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Runs scripts in packetdrill's language against the stack
     Script(script::Arguments),
+    /// Runs TCP over simulated paths and compares its goodput with the ideal
+    Simulate(simulate::Arguments),
     /// Runs the benchmarks
     Bench(bench::Arguments),
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Script(arguments) => script::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
