@@ -327,13 +327,10 @@ impl<'s> World<'s> {
     fn attend(&mut self, place: usize) {
         let (now, flow, host) = (self.clock.now(), &mut self.flows[place / 2], &mut self.hosts[place]);
         loop {
-            let is_sender = place.is_multiple_of(2);
-            if is_sender {
-                flow.write(&mut host.stack);
-            }
             let polled = host.stack.poll(&mut [&mut host.port], now, BUDGET);
-            if !is_sender {
-                flow.read(&mut host.stack, now);
+            match Direction::from(place) {
+                Direction::Forward => flow.write(&mut host.stack),
+                Direction::Backward => flow.read(&mut host.stack, now),
             }
             if !polled.again && !host.stack.has_output() {
                 break;
