@@ -13,6 +13,7 @@
 //! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
 //! | [`cutter`] | what that device makes of a packet: checksums completed, runs of segments cut |
 //! | [`script`] | a runner for scripts in packetdrill's language |
+//! | [`requirements`] | what the RFCs ask, row by row, and the test that shows each |
 //! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
 //! | [`seeds`] | many seeds, and the one command that repeats a failed one |
 //! | [`allocator`] | an allocator that counts |
@@ -39,6 +40,7 @@ pub mod frame;
 pub mod pair;
 pub mod path;
 pub mod peer;
+pub mod requirements;
 pub mod script;
 pub mod seeds;
 pub mod segment;

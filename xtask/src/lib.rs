@@ -24,6 +24,7 @@ pub mod install;
 pub mod probe;
 pub mod progress;
 pub mod qemu;
+pub mod requirements;
 pub mod run;
 pub mod script;
 pub mod serial;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::failure::Failure;
-use xtask::{bench, fuzz, run, script, simulate, test};
+use xtask::{bench, fuzz, requirements, run, script, simulate, test};
 
 #[derive(Parser)]
 #[command(
@@ -30,6 +30,8 @@ enum Command {
     Script(script::Arguments),
     /// Runs TCP over simulated paths and compares its goodput with the ideal
     Simulate(simulate::Arguments),
+    /// Checks what the RFCs ask against the tests, and writes the pages about it
+    Requirements(requirements::Arguments),
     /// Runs the benchmarks
     Bench(bench::Arguments),
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Script(arguments) => script::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Requirements(arguments) => requirements::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
