@@ -75,7 +75,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// IPv4 on Ethernet's MTU, no offloads, small tables, and this thread's own pools.
+    /// IPv4 on Ethernet's MTU, no offloads, small tables, this thread's own pools, and no segments that are acknowledged
+    /// before their time.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -83,7 +84,7 @@ impl Setup {
             mtu: 1500,
             offloads: Offloads::empty(),
             ring: 256,
-            tcp: TcpConfig::DEFAULT,
+            tcp: TcpConfig { quick_acks: 0, ..TcpConfig::DEFAULT },
             capacities: Capacities {
                 interfaces: 1,
                 neighbours: 8,

@@ -126,6 +126,12 @@ pub(super) struct Receive {
     pub(super) fin: PeerFin,
     pub(super) scale: u8,
     pub(super) owed: Owed,
+    /// Duplicate acknowledgments that are owed for segments above a hole.
+    pub(super) duplicates: u8,
+    /// Segments that are still acknowledged one by one.
+    pub(super) quick: u8,
+    /// Data bytes of the last segment, if none with data left since.
+    pub(super) last_size: u16,
     pub(super) queue: RecvQueue,
 }
 
@@ -241,6 +247,9 @@ impl Connection {
             fin: PeerFin::None,
             scale: agreed.receive_scale,
             owed: Owed::Nothing,
+            duplicates: 0,
+            quick: config.quick_acks,
+            last_size: 0,
             queue: RecvQueue::NEW,
         };
         let mut connection = Self {

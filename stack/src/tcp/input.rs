@@ -5,7 +5,7 @@
 
 use core::ops::ControlFlow;
 
-use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, PeerFin};
+use super::connection::{Connection, Ended, OurFin, Outcome, PeerFin};
 use super::segment::Arrival;
 use super::shared::Shared;
 use crate::drops::Reason;
@@ -206,8 +206,7 @@ impl Connection {
     }
 
     fn take_out_of_order(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) -> Step {
-        // RFC 5681 §4.2: an acknowledgment at once, so that the sender sees duplicates.
-        self.owe_now();
+        self.owe_duplicates(segment.segments(), shared);
         let mut start = segment.seq;
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
@@ -221,33 +220,11 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    /// What a full segment of the peer's is: as long as ours until it shows. Where several came as one, a device or we
-    /// saw how long each was.
-    fn learn_size(&mut self, segment: &Arrival) {
-        let (seen, known) = (segment.size().min(usize::from(u16::MAX)) as u16, self.receive.mss);
-        self.receive.mss = if segment.payload.segment_size.is_some() { seen } else { known.max(seen) };
-    }
-
-    /// RFC 9293 §3.8.6.3: an acknowledgment for every second full segment (SHLD-18), and within its delay. Segments that
-    /// came as one earn theirs at once; one acknowledgment then stands for all of them, as for all that a poll takes in.
-    fn owe(&mut self, segments: u32, fills_hole: bool, now: Instant, shared: &Shared<'_>) {
-        if fills_hole || segments > 1 || self.receive.unacknowledged >= 2 * u32::from(self.receive.mss) {
-            self.owe_now();
-        } else if self.receive.owed == Owed::Nothing {
-            self.receive.owed = Owed::Later;
-            self.ack_at = Deadline::at(now + shared.config.ack_delay);
-        }
-    }
-
     /// RFC 5961: an acknowledgment tells a peer that is one where we stand.
     pub(super) fn challenge(&mut self, now: Instant, shared: &mut Shared<'_>) {
         if self.challenges.allows(now, shared) {
             self.owe_now();
         }
-    }
-
-    pub(super) fn owe_now(&mut self) {
-        self.receive.owed = Owed::Now;
     }
 
     /// What unread data pins.
@@ -276,6 +253,7 @@ impl Connection {
         // What pretends to lie behind it would wait for ever.
         self.reassembly.clear(shared);
         self.receive.nxt += 1;
+        self.receive.duplicates = 0;
         // It takes no memory: the window behind it is what it was.
         self.receive.edge += 1;
         self.receive.fin = match self.send.fin {

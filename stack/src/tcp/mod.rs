@@ -10,6 +10,7 @@
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
+//! | `delayed_ack` | when what arrived is acknowledged |
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
@@ -27,6 +28,7 @@ mod challenge;
 mod coalesce;
 mod congestion;
 mod connection;
+mod delayed_ack;
 mod demux;
 mod emit;
 mod ending;

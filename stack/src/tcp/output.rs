@@ -267,9 +267,7 @@ impl Connection {
             self.run_timer(now);
         }
         self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
-        self.receive.owed = Owed::Nothing;
-        self.receive.unacknowledged = 0;
-        self.ack_at = Deadline::NEVER;
+        self.acknowledgment_sent(plan.len);
         shared.statistics.segments_sent += u64::from(self.segments(plan));
     }
 

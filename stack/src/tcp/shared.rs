@@ -23,6 +23,8 @@ pub struct TcpConfig {
     pub min_rto: Span,
     /// How long an acknowledgment may wait for data or a second segment (RFC 1122 §4.2.3.2: below 500 ms).
     pub ack_delay: Span,
+    /// How many segments are acknowledged one by one when a connection begins and after a hole, without delay.
+    pub quick_acks: u8,
     /// Twice the maximum segment lifetime: how long a TIME-WAIT stays (RFC 9293 §3.4.2).
     pub time_wait: Span,
     /// How long a closed connection waits for its peer's FIN.
@@ -44,6 +46,7 @@ impl TcpConfig {
         send_budget: 256 * 1024,
         min_rto: Span::from_millis(200),
         ack_delay: Span::from_millis(40),
+        quick_acks: 16,
         time_wait: Span::from_secs(60),
         fin_wait: Span::from_secs(60),
         retries: 15,

@@ -145,7 +145,10 @@ fn one(command: &str) -> Result<Vec<Applied>, String> {
             settings.map(|word| setting(&dotted(word))).collect()
         }
         // Linux's defaults are this stack's, and what differs shows.
-        name if name.starts_with("defaults") && name.ends_with(".sh") => Ok(vec![Applied::Nothing]),
+        name if name.starts_with("defaults") && name.ends_with(".sh") => {
+            let quick_acks = TcpConfig::DEFAULT.quick_acks.to_string();
+            Ok(vec![Applied::Setting(|tcp, value| count(value).map(|it| tcp.quick_acks = it), quick_acks)])
+        }
         name if name.starts_with("sysctl_restore") => Ok(vec![Applied::Nothing]),
         "tc" if !command.contains("limit 0") && !command.contains("netem") => Ok(vec![Applied::Nothing]),
         "ip" if words.get(1).is_some_and(|word| word == "tcp_metrics") => Ok(vec![Applied::Nothing]),

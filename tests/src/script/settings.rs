@@ -109,7 +109,8 @@ impl Settings {
                 addresses: Addresses::of(version),
                 mtu,
                 offloads: options.offloads,
-                tcp: TcpConfig::DEFAULT,
+                // Only Linux does it, and its scripts say that they want its defaults.
+                tcp: TcpConfig { quick_acks: 0, ..TcpConfig::DEFAULT },
             },
         };
         for (name, value) in &options.settings {

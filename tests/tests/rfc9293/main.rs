@@ -8,5 +8,6 @@ mod options;
 mod recovery;
 mod reset;
 mod sending;
+mod stretching;
 mod time_wait;
 mod window;
