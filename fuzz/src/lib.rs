@@ -100,6 +100,7 @@ pub fn tables() -> Tables {
         connections: 4,
         time_waits: 2,
         cells: 64,
+        flights: 2,
         batches: 2,
     })
 }

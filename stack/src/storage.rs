@@ -55,6 +55,8 @@ mod owned {
         pub time_waits: usize,
         /// Chunks queued anywhere.
         pub cells: usize,
+        /// Connections that have data on the way at the same time; others wait for their turn.
+        pub flights: usize,
         /// Flows that a burst may interleave and still be coalesced.
         pub batches: usize,
     }
@@ -74,6 +76,7 @@ mod owned {
                 connections: 512,
                 time_waits: 1024,
                 cells: 8192,
+                flights: 512,
                 batches: 8,
             }
         }
@@ -103,6 +106,7 @@ mod owned {
         blocks: Box<[Slot<tcp::Block>]>,
         writers: Box<[Slot<tcp::Writers>]>,
         tcp_replies: Box<[Option<tcp::Reply>]>,
+        flights: Box<[Slot<tcp::Flight>]>,
         batches: Box<[tcp::Batch]>,
     }
 
@@ -111,7 +115,8 @@ mod owned {
         #[must_use]
         pub fn new(capacities: &Capacities) -> Self {
             let Capacities { interfaces, neighbours, routes, replies, sockets, datagrams, .. } = *capacities;
-            let Capacities { listeners, handshakes, connections, time_waits, cells, batches, .. } = *capacities;
+            let Capacities { listeners, handshakes, connections, time_waits, cells, flights, batches, .. } =
+                *capacities;
             let both = connections + handshakes;
             Self {
                 interfaces: filled(interfaces, || ip::InterfaceSlot::EMPTY),
@@ -136,6 +141,7 @@ mod owned {
                 blocks: filled((cells / 4).max(16), || Slot::EMPTY),
                 writers: filled(connections, || Slot::EMPTY),
                 tcp_replies: filled(replies, || None),
+                flights: filled(flights, || Slot::EMPTY),
                 batches: filled(batches, || tcp::Batch::EMPTY),
             }
         }
@@ -169,6 +175,7 @@ mod owned {
                     blocks: &mut self.blocks,
                     writers: &mut self.writers,
                     replies: &mut self.tcp_replies,
+                    flights: &mut self.flights,
                     batches: &mut self.batches,
                 },
             }

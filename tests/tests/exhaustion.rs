@@ -191,3 +191,47 @@ fn out_of_order_data_that_uses_up_every_cell_does_not_stop_data_in_order() {
     let came = peer.takes_all();
     assert!(came.iter().any(|segment| segment.payload.len() == 1460), "{came:?}");
 }
+
+#[test]
+fn who_finds_no_flight_sends_when_somebody_elses_data_has_arrived() {
+    let mut peer = Peer::with(&Setup::new().capacities(|capacities| capacities.flights = 2));
+    let connections: Vec<_> = (1..=4)
+        .map(|port| {
+            peer.uses_port(port);
+            peer.established()
+        })
+        .collect();
+    for &connection in &connections {
+        peer.stack.push(connection, Chunk::from_static(&[7; 100])).unwrap();
+    }
+    let came = |peer: &mut Peer, port| {
+        peer.uses_port(port);
+        peer.takes_all().len()
+    };
+    assert_eq!([1, 2, 3, 4].map(|port| came(&mut peer, port)), [1, 1, 0, 0], "two at a time, in order");
+    for [has, waits] in [[1, 3], [2, 4]] {
+        peer.uses_port(has);
+        peer.sends(ack().ack(101));
+        assert_eq!(came(&mut peer, waits), 1);
+    }
+    for port in [3, 4] {
+        peer.uses_port(port);
+        peer.sends(ack().ack(101));
+    }
+    assert!(connections.iter().all(|&connection| peer.stack.unacknowledged(connection) == 0));
+    assert_eq!(peer.stack.tcp_usage().flights, 2);
+}
+
+#[test]
+fn who_waits_for_a_window_keeps_no_flight_from_others() {
+    let mut peer = Peer::with(&Setup::new().capacities(|capacities| capacities.flights = 1));
+    peer.uses_port(1);
+    let closed = peer.established();
+    peer.sends(ack().window(0));
+    peer.stack.push(closed, Chunk::from_static(&[7; 100])).unwrap();
+    assert_eq!(peer.takes_all().len(), 0);
+    peer.uses_port(2);
+    let open = peer.established();
+    peer.stack.push(open, Chunk::from_static(&[8; 100])).unwrap();
+    assert_eq!(peer.takes_all().len(), 1);
+}

@@ -66,6 +66,7 @@ macro_rules! storage {
                 blocks: places!(16, Slot<tcp::Block>, Slot::EMPTY),
                 writers: places!(4, Slot<tcp::Writers>, Slot::EMPTY),
                 replies: places!(8, Option<tcp::Reply>, None),
+                flights: places!(4, Slot<tcp::Flight>, Slot::EMPTY),
                 batches: places!(2, tcp::Batch, tcp::Batch::EMPTY),
             },
         }

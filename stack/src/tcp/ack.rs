@@ -7,6 +7,7 @@ use core::ops::ControlFlow;
 
 use super::congestion::{Acked, Signal, Stand};
 use super::connection::{Connection, Deadline, OurFin, Waiting};
+use super::flight::Flight;
 use super::input::{DONE, Step};
 use super::recovery::Verdict;
 use super::segment::Arrival;
@@ -34,7 +35,7 @@ impl Connection {
         if ack.after(self.send.una) {
             self.on_advance(ack, now, shared);
         } else if self.is_duplicate(segment, ack, window) {
-            self.on_duplicate();
+            self.on_duplicate(shared);
         }
         self.update_window(segment, ack, window, shared);
         self.run_timer(now);
@@ -66,37 +67,44 @@ impl Connection {
             self.send.nxt = ack;
         }
         let rtt = self.take_sample(ack, now, shared);
-        let verdict = self.send.recovery.on_advance(ack, bytes, self.send.mss);
-        self.send.congestion.on_ack(&Acked {
-            now,
-            bytes,
-            marked: 0,
-            flight: self.in_flight(),
-            mss: self.send.mss,
-            rtt,
-            smoothed: self.rtt.smoothed(),
-            una: ack,
-            max: self.send.max,
-            delivered: 0,
-            rate: None,
-            limited: self.send.limited,
-            recovering: verdict != Verdict::Normal,
-        });
-        match verdict {
-            Verdict::Recovered => self.send.congestion.on_recovered(&self.stand()),
-            Verdict::Normal | Verdict::Entered | Verdict::Inflate | Verdict::Partial => {}
+        let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
+        if let Some(Flight { recovery, congestion, limited, .. }) = self.flight_mut(shared) {
+            let verdict = recovery.on_advance(ack, bytes, mss);
+            congestion.on_ack(&Acked {
+                now,
+                bytes,
+                marked: 0,
+                flight: in_flight,
+                mss,
+                rtt,
+                smoothed,
+                una: ack,
+                max,
+                delivered: 0,
+                rate: None,
+                limited: *limited,
+                recovering: verdict != Verdict::Normal,
+            });
+            match verdict {
+                Verdict::Recovered => congestion.on_recovered(&Stand { flight: in_flight, mss }),
+                Verdict::Normal | Verdict::Entered | Verdict::Inflate | Verdict::Partial => {}
+            }
+        }
+        if in_flight == 0 {
+            shared.flights.rest(self.flight);
         }
         self.send.timeouts = 0;
         // RFC 6298 §5.3: new data acknowledged restarts the timer.
         self.send.timer = Deadline::NEVER;
     }
 
-    fn on_duplicate(&mut self) {
-        let (una, max, mss) = (self.send.una, self.send.max, self.send.mss);
-        match self.send.recovery.on_duplicate(una, max, mss) {
+    fn on_duplicate(&mut self, shared: &mut Shared<'_>) {
+        let (una, max, mss, stand) = (self.send.una, self.send.max, self.send.mss, self.stand());
+        let Some(flight) = self.flight_mut(shared) else { return };
+        match flight.recovery.on_duplicate(una, max, mss) {
             Verdict::Entered => {
-                self.timed = None;
-                self.send.congestion.on_congestion(Signal::Loss, &self.stand());
+                flight.timed = None;
+                flight.congestion.on_congestion(Signal::Loss, &stand);
             }
             Verdict::Normal | Verdict::Inflate | Verdict::Partial | Verdict::Recovered => {}
         }
@@ -107,17 +115,24 @@ impl Connection {
         Stand { flight: self.in_flight(), mss: self.send.mss }
     }
 
+    /// Whether a round trip is being measured.
+    pub(super) fn is_timed(&self, shared: &Shared<'_>) -> bool {
+        self.flight(shared).is_some_and(|flight| flight.timed.is_some())
+    }
+
     /// RFC 6298 §3: one segment at a time, never one that was sent twice.
-    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &Shared<'_>) -> Option<Span> {
-        match self.timed {
+    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &mut Shared<'_>) -> Option<Span> {
+        let floor = shared.config.min_rto;
+        let flight = self.flight_mut(shared)?;
+        match flight.timed {
             Some((end, since)) if !ack.before(end) => {
-                self.rtt.sample(now.since(since), shared.config.min_rto);
-                self.timed = None;
+                flight.timed = None;
+                self.rtt.sample(now.since(since), floor);
                 Some(now.since(since))
             }
             // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
             Some(_) | None if self.send.timeouts > 0 => {
-                self.rtt.settle(shared.config.min_rto);
+                self.rtt.settle(floor);
                 None
             }
             Some(_) | None => None,

@@ -59,10 +59,10 @@ impl Tcp<'_> {
     fn on_connection_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         match self.connections.by_index_mut(index) {
             Some(Entry::Open(connection)) => {
-                let (una, was_timed) = (connection.send.una, connection.timed.is_some());
+                let (una, was_timed) = (connection.send.una, connection.is_timed(&self.shared));
                 let (remote, held) = (connection.tuple.remote(), connection.held);
                 let outcome = connection.on_segment(segment, now, &mut self.shared);
-                if connection.send.una != una && was_timed && connection.timed.is_none() {
+                if connection.send.una != una && was_timed && !connection.is_timed(&self.shared) {
                     // RFC 4861 §7.3.1: an acknowledgment of new data shows that the next hop forwards. Once a round trip
                     // is often enough to say so.
                     ip.confirm(remote, now);

@@ -15,15 +15,16 @@
 use super::challenge::ChallengeLimit;
 use super::congestion::Congestion;
 use super::demux::Tuple;
+use super::flight::Flight;
 use super::handshake::Agreed;
 use super::reassembly::Reassembly;
-use super::recovery::Recovery;
 use super::recv_queue::RecvQueue;
 use super::rtt::Rtt;
 use super::send_queue::SendQueue;
 use super::seq::Seq;
 use super::shared::{Shared, TcpConfig, Writers};
 use crate::ip::InterfaceId;
+use crate::slab::Key;
 use crate::time::{Instant, Span};
 
 /// A point in time that may lie in no future at all.
@@ -96,8 +97,6 @@ pub(super) struct Send {
     pub(super) wl2: Seq,
     pub(super) window: u32,
     pub(super) max_window: u32,
-    pub(super) congestion: Congestion,
-    pub(super) recovery: Recovery,
     pub(super) mss: u16,
     pub(super) scale: u8,
     pub(super) fin: OurFin,
@@ -107,8 +106,6 @@ pub(super) struct Send {
     pub(super) probe: bool,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
-    /// The congestion window had no room for one more segment when data was last sent.
-    pub(super) limited: bool,
     pub(super) queue: SendQueue,
     pub(super) timer: Deadline,
 }
@@ -162,8 +159,8 @@ pub struct Connection {
     pub(super) send: Send,
     pub(super) receive: Receive,
     pub(super) rtt: Rtt,
-    /// The segment end that is being timed, and since when.
-    pub(super) timed: Option<(Seq, Instant)>,
+    /// What it holds while data is on the way: see [`Connection::take_flight`].
+    pub(super) flight: Option<Key>,
     pub(super) ack_at: Deadline,
     pub(super) reassembly: Reassembly,
     pub(super) writers: Option<u32>,
@@ -226,8 +223,6 @@ impl Connection {
             wl2: agreed.send_next,
             window: agreed.window,
             max_window: agreed.window,
-            congestion: Congestion::new(agreed.mss),
-            recovery: Recovery::new(agreed.send_next),
             mss: agreed.mss,
             scale: agreed.send_scale,
             fin: OurFin::None,
@@ -235,7 +230,6 @@ impl Connection {
             waiting: Waiting::Acknowledgment,
             probe: false,
             nodelay: false,
-            limited: false,
             queue: SendQueue::NEW,
             timer: Deadline::NEVER,
         };
@@ -256,7 +250,7 @@ impl Connection {
             send,
             receive,
             rtt: Rtt::NEW,
-            timed: None,
+            flight: None,
             ack_at: Deadline::NEVER,
             reassembly: Reassembly::NEW,
             writers: None,
@@ -334,6 +328,34 @@ impl Connection {
         self.send.timer.min(self.ack_at).instant()
     }
 
+    /// What the connection knows of its path while it sends.
+    pub(super) fn flight<'f>(&self, shared: &'f Shared<'_>) -> Option<&'f Flight> {
+        shared.flights.of(self.flight)
+    }
+
+    pub(super) fn flight_mut<'f>(&self, shared: &'f mut Shared<'_>) -> Option<&'f mut Flight> {
+        shared.flights.of_mut(self.flight)
+    }
+
+    /// Whether something waits to be sent that has a number: nothing of it goes without a flight.
+    pub(super) fn wants_flight(&self) -> bool {
+        let fin_due = self.send.fin == OurFin::Queued && self.send.nxt == self.end_of_data();
+        self.send.queue.unsent().is_some() || fin_due
+    }
+
+    /// Takes a flight if there is something to send; says whether the connection has one now.
+    pub(super) fn take_flight(&mut self, shared: &mut Shared<'_>) -> bool {
+        if self.wants_flight() {
+            self.flight = shared.flights.take(self.flight, || self.fresh_flight());
+        }
+        self.flight(shared).is_some()
+    }
+
+    /// The flight of a connection that knows nothing of its path.
+    pub(super) fn fresh_flight(&self) -> Flight {
+        Flight::new(Congestion::new(self.send.mss), self.send.max)
+    }
+
     /// The writers, taken now if the connection has none.
     pub(super) fn writers(&mut self, shared: &mut Shared<'_>) -> Option<u32> {
         if self.writers.is_none() {
@@ -353,11 +375,19 @@ impl Connection {
         }
     }
 
+    /// Gives the flight back.
+    pub(super) fn land(&mut self, shared: &mut Shared<'_>) {
+        if let Some(key) = self.flight.take() {
+            shared.flights.give_back(key);
+        }
+    }
+
     /// Gives everything back.
     pub(super) fn release(&mut self, shared: &mut Shared<'_>) {
         self.send.queue.clear(&mut shared.cells);
         self.receive.queue.clear(&mut shared.cells);
         self.reassembly.clear(shared);
+        self.land(shared);
         self.rest(shared);
     }
 }

@@ -36,6 +36,8 @@ enum Turn {
     Full(InterfaceId),
     /// Its next hop is being asked for.
     Waits,
+    /// Others hold all flights.
+    Grounded,
     /// Its next hop cannot be reached.
     Unreachable(Reason),
 }
@@ -89,6 +91,7 @@ impl Tcp<'_> {
                     self.look_at(index);
                 }
                 Turn::Waits => self.waiting_links.push_back(&mut self.waiting, index),
+                Turn::Grounded => self.waiting_links.push_back(&mut self.grounded, index),
                 Turn::Unreachable(reason) => self.on_unreachable(index, reason, now),
             }
         }
@@ -103,6 +106,16 @@ impl Tcp<'_> {
     pub(crate) fn retry_waiting(&mut self) {
         self.replies.retry();
         while let Some(index) = self.waiting_links.pop_front(&mut self.waiting) {
+            self.look_at(index);
+        }
+    }
+
+    /// Places for flights may have come free: whoever has waited longest takes one.
+    pub(super) fn retry_grounded(&mut self) {
+        if !self.grounded.is_empty()
+            && self.shared.flights.has_place()
+            && let Some(index) = self.waiting_links.pop_front(&mut self.grounded)
+        {
             self.look_at(index);
         }
     }
@@ -209,7 +222,13 @@ impl Tcp<'_> {
         while sent_segments < BURST && *budget > 0 {
             let like = model.as_ref().and_then(|_| connection.plan_like(limits, &mut self.shared));
             let Some(plan) = like.or_else(|| connection.plan(limits, &mut self.shared)) else {
+                if connection.wants_flight() && connection.flight(&self.shared).is_none() {
+                    return Turn::Grounded;
+                }
                 connection.wait_for_window(now);
+                if connection.in_flight() == 0 {
+                    self.shared.flights.rest(connection.flight);
+                }
                 return Turn::Done;
             };
             let mut work = self.shared.work;

@@ -19,6 +19,7 @@ impl Tcp<'_> {
             Outcome::Ended(ended) => self.end(index, ended),
             Outcome::Abort => self.abort(index),
         }
+        self.retry_grounded();
     }
 
     /// RFC 9293 §3.6.1: the connection becomes a TIME-WAIT. What is unread stays with the handle.
@@ -87,6 +88,7 @@ impl Tcp<'_> {
         connection.ended = Some(ended);
         connection.send.queue.clear(&mut self.shared.cells);
         connection.reassembly.clear(&mut self.shared);
+        connection.land(&mut self.shared);
         connection.rest(&mut self.shared);
         if connection.held {
             self.tell(index);
@@ -103,6 +105,7 @@ impl Tcp<'_> {
         if let Some(key) = self.connections.key(index) {
             self.connections.remove(key);
         }
+        self.retry_grounded();
     }
 
     /// The active open in place `index` came to nothing.

@@ -72,6 +72,8 @@ pub struct TcpUsage {
     pub writers: usize,
     /// Runs of data that came before their time.
     pub blocks: usize,
+    /// Connections with data on the way, or with a memory of when they had.
+    pub flights: usize,
     /// Cells that hold no chunk.
     pub free_cells: usize,
 }

@@ -13,6 +13,7 @@
 //! | `delayed_ack` | when what arrived is acknowledged |
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
+//! | `flight` | what it holds while data is on the way |
 //! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
 //! | `coalesce` | segments of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
@@ -32,6 +33,7 @@ mod delayed_ack;
 mod demux;
 mod emit;
 mod ending;
+mod flight;
 mod handle;
 mod handshake;
 mod header;
@@ -58,6 +60,7 @@ use lendwire_nic::{Cell, Cells, Pool, Work};
 use self::coalesce::Batches;
 use self::connection::{Connection, Waiting};
 use self::demux::{Demux, Entity, Tuple};
+use self::flight::Flights;
 use self::reply::Replies;
 use self::seq::Seq;
 use self::shared::Shared;
@@ -72,6 +75,7 @@ use crate::wheel::{Timer, Wheel};
 pub use self::coalesce::Batch;
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
+pub use self::flight::Flight;
 pub use self::handle::{
     ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, TcpInfo,
     TcpUsage, WriteError,
@@ -117,6 +121,8 @@ pub struct Storage<'s> {
     pub blocks: &'s mut [Slot<Block>],
     /// One for each connection whose data is being copied.
     pub writers: &'s mut [Slot<Writers>],
+    /// One for each connection that may have data on the way at the same time; others wait for their turn.
+    pub flights: &'s mut [Slot<Flight>],
     /// Resets and other segments without a connection that wait for a ring.
     pub replies: &'s mut [Option<Reply>],
     /// Flows whose segments may be made one in the same burst; none, and each segment goes its way alone. When all are
@@ -142,6 +148,8 @@ pub(crate) struct Tcp<'s> {
     /// Those whose next hop is being asked for.
     waiting_links: Links<'s>,
     waiting: List,
+    /// Those that have something to send and no flight, on the same links.
+    grounded: List,
     accept_links: Links<'s>,
     event_links: Links<'s>,
     starved: Starved<'s>,
@@ -187,6 +195,7 @@ impl<'s> Tcp<'s> {
                 reserve,
                 blocks: Slab::new(storage.blocks),
                 writers: Slab::new(storage.writers),
+                flights: Flights::new(storage.flights),
                 pool,
                 config,
                 work: Work::default(),
@@ -197,6 +206,7 @@ impl<'s> Tcp<'s> {
             ready: List::EMPTY,
             waiting_links: Links::new(waiting),
             waiting: List::EMPTY,
+            grounded: List::EMPTY,
             accept_links: Links::new(accept),
             event_links: Links::new(event),
             starved: Starved::new(cell, slot),

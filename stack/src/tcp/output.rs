@@ -51,12 +51,15 @@ impl Connection {
         if self.ended.is_some() {
             return None;
         }
-        self.plan_head(limits, shared)
-            .or_else(|| self.plan_next(limits, shared))
-            .or_else(|| self.plan_probe(shared))
-            .or_else(|| {
-                (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
-            })
+        let numbered = if self.take_flight(shared) {
+            let head = self.plan_head(limits, shared);
+            head.or_else(|| self.plan_next(limits, shared)).or_else(|| self.plan_probe(shared))
+        } else {
+            None
+        };
+        numbered.or_else(|| {
+            (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
+        })
     }
 
     /// The number of a segment without data: the highest that was sent, but not beyond the peer's window, where a probe
@@ -68,7 +71,7 @@ impl Connection {
 
     /// Fast retransmit: one segment from SND.UNA.
     fn plan_head(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
-        if !self.send.recovery.retransmit {
+        if !self.flight(shared)?.recovery.retransmit {
             return None;
         }
         let una = self.send.una;
@@ -89,7 +92,7 @@ impl Connection {
             let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
             return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
         };
-        let want = self.next_len(limits)?;
+        let want = self.next_len(limits, shared)?;
         let ending = if nxt.before(self.send.max) { Ending::AsBefore } else { Ending::Exact };
         let len = self.prepare(cell, want, ending, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
@@ -112,7 +115,7 @@ impl Connection {
     pub(super) fn plan_like(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
         let (nxt, mss) = (self.send.nxt, u32::from(self.send.mss));
         let cell = self.send.queue.unsent()?;
-        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable() < mss {
+        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(shared) < mss {
             return None;
         }
         let len = self.send.queue.prepare(cell, mss as usize, Ending::Exact, limits, shared) as u32;
@@ -126,25 +129,21 @@ impl Connection {
     }
 
     /// What the windows of the peer and of the network leave for new data.
-    fn usable(&self) -> u32 {
+    fn usable(&self, shared: &Shared<'_>) -> u32 {
         let send = &self.send;
-        let congestion = self.congestion_window().saturating_add(send.recovery.limited_transmit(send.mss));
+        let Some(flight) = self.flight(shared) else { return 0 };
+        let congestion = flight.window().saturating_add(flight.recovery.limited_transmit(send.mss));
         send.window.min(congestion).saturating_sub(send.nxt.since(send.una))
-    }
-
-    /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
-    pub(super) fn congestion_window(&self) -> u32 {
-        self.send.congestion.window().saturating_add(self.send.recovery.inflation)
     }
 
     /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
     /// §3.8.6.2.1) and Nagle's algorithm (§3.7.4).
-    fn next_len(&self, limits: Limits) -> Option<u32> {
+    fn next_len(&self, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
         let mss = u32::from(send.mss);
         let flight = send.nxt.since(send.una);
-        let usable = self.usable();
+        let usable = self.usable(shared);
         if let Some(run) = self.run_len(unsent, usable, limits) {
             return Some(run);
         }
@@ -238,28 +237,17 @@ impl Connection {
         let end = plan.seq + plan.len + fin;
         if plan.seq.before(self.send.max) && plan.seq != end {
             shared.statistics.retransmissions += 1;
-            self.timed = None;
-        } else if self.timed.is_none() && plan.seq != end {
-            // Of a run, the first segment: its acknowledgment need not wait for the last one's.
-            let run = self.segments(plan) > 1;
-            self.timed = Some((if run { plan.seq + u32::from(self.send.mss) } else { end }, now));
         }
         match plan.kind {
             Kind::Next => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
                 self.send.nxt = end;
                 self.send.probe = false;
-                // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
-                let flight = end.since(self.send.una);
-                self.send.limited = flight + u32::from(self.send.mss) > self.congestion_window();
             }
-            Kind::Head => self.send.recovery.retransmit = false,
-            Kind::Probe => {
-                self.send.probe = false;
-                self.timed = None;
-            }
-            Kind::Bare => {}
+            Kind::Probe => self.send.probe = false,
+            Kind::Head | Kind::Bare => {}
         }
+        self.took_off(plan, end, now, shared);
         self.send.max = self.send.max.later(end);
         if plan.kind == Kind::Probe {
             self.wait(Waiting::Window, self.rtt.rto(), now);
@@ -271,10 +259,30 @@ impl Connection {
         shared.statistics.segments_sent += u64::from(self.segments(plan));
     }
 
+    /// What the flight learns of a segment up to `end` that was sent.
+    fn took_off(&self, plan: &Plan, end: Seq, now: Instant, shared: &mut Shared<'_>) {
+        let (sent, mss, is_run) = (end.since(self.send.una), u32::from(self.send.mss), self.segments(plan) > 1);
+        let is_again = plan.seq.before(self.send.max);
+        let Some(flight) = self.flight_mut(shared).filter(|_| plan.seq != end) else { return };
+        match plan.kind {
+            // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
+            Kind::Next => flight.limited = sent + mss > flight.window(),
+            Kind::Head => flight.recovery.retransmit = false,
+            Kind::Probe | Kind::Bare => {}
+        }
+        // RFC 6298 §3: what was sent twice is not timed; of a run, the first segment is, for its acknowledgment need not
+        // wait for the last one's.
+        let timed = Some((if is_run { plan.seq + mss } else { end }, now));
+        flight.timed = if is_again || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
+    }
+
     /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a
     /// probe will have to ask.
     pub(super) fn wait_for_window(&mut self, now: Instant) {
-        let stuck = self.send.queue.unsent().is_some() && self.send.nxt == self.send.una && self.ended.is_none();
+        let stuck = self.flight.is_some()
+            && self.send.queue.unsent().is_some()
+            && self.send.nxt == self.send.una
+            && self.ended.is_none();
         if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::Window) {
             self.wait(Waiting::Window, self.rtt.rto(), now);
         }
@@ -314,13 +322,17 @@ impl Connection {
             self.send.probe = true;
             return Outcome::Open;
         }
-        let signal = if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain };
-        self.send.congestion.on_congestion(signal, &self.stand());
-        self.send.recovery.on_timeout(self.send.max);
+        let (signal, stand) =
+            (if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain }, self.stand());
+        let max = self.send.max;
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.congestion.on_congestion(signal, &stand);
+            flight.recovery.on_timeout(max);
+            flight.timed = None;
+        }
         // RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
         self.send.nxt = self.send.una;
         self.send.queue.rewind();
-        self.timed = None;
         // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
         self.send.probe = self.send.window == 0 && self.send.queue.bytes() > 0;
         let waiting = if self.send.probe { Waiting::Window } else { Waiting::Acknowledgment };

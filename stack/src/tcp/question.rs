@@ -37,13 +37,15 @@ impl Tcp<'_> {
     pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
         let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
         let send = &connection.send;
+        let fresh = connection.fresh_flight();
+        let flight = connection.flight(&self.shared).unwrap_or(&fresh);
         Some(TcpInfo {
             state: connection.state(),
             rtt: connection.rtt.smoothed(),
             rto: connection.rtt.rto(),
             mss: send.mss,
-            congestion_window: connection.congestion_window(),
-            slow_start_threshold: send.congestion.threshold(),
+            congestion_window: flight.window(),
+            slow_start_threshold: flight.congestion.threshold(),
             in_flight: connection.in_flight(),
             send_window: send.window,
             receive_window: connection.receive.edge.since(connection.receive.nxt),
@@ -59,6 +61,7 @@ impl Tcp<'_> {
             time_waits: self.time_waits.len(),
             writers: self.shared.writers.len(),
             blocks: self.shared.blocks.len(),
+            flights: self.shared.flights.len(),
             free_cells: self.shared.cells.available(),
         }
     }

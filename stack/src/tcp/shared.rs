@@ -4,6 +4,7 @@
 
 use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 
+use super::flight::Flights;
 use super::reassembly::Block;
 use crate::drops::Drops;
 use crate::slab::Slab;
@@ -107,6 +108,7 @@ pub(crate) struct Shared<'s> {
     pub(super) reserve: usize,
     pub(super) blocks: Slab<'s, Block>,
     pub(super) writers: Slab<'s, Writers>,
+    pub(super) flights: Flights<'s>,
     pub(super) pool: &'static Pool,
     pub(super) config: TcpConfig,
     pub(super) work: Work,

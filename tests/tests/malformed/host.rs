@@ -94,6 +94,7 @@ impl Host {
             connections: 4,
             time_waits: 4,
             cells: 64,
+            flights: 4,
             batches: 2,
         };
         let now = Instant::from_micros(1_000_000);

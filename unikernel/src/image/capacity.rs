@@ -92,6 +92,7 @@ impl Capacity {
             time_waits: connections,
             // Every slot may be queued, and static content beside them.
             cells: self.receive_slots + self.transmit_slots + 8 * connections,
+            flights: connections,
             batches: 8,
         }
     }

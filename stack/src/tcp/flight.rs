@@ -1,0 +1,209 @@
+//! What a connection holds while it has data on the way: the side table that keeps an idle connection small.
+//!
+//! Invariant: a connection with something in flight has a [`Flight`] that nobody else can take. One with nothing in
+//! flight rests: it keeps its flight, and what that knows of the path, until another connection needs the place; the one
+//! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
+//! time anyway. Connections that find no place stand in line until one rests.
+
+use super::congestion::Congestion;
+use super::recovery::Recovery;
+use super::seq::Seq;
+use crate::slab::{Key, Slab, Slot};
+use crate::time::Instant;
+
+const NIL: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Flight {
+    pub(super) congestion: Congestion,
+    pub(super) recovery: Recovery,
+    /// The segment end that is being timed, and since when.
+    pub(super) timed: Option<(Seq, Instant)>,
+    /// The congestion window had no room for one more segment when data was last sent.
+    pub(super) limited: bool,
+    rest: Rest,
+}
+
+/// Whether a flight rests, and between which others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Busy,
+    /// It has rested for less time than `before`, and for more than `after`.
+    Since {
+        before: u32,
+        after: u32,
+    },
+}
+
+impl Flight {
+    /// For a connection whose next number is `nxt`.
+    pub(super) const fn new(congestion: Congestion, nxt: Seq) -> Self {
+        Self { congestion, recovery: Recovery::new(nxt), timed: None, limited: false, rest: Rest::Busy }
+    }
+
+    /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
+    pub(super) fn window(&self) -> u32 {
+        self.congestion.window().saturating_add(self.recovery.inflation)
+    }
+}
+
+/// The table; storage is handed in.
+#[derive(Debug)]
+pub(super) struct Flights<'s> {
+    slab: Slab<'s, Flight>,
+    /// The one that has rested longest, and the one that began last.
+    first: u32,
+    last: u32,
+}
+
+impl<'s> Flights<'s> {
+    pub(super) fn new(slots: &'s mut [Slot<Flight>]) -> Self {
+        Self { slab: Slab::new(slots), first: NIL, last: NIL }
+    }
+
+    /// The flight of a connection that holds `key`, unless it was given to another.
+    pub(super) fn of(&self, key: Option<Key>) -> Option<&Flight> {
+        self.slab.at(key?)
+    }
+
+    pub(super) fn of_mut(&mut self, key: Option<Key>) -> Option<&mut Flight> {
+        self.slab.at_mut(key?)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether [`Flights::take`] would find a place for who has none.
+    pub(super) fn has_place(&self) -> bool {
+        self.first != NIL || !self.slab.is_full()
+    }
+
+    /// Makes the flight under `key` a busy one, or finds a place for `fresh`.
+    pub(super) fn take(&mut self, key: Option<Key>, fresh: impl FnOnce() -> Flight) -> Option<Key> {
+        if let Some(key) = key.filter(|&key| self.slab.at(key).is_some()) {
+            self.wake(key.index);
+            return Some(key);
+        }
+        if self.slab.is_full() && self.first != NIL {
+            let longest = self.slab.key(self.first)?;
+            self.give_back(longest);
+        }
+        self.slab.insert(fresh()).ok()
+    }
+
+    /// Nothing of the connection is in flight any more: others may have the place.
+    pub(super) fn rest(&mut self, key: Option<Key>) {
+        let last = self.last;
+        let Some((key, flight)) = key.and_then(|key| Some((key, self.slab.at_mut(key)?))) else { return };
+        if flight.rest != Rest::Busy {
+            return;
+        }
+        flight.rest = Rest::Since { before: last, after: NIL };
+        self.join(last, key.index);
+        self.last = key.index;
+    }
+
+    /// The connection is over.
+    pub(super) fn give_back(&mut self, key: Key) {
+        if self.slab.at(key).is_some() {
+            self.wake(key.index);
+            self.slab.remove(key);
+        }
+    }
+
+    /// Takes a flight out of the line of those that rest.
+    fn wake(&mut self, index: u32) {
+        let Some(flight) = self.slab.by_index_mut(index) else { return };
+        let Rest::Since { before, after } = core::mem::replace(&mut flight.rest, Rest::Busy) else { return };
+        self.join(before, after);
+        match self.slab.by_index_mut(after) {
+            Some(flight) => flight.set_before(before),
+            None => self.last = before,
+        }
+    }
+
+    /// Makes `after` follow `before`, or come first.
+    fn join(&mut self, before: u32, after: u32) {
+        match self.slab.by_index_mut(before).map(|flight| &mut flight.rest) {
+            Some(Rest::Since { after: next, .. }) => *next = after,
+            Some(Rest::Busy) | None => self.first = after,
+        }
+    }
+}
+
+impl Flight {
+    fn set_before(&mut self, place: u32) {
+        if let Rest::Since { before, .. } = &mut self.rest {
+            *before = place;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fresh() -> Flight {
+        Flight::new(Congestion::new(1460), Seq(0))
+    }
+
+    proptest! {
+        /// Connections 0 to 5 take and rest at random; a plain list says who must give way.
+        #[test]
+        fn the_one_that_has_rested_longest_gives_way(steps in prop::collection::vec((0usize..6, 0..3), 1..200)) {
+            let mut slots = [const { Slot::EMPTY }; 4];
+            let mut flights = Flights::new(&mut slots);
+            let mut keys = [None; 6];
+            let mut resting = Vec::new();
+            let mut busy = Vec::new();
+            for (who, what) in steps {
+                match what {
+                    0 => {
+                        let key = flights.take(keys[who], fresh);
+                        let is_new = !busy.contains(&who) && !resting.contains(&who);
+                        if is_new && busy.len() + resting.len() == 4 && !resting.is_empty() {
+                            resting.remove(0);
+                        }
+                        let fits = !is_new || busy.len() + resting.len() < 4;
+                        prop_assert_eq!(key.is_some(), fits);
+                        if fits {
+                            keys[who] = key;
+                            resting.retain(|&other| other != who);
+                            if !busy.contains(&who) {
+                                busy.push(who);
+                            }
+                        }
+                    }
+                    1 => {
+                        flights.rest(keys[who]);
+                        if let Some(at) = busy.iter().position(|&other| other == who) {
+                            busy.remove(at);
+                            resting.push(who);
+                        }
+                    }
+                    _ => {
+                        if let Some(key) = keys[who].take() {
+                            flights.give_back(key);
+                        }
+                        resting.retain(|&other| other != who);
+                        busy.retain(|&other| other != who);
+                    }
+                }
+                for (other, &key) in keys.iter().enumerate() {
+                    let has = resting.contains(&other) || busy.contains(&other);
+                    prop_assert_eq!(flights.of(key).is_some(), has);
+                }
+                prop_assert_eq!(flights.has_place(), busy.len() < 4);
+                prop_assert_eq!(flights.len(), busy.len() + resting.len());
+            }
+        }
+    }
+}
