@@ -154,6 +154,10 @@ reasons! {
     TcpSyn = "tcp_syn",
     /// An acknowledgment of what was never sent, or from too long ago (RFC 5961 §5.2).
     TcpAck = "tcp_ack",
+    /// A segment older than one that came before it (RFC 7323 §5.3).
+    TcpOld = "tcp_old",
+    /// A segment without timestamps on a connection that agreed on them (RFC 7323 §3.2).
+    TcpNoTimestamps = "tcp_no_timestamps",
     /// Data beyond a FIN, or after the application closed its reading side.
     TcpLateData = "tcp_late_data",
     /// Data that no receive budget or cell was left for.

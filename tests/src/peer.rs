@@ -118,9 +118,13 @@ impl Peer {
     #[track_caller]
     pub fn opens(&mut self, offer: Segment) -> TcpHandle {
         let listener = self.listen();
+        let clock = offer.timestamps;
         self.sends(offer);
-        self.expects(segment::syn_ack().seq(0).ack(1));
-        self.sends(segment::ack());
+        let answer = self.expects(segment::syn_ack().seq(0).ack(1));
+        self.sends(match (clock, answer.timestamps) {
+            (Some((value, _)), Some((echo, _))) => segment::ack().timestamps(value, echo),
+            (Some(_), None) | (None, Some(_)) | (None, None) => segment::ack(),
+        });
         self.expects_nothing();
         let connection = self.stack.accept(listener).expect("the handshake is complete");
         self.stack.unlisten(listener);

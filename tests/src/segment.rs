@@ -38,6 +38,9 @@ pub struct Segment {
     pub(crate) mss: Option<u16>,
     /// What is known of the window scale: nothing, that there is none, or its shift.
     pub(crate) scale: Option<Option<u8>>,
+    pub(crate) sack_permitted: bool,
+    /// TSval and TSecr.
+    pub(crate) timestamps: Option<(u32, u32)>,
     pub(crate) raw_options: Vec<u8>,
     pub(crate) breaks_checksum: bool,
     pub(crate) traffic_class: u8,
@@ -119,6 +122,16 @@ impl Segment {
         Self { scale: Some(None), ..self }
     }
 
+    /// A SACK-permitted option.
+    pub fn sack_permitted(self) -> Self {
+        Self { sack_permitted: true, ..self }
+    }
+
+    /// A timestamps option; neither number is relative to anything.
+    pub fn timestamps(self, value: u32, echo: u32) -> Self {
+        Self { timestamps: Some((value, echo)), ..self }
+    }
+
     /// Other options, as bytes; padded to whole words.
     pub fn options(self, bytes: &[u8]) -> Self {
         Self { raw_options: bytes.to_vec(), ..self }
@@ -165,6 +178,13 @@ impl Segment {
         if let Some(Some(shift)) = self.scale {
             options.extend_from_slice(&[1, 3, 3, shift]);
         }
+        if self.sack_permitted {
+            options.extend_from_slice(&[1, 1, 4, 2]);
+        }
+        if let Some((value, echo)) = self.timestamps {
+            options.extend_from_slice(&[1, 1, 8, 10]);
+            options.extend_from_slice(&[value.to_be_bytes(), echo.to_be_bytes()].concat());
+        }
         options.extend_from_slice(&self.raw_options);
         options.resize(options.len().next_multiple_of(4), 0);
         let flags = self.flags | if self.push == Some(true) { PSH } else { 0 };
@@ -206,6 +226,12 @@ impl Segment {
         if let Some(scale) = self.scale {
             compare("the window scale", format!("{scale:?}"), format!("{:?}", came.scale));
         }
+        if self.sack_permitted {
+            compare("SACK permitted", "true".into(), came.sack_permitted.to_string());
+        }
+        if let Some(timestamps) = self.timestamps {
+            compare("the timestamps", format!("{:?}", Some(timestamps)), format!("{:?}", came.timestamps));
+        }
         if let Some(len) = self.len {
             compare("the length", len.to_string(), came.payload.len().to_string());
         }
@@ -236,6 +262,10 @@ pub struct Came {
     pub mss: Option<u16>,
     /// The window scale option.
     pub scale: Option<u8>,
+    /// The SACK-permitted option.
+    pub sack_permitted: bool,
+    /// The timestamps option: TSval and TSecr.
+    pub timestamps: Option<(u32, u32)>,
     /// The data.
     pub payload: Vec<u8>,
 }
@@ -254,9 +284,11 @@ impl Came {
     #[must_use]
     pub(crate) fn decode(bytes: &[u8], at: Instant) -> Self {
         let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let long = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let long_of = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().expect("four bytes"));
+        let long = |at: usize| long_of(&bytes[at..]);
         let header = usize::from(bytes[12] >> 4) * 4;
-        let (mut mss, mut scale, mut options) = (None, None, &bytes[20..header]);
+        let (mut mss, mut scale, mut sack_permitted, mut timestamps) = (None, None, false, None);
+        let mut options = &bytes[20..header];
         while let [kind, rest @ ..] = options {
             options = match kind {
                 0 => break,
@@ -266,6 +298,8 @@ impl Came {
                     match (kind, len) {
                         (2, 4) => mss = Some(u16::from_be_bytes([rest[1], rest[2]])),
                         (3, 3) => scale = Some(rest[1]),
+                        (4, 2) => sack_permitted = true,
+                        (8, 10) => timestamps = Some((long_of(&rest[1..]), long_of(&rest[5..]))),
                         (kind, len) => panic!("the stack sent option {kind} with length {len}"),
                     }
                     &options[len..]
@@ -281,6 +315,8 @@ impl Came {
             window: word(14),
             mss,
             scale,
+            sack_permitted,
+            timestamps,
             payload: bytes[header..].to_vec(),
         }
     }
@@ -288,9 +324,10 @@ impl Came {
 
 impl fmt::Debug for Came {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, ports, flags, seq, ack, window, mss, scale, payload } = self;
+        let Self { at, ports, flags, seq, ack, window, mss, scale, sack_permitted, timestamps, payload } = self;
         write!(out, "{} us: {ports:?} {} seq {seq} ack {ack} window {window}", at.micros(), names(*flags))?;
-        write!(out, " mss {mss:?} scale {scale:?}, {} bytes", payload.len())
+        write!(out, " mss {mss:?} scale {scale:?} sack {sack_permitted} timestamps {timestamps:?}")?;
+        write!(out, ", {} bytes", payload.len())
     }
 }
 

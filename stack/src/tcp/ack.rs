@@ -33,7 +33,7 @@ impl Connection {
         }
         let window = u32::from(segment.window) << self.send.scale;
         if ack.after(self.send.una) {
-            self.on_advance(ack, now, shared);
+            self.on_advance(segment, ack, now, shared);
         } else if self.is_duplicate(segment, ack, window) {
             self.on_duplicate(shared);
         }
@@ -52,7 +52,7 @@ impl Connection {
             && window == self.send.window
     }
 
-    fn on_advance(&mut self, ack: Seq, now: Instant, shared: &mut Shared<'_>) {
+    fn on_advance(&mut self, segment: &Arrival, ack: Seq, now: Instant, shared: &mut Shared<'_>) {
         let acked = ack.since(self.send.una);
         let end = self.end_of_data();
         let bytes = acked.min(self.send.queue.bytes());
@@ -66,7 +66,7 @@ impl Connection {
         if beyond_next {
             self.send.nxt = ack;
         }
-        let rtt = self.take_sample(ack, now, shared);
+        let rtt = self.take_sample(segment, ack, acked, now, shared);
         let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
         if let Some(Flight { recovery, congestion, limited, .. }) = self.flight_mut(shared) {
             let verdict = recovery.on_advance(ack, bytes, mss);
@@ -120,23 +120,54 @@ impl Connection {
         self.flight(shared).is_some_and(|flight| flight.timed.is_some())
     }
 
-    /// RFC 6298 §3: one segment at a time, never one that was sent twice.
-    fn take_sample(&mut self, ack: Seq, now: Instant, shared: &mut Shared<'_>) -> Option<Span> {
-        let floor = shared.config.min_rto;
+    fn take_sample(
+        &mut self,
+        segment: &Arrival,
+        ack: Seq,
+        acked: u32,
+        now: Instant,
+        shared: &mut Shared<'_>,
+    ) -> Option<Span> {
+        if let Some((took, of)) = self.round_trip(segment, ack, acked, now, shared) {
+            self.rtt.sample(took, of, &shared.config);
+            return Some(took);
+        }
+        if self.send.timeouts > 0 {
+            // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
+            self.rtt.settle(&shared.config);
+        }
+        None
+    }
+
+    /// RFC 6298 §3: one segment at a time is timed, to the microsecond, never one that was sent twice. Of those what the
+    /// peer echoes says which time it answers (RFC 7323 §4), to the millisecond. With how many samples come in a round
+    /// trip: RFC 7323 appendix G counts one for every second segment of a window.
+    fn round_trip(
+        &self,
+        segment: &Arrival,
+        ack: Seq,
+        acked: u32,
+        now: Instant,
+        shared: &mut Shared<'_>,
+    ) -> Option<(Span, u32)> {
         let flight = self.flight_mut(shared)?;
         match flight.timed {
             Some((end, since)) if !ack.before(end) => {
                 flight.timed = None;
-                self.rtt.sample(now.since(since), floor);
-                Some(now.since(since))
+                Some((now.since(since), 1))
             }
-            // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
-            Some(_) | None if self.send.timeouts > 0 => {
-                self.rtt.settle(floor);
-                None
+            Some(_) => None,
+            None if !flight.recovery.repeats(ack) => None,
+            None => {
+                let window = self.in_flight() + acked;
+                Some((self.echoed(segment, now)?, window.div_ceil(2 * u32::from(self.send.mss))))
             }
-            Some(_) | None => None,
         }
+    }
+
+    /// How long ago that was sent which `segment` echoes.
+    fn echoed(&self, segment: &Arrival, now: Instant) -> Option<Span> {
+        self.stamps?.since_echoed(segment.timestamps?.echo, now)
     }
 
     /// RFC 9293 §3.10.7.4: only a newer segment moves the window.
@@ -153,7 +184,7 @@ impl Connection {
             if window > self.send.window {
                 self.send.timer = Deadline::NEVER;
                 self.send.probe = false;
-                self.rtt.settle(shared.config.min_rto);
+                self.rtt.settle(&shared.config);
             }
         }
         self.send.window = window;

@@ -84,7 +84,7 @@ impl Tcp<'_> {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.attend(index),
-            Progress::Challenge(reason) => self.challenge(&segment, reason),
+            Progress::Challenge(reason) => self.challenge(&segment, reason, now),
             Progress::Failed(ended) => self.fail(index, ended),
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
@@ -108,7 +108,7 @@ impl Tcp<'_> {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.look_at(self.timer_of(Entity::Handshake(index))),
-            Progress::Challenge(reason) => self.challenge(&segment, reason),
+            Progress::Challenge(reason) => self.challenge(&segment, reason, now),
             Progress::Failed(_) => self.remove_handshake(index),
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => self.complete(index, role, &agreed, segment, now),
@@ -198,7 +198,10 @@ impl Tcp<'_> {
         }
         let iss = self.initial_sequence(&segment.tuple, now);
         let scope = super::emit::scope(remote, segment.interface);
-        let Ok(key) = self.handshakes.insert(Handshake::passive(&segment, scope, listener, iss, path.mtu)) else {
+        let clock = self.clock_start(&segment.tuple);
+        let handshake = Handshake::new(segment.tuple, scope, iss, clock, path.mtu);
+        let handshake = handshake.passive(&segment, listener, &self.shared.config);
+        let Ok(key) = self.handshakes.insert(handshake) else {
             return self.shared.drops.count(Reason::TcpBacklog);
         };
         if !self.demux.insert(self.hash(&segment.tuple), Entity::Handshake(key.index)) {
@@ -228,7 +231,7 @@ impl Tcp<'_> {
     }
 
     /// RFC 5961 §3.2, §4.2, for a connection that is not one yet.
-    fn challenge(&mut self, segment: &Arrival, reason: Reason) {
+    fn challenge(&mut self, segment: &Arrival, reason: Reason, now: Instant) {
         self.shared.drops.count(reason);
         let handshake = match self.find(&segment.tuple) {
             Some(Entity::Handshake(index)) => self.handshakes.by_index(index),
@@ -241,7 +244,8 @@ impl Tcp<'_> {
         let Some(handshake) = handshake else { return };
         let window = super::connection::initial_window(&self.shared.config) as u16;
         let (seq, ack) = (handshake.iss + 1, handshake.receive_next());
-        let reply = Reply::acknowledgment(handshake.tuple, handshake.interface, seq, ack, window);
+        let reply =
+            Reply::acknowledgment(handshake.tuple, handshake.interface, seq, ack, window, handshake.stamps(now));
         self.reply(Some(reply));
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Invariant: a batch is what a device that coalesces could have handed up, and nothing is held beyond a burst. Its
 //! segments are checked already, stood next to each other in the stream, have the length of the first (the last may be
-//! shorter) and the same DSCP and ECN, no options, and no flags but ACK, and PSH on the last. Acknowledgment and window
-//! may move on from segment to segment; the last one's count, as they would one by one, and congestion control takes the
-//! step for what a stretched acknowledgment is (RFC 3465 §2.2). Whatever else comes for the flow ends the batch first, so
-//! order is kept. No byte is copied or read: the chunks move, with their sums.
+//! shorter) and the same DSCP and ECN, no options but timestamps, and no flags but ACK, and PSH on the last.
+//! Acknowledgment, window and echoed time may move on from segment to segment; the last one's count, as they would one by
+//! one, and congestion control takes the step for what a stretched acknowledgment is (RFC 3465 §2.2). Of the sender's own
+//! time the first counts, for of what one acknowledgment answers that is the one to echo (RFC 7323 §4.3). Whatever else
+//! comes for the flow ends the batch first, so order is kept. No byte is copied or read: the chunks move, with their sums.
 
 use lendwire_nic::Pool;
 
@@ -124,6 +125,9 @@ impl<'s> Batches<'s> {
         }
         held.payload.segment_size = Some(size as u16);
         (held.ack, held.window, held.newest) = (next.ack, next.window, next.newest);
+        if let (Some(held), Some(next)) = (&mut held.timestamps, next.timestamps) {
+            held.echo = next.echo;
+        }
         let is_short = !held.payload.len().is_multiple_of(size);
         if is_short || next.has(Flags::PSH) { Joined::Complete } else { Joined::Open }
     }
@@ -155,7 +159,6 @@ fn begins_batch(segment: &Arrival) -> bool {
     let (len, size) = (segment.payload.len(), segment.size());
     segment.flags == Flags::ACK
         && !segment.has_options
-        && segment.timestamps.is_none()
         && size > COPY_BREAK
         && len < LONGEST
         && len.is_multiple_of(size)
@@ -169,10 +172,16 @@ fn follows(held: &Arrival, next: &Arrival) -> bool {
         (Some(held), Some(next)) => !next.before(held),
         (None, _) | (_, None) => false,
     };
+    // RFC 7323 §5.3: what is older than what came before it must not hide behind it.
+    let stamps_move_on = match (held.timestamps, next.timestamps) {
+        (Some(held), Some(next)) => next.value.wrapping_sub(held.value) as i32 >= 0,
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
     next.seq == held.seq + held.payload.len() as u32
         && next.flags.difference(Flags::PSH) == Flags::ACK
         && !next.has_options
-        && next.timestamps.is_none()
+        && stamps_move_on
         && next.traffic_class == held.traffic_class
         && next.interface == held.interface
         && len > 0

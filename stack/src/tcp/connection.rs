@@ -23,6 +23,7 @@ use super::rtt::Rtt;
 use super::send_queue::SendQueue;
 use super::seq::Seq;
 use super::shared::{Shared, TcpConfig, Writers};
+use super::timestamps::Stamps;
 use crate::ip::InterfaceId;
 use crate::slab::Key;
 use crate::time::{Instant, Span};
@@ -116,8 +117,8 @@ pub(super) struct Receive {
     pub(super) nxt: Seq,
     /// The right edge of the window that the peer was last shown.
     pub(super) edge: Seq,
-    /// Bytes that came since an acknowledgment was sent.
-    pub(super) unacknowledged: u32,
+    /// The last acknowledgment sent (RFC 7323 §4.3: Last.ACK.sent).
+    pub(super) acknowledged: Seq,
     /// Data bytes of the peer's full segments.
     pub(super) mss: u16,
     pub(super) fin: PeerFin,
@@ -167,6 +168,11 @@ pub struct Connection {
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
     pub(super) challenges: ChallengeLimit,
+    /// The clocks of both ends, if timestamps were agreed on.
+    pub(super) stamps: Option<Stamps>,
+    /// The peer takes selective acknowledgments, and gives them.
+    #[expect(dead_code, reason = "those who send blocks are to ask")]
+    pub(super) sack: bool,
     /// The application still holds its handle.
     pub(super) held: bool,
     /// Segments no longer lead here: it has ended, or a TIME-WAIT took over.
@@ -236,7 +242,7 @@ impl Connection {
         let receive = Receive {
             nxt: agreed.receive_next,
             edge: agreed.receive_next + initial_window(config),
-            unacknowledged: 0,
+            acknowledged: agreed.receive_next,
             mss: agreed.mss,
             fin: PeerFin::None,
             scale: agreed.receive_scale,
@@ -249,20 +255,24 @@ impl Connection {
         let mut connection = Self {
             send,
             receive,
-            rtt: Rtt::NEW,
+            rtt: Rtt::new(config),
             flight: None,
             ack_at: Deadline::NEVER,
             reassembly: Reassembly::NEW,
             writers: None,
             challenges: ChallengeLimit::default(),
+            stamps: agreed.stamps,
+            sack: agreed.sack,
             tuple: agreed.tuple,
             interface: agreed.interface,
             held: true,
             ended: None,
         };
-        match agreed.round_trip {
-            Some(took) => connection.rtt.sample(took, config.min_rto),
-            None => connection.rtt.after_lost_syn(),
+        if let Some(took) = agreed.round_trip {
+            connection.rtt.sample(took, 1, config);
+        }
+        if agreed.repeated {
+            connection.rtt.after_lost_syn();
         }
         connection
     }

@@ -40,7 +40,7 @@ impl Connection {
         // Duplicates of an older number would now be duplicates of this one.
         self.receive.duplicates = 0;
         let left = self.receive.edge.since(self.receive.nxt);
-        let second = segments > 1 || self.receive.unacknowledged >= 2 * u32::from(self.receive.mss);
+        let second = segments > 1 || self.unacknowledged() >= 2 * u32::from(self.receive.mss);
         // No second full segment comes into a window that has no room for it.
         let last = left < u32::from(self.receive.mss);
         let quick = self.receive.quick > 0;
@@ -64,16 +64,21 @@ impl Connection {
         self.owe_now();
     }
 
+    /// What came since an acknowledgment was sent.
+    fn unacknowledged(&self) -> u32 {
+        self.receive.nxt.since(self.receive.acknowledged)
+    }
+
     /// Commits: a segment with `len` bytes of data has carried an acknowledgment.
     pub(super) fn acknowledgment_sent(&mut self, len: u32) {
         if len > 0 && core::mem::take(&mut self.receive.last_size) > 0 {
             self.receive.quick = 0;
         }
         // RFC 5681 §2: what brings data, or acknowledges some, is no duplicate.
-        if len == 0 && self.receive.unacknowledged == 0 {
+        if len == 0 && self.unacknowledged() == 0 {
             self.receive.duplicates = self.receive.duplicates.saturating_sub(1);
         }
-        self.receive.unacknowledged = 0;
+        self.receive.acknowledged = self.receive.nxt;
         self.receive.owed = if self.receive.duplicates > 0 { Owed::Now } else { Owed::Nothing };
         self.ack_at = Deadline::NEVER;
     }

@@ -17,13 +17,13 @@ use crate::drops::Reason;
 use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
-use crate::wire::{ipv6, tcp};
+use crate::wire::{ipv6, tcp, tcp_options};
 
 /// Segments that one connection sends before the next one has its turn; a run that the device cuts may exceed it.
 const BURST: u32 = 16;
 
 /// Payload of the largest run: its IPv6 packet is not longer than an IPv4 packet can be, and needs no jumbogram.
-const LONGEST_RUN: u32 = (u16::MAX as usize - ipv6::HEADER_LEN - tcp::HEADER_LEN) as u32;
+const LONGEST_RUN: u32 = (u16::MAX as usize - ipv6::HEADER_LEN - tcp::HEADER_LEN - tcp_options::LONGEST) as u32;
 
 /// How far one entity in line got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Tcp<'_> {
     ) -> Result<(), NotSent> {
         let interface = reply.interface.and_then(|interface| scope(reply.tuple.remote(), interface));
         let envelope = envelope(&reply.tuple, interface);
-        ip.send(nics, &envelope, &mut reply.packet(), now, &mut self.shared.work)
+        ip.send(nics, &envelope, &mut reply.packet(now), now, &mut self.shared.work)
     }
 
     fn take_turn(
@@ -239,7 +239,7 @@ impl Tcp<'_> {
                     let mut packet = connection.packet_like(&plan, model, &self.shared);
                     return found.send_like(nics, &envelope, &mut packet, &mut work);
                 }
-                let mut packet = connection.packet(&plan, &self.shared);
+                let mut packet = connection.packet(&plan, now, &self.shared);
                 found.send(nics, &envelope, &mut packet, &mut work)?;
                 model = connection.is_model(&plan).then(|| packet.like(Payload::EMPTY));
                 Ok(())
@@ -298,7 +298,7 @@ fn send_handshake(
     if !handshake.due {
         return Turn::Done;
     }
-    let (flags, options) = handshake.segment(&shared.config);
+    let (flags, options) = handshake.segment(now, &shared.config);
     // RFC 7323 §2.2: the window of a SYN is never scaled.
     let window = super::connection::initial_window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window };
@@ -309,7 +309,7 @@ fn send_handshake(
         return turn_of(not_sent);
     }
     shared.statistics.segments_sent += 1;
-    if handshake.sent(now) {
+    if handshake.sent(now, &shared.config) {
         shared.statistics.retransmissions += 1;
     }
     Turn::Done

@@ -46,8 +46,9 @@ impl Tcp<'_> {
     /// The acknowledgment of the peer's FIN.
     pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>) {
         let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
+        let (send_next, receive_next) = (entry.send_next, entry.receive_next);
         let reply =
-            Reply::acknowledgment(entry.tuple, entry.interface, entry.send_next, entry.receive_next, entry.window);
+            Reply::acknowledgment(entry.tuple, entry.interface, send_next, receive_next, entry.window, entry.stamps);
         self.reply(Some(reply));
     }
 
@@ -74,6 +75,7 @@ impl Tcp<'_> {
                 connection.bare_seq(),
                 connection.receive.nxt,
                 0,
+                connection.stamps,
             );
             reset.flags |= Flags::RST;
             self.reply(Some(reset));

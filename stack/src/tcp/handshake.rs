@@ -3,18 +3,21 @@
 //! Invariant: a handshake owns no buffer and no queue. Data that comes with a SYN is not kept, and its sender sends it
 //! again; what comes with the segment that ends the handshake goes on to the connection.
 
+use core::num::NonZeroU32;
+
 use super::connection::{Ended, initial_window};
 use super::demux::Tuple;
 use super::options;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::TcpConfig;
+use super::timestamps::{self, Stamps};
 use crate::drops::Reason;
 use crate::ip::InterfaceId;
 use crate::slab::Key;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::HandshakeOptions;
+use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
 
 /// Who began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,9 @@ pub struct Handshake {
     pub(super) interface: Option<InterfaceId>,
     pub(super) role: Role,
     pub(super) iss: Seq,
-    /// The peer's SYN, once it came: its number, window and options.
+    /// Where the clock that the peer sees begins.
+    clock: NonZeroU32,
+    /// The peer's SYN, once it came: its number, its window, and what of its options we take part in.
     theirs: Option<(Seq, u16, HandshakeOptions)>,
     /// The path's.
     mtu: u16,
@@ -40,7 +45,7 @@ pub struct Handshake {
     /// A SYN or SYN-ACK is to be sent.
     pub(super) due: bool,
     sent_at: Option<Instant>,
-    /// It was sent more than once, so that nobody knows which one is answered (Karn's rule).
+    /// It was sent more than once, so that nobody knows which one is answered (Karn's rule) but by a timestamp.
     repeated: bool,
     pub(super) deadline: Option<Instant>,
 }
@@ -56,8 +61,12 @@ pub(super) struct Agreed {
     pub(super) mss: u16,
     pub(super) send_scale: u8,
     pub(super) receive_scale: u8,
-    /// How long our SYN took to be answered, unless it was sent twice (Karn's rule).
+    pub(super) sack: bool,
+    pub(super) stamps: Option<Stamps>,
+    /// How long our SYN took to be answered, where that can be known.
     pub(super) round_trip: Option<Span>,
+    /// Our SYN was sent more than once.
+    pub(super) repeated: bool,
 }
 
 /// What a segment does to a handshake.
@@ -78,23 +87,20 @@ pub(super) enum Progress {
 }
 
 impl Handshake {
-    /// An active open.
-    pub(super) fn active(tuple: Tuple, interface: Option<InterfaceId>, iss: Seq, mtu: u16) -> Self {
-        Self { role: Role::Active, theirs: None, ..Self::new(tuple, interface, iss, mtu) }
-    }
-
-    /// A passive open, for the SYN that came to `listener`.
-    pub(super) fn passive(syn: &Arrival, interface: Option<InterfaceId>, listener: Key, iss: Seq, mtu: u16) -> Self {
-        let theirs = Some((syn.seq, syn.window, syn.options));
-        Self { role: Role::Passive(listener), theirs, ..Self::new(syn.tuple, interface, iss, mtu) }
-    }
-
-    fn new(tuple: Tuple, interface: Option<InterfaceId>, iss: Seq, mtu: u16) -> Self {
+    /// An active open. `clock` is where the clock that the peer sees begins.
+    pub(super) const fn new(
+        tuple: Tuple,
+        interface: Option<InterfaceId>,
+        iss: Seq,
+        clock: NonZeroU32,
+        mtu: u16,
+    ) -> Self {
         Self {
             tuple,
             interface,
             role: Role::Active,
             iss,
+            clock,
             theirs: None,
             mtu,
             tries: 0,
@@ -103,6 +109,17 @@ impl Handshake {
             repeated: false,
             deadline: None,
         }
+    }
+
+    /// A passive open instead, for the SYN that came to `listener`.
+    pub(super) fn passive(mut self, syn: &Arrival, listener: Key, config: &TcpConfig) -> Self {
+        self.role = Role::Passive(listener);
+        self.note(syn, config);
+        self
+    }
+
+    fn note(&mut self, syn: &Arrival, config: &TcpConfig) {
+        self.theirs = Some((syn.seq, syn.window, options::taken(syn.options, config)));
     }
 
     /// Whether the peer's SYN has come: SYN-RECEIVED.
@@ -140,9 +157,9 @@ impl Handshake {
         if !segment.has(Flags::SYN) {
             return Progress::Dropped(Reason::TcpFlags);
         }
-        self.theirs = Some((segment.seq, segment.window, segment.options));
+        self.note(segment, config);
         if acknowledged {
-            return Progress::Established(self.agreed(u32::from(segment.window), now, config));
+            return Progress::Established(self.agreed(segment, 0, now, config));
         }
         // A simultaneous open (§3.5, figure 7): answer with SYN-ACK.
         self.due = true;
@@ -151,11 +168,16 @@ impl Handshake {
 
     /// RFC 9293 §3.10.7.4, as far as it concerns SYN-RECEIVED.
     fn in_syn_received(&mut self, segment: &Arrival, irs: Seq, now: Instant, config: &TcpConfig) -> Progress {
+        match self.check_timestamps(segment, now) {
+            Ok(()) => {}
+            Err(progress) => return progress,
+        }
         if segment.has(Flags::SYN) && segment.seq == irs {
             // The peer's SYN again: our answer was lost. Or its SYN-ACK of a simultaneous open, which acknowledges.
             if segment.ack == Some(self.iss + 1) {
-                return Progress::Established(self.agreed(u32::from(segment.window), now, config));
+                return Progress::Established(self.agreed(segment, 0, now, config));
             }
+            self.note_clock(segment);
             self.due = true;
             return Progress::Answer;
         }
@@ -179,8 +201,7 @@ impl Handshake {
         match segment.ack {
             None => Progress::Dropped(Reason::TcpAck),
             Some(ack) if ack == self.iss + 1 => {
-                let scale = self.send_scale();
-                Progress::Established(self.agreed(u32::from(segment.window) << scale, now, config))
+                Progress::Established(self.agreed(segment, self.send_scale(), now, config))
             }
             Some(_) => Progress::Reset,
         }
@@ -195,39 +216,72 @@ impl Handshake {
         self.theirs.and_then(|(_, _, options)| options.window_scale).unwrap_or(0)
     }
 
-    fn agreed(&self, window: u32, now: Instant, config: &TcpConfig) -> Agreed {
+    /// The clocks of both ends, if both offered to tell them.
+    pub(super) fn stamps(&self, now: Instant) -> Option<Stamps> {
+        let (_, _, options) = self.theirs?;
+        options.timestamps.map(|theirs| Stamps::new(self.clock, theirs.value, now))
+    }
+
+    /// RFC 7323 §3.2 and §5.3 R1: what has no timestamp, or an old one, once both SYNs had them.
+    fn check_timestamps(&self, segment: &Arrival, now: Instant) -> Result<(), Progress> {
+        let Some(stamps) = self.stamps(now).filter(|_| !segment.has(Flags::RST)) else { return Ok(()) };
+        match segment.timestamps {
+            None => Err(Progress::Dropped(Reason::TcpNoTimestamps)),
+            Some(theirs) if stamps.is_old(theirs.value, now) => Err(Progress::Challenge(Reason::TcpOld)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// RFC 7323 §5.3 R3: the SYN came again, and its sender's clock has moved on.
+    fn note_clock(&mut self, syn: &Arrival) {
+        if let Some((_, _, options)) = &mut self.theirs
+            && options.timestamps.is_some()
+        {
+            options.timestamps = syn.timestamps;
+        }
+    }
+
+    /// `scale` is that of `segment`'s window.
+    fn agreed(&self, segment: &Arrival, scale: u8, now: Instant, config: &TcpConfig) -> Agreed {
         let (_, _, options) = self.theirs.expect("the peer's SYN has come");
+        let (stamps, mss) = (self.stamps(now), options::effective_mss(options.mss, self.mtu, self.tuple.remote()));
+        // RFC 6298 §3: of a SYN that was sent twice only a timestamp says which one was answered.
+        let echoed = || stamps?.since_echoed(segment.timestamps?.echo, now);
         Agreed {
             tuple: self.tuple,
             interface: self.interface,
             send_next: self.iss + 1,
             receive_next: self.receive_next(),
-            window,
-            mss: options::effective_mss(options.mss, self.mtu, self.tuple.remote()),
+            window: u32::from(segment.window) << scale,
+            // RFC 6691 §2: an MSS leaves options out, so what they take is taken off it.
+            mss: if stamps.is_some() { mss - Timestamps::LEN as u16 } else { mss },
             send_scale: self.send_scale(),
             receive_scale: if self.scales() { options::receive_scale(config) } else { 0 },
-            round_trip: self.sent_at.filter(|_| !self.repeated).map(|sent_at| now.since(sent_at)),
+            sack: options.sack_permitted,
+            stamps,
+            round_trip: if self.repeated { echoed() } else { self.sent_at.map(|sent_at| now.since(sent_at)) },
+            repeated: self.repeated,
         }
     }
 
     /// The flags and options of what is due.
-    pub(super) fn segment(&self, config: &TcpConfig) -> (Flags, HandshakeOptions) {
+    pub(super) fn segment(&self, now: Instant, config: &TcpConfig) -> (Flags, HandshakeOptions) {
         let theirs = self.theirs.map(|(_, _, options)| options);
         let flags = if theirs.is_some() { Flags::SYN | Flags::ACK } else { Flags::SYN };
-        (flags, options::ours(self.mtu, self.tuple.remote(), config, theirs))
+        (flags, options::ours(self.mtu, self.tuple.remote(), config, theirs, timestamps::clock(self.clock, now)))
     }
 
     /// Commits: the SYN or SYN-ACK was sent. Returns whether it was one more time.
-    pub(super) fn sent(&mut self, now: Instant) -> bool {
+    pub(super) fn sent(&mut self, now: Instant, config: &TcpConfig) -> bool {
         self.due = false;
         let again = self.sent_at.replace(now).is_some();
         self.repeated |= again;
         // An answer to a SYN that came again is no try of ours: it neither uses one up nor puts the next one off.
         if self.deadline.is_none() {
             self.tries = self.tries.saturating_add(1);
-            // RFC 6298 §2.1 and §5.5: 1 s at first, then twice as long each time.
-            let timeout = Span::from_micros(1_000_000 << u32::from(self.tries - 1).min(6));
-            self.deadline = Some(now + timeout);
+            // RFC 6298 §2.1 and §5.5: the initial timeout at first, then twice as long each time.
+            let timeout = config.initial_rto.micros() << u32::from(self.tries - 1).min(6);
+            self.deadline = Some(now + Span::from_micros(timeout));
         }
         again
     }

@@ -18,10 +18,10 @@ pub(super) struct Fields {
     pub(super) window: u16,
 }
 
-/// Gives a packet that is complete, and has no options, another number; the checksum is left to `ip`.
-pub(super) fn set_sequence(packet: &mut TxPacket<'_>, seq: Seq) {
+/// Gives a packet that is complete, with options of `options_len` bytes, another number; the checksum is left to `ip`.
+pub(super) fn set_sequence(packet: &mut TxPacket<'_>, options_len: usize, seq: Seq) {
     let header = packet.header_mut();
-    let at = header.len() - HEADER_LEN + 4;
+    let at = header.len() - options_len - HEADER_LEN + 4;
     header[at..at + 4].copy_from_slice(&seq.0.to_be_bytes());
 }
 

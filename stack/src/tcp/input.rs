@@ -7,6 +7,7 @@ use core::ops::ControlFlow;
 
 use super::connection::{Connection, Ended, OurFin, Outcome, PeerFin};
 use super::segment::Arrival;
+use super::seq::Seq;
 use super::shared::Shared;
 use crate::drops::Reason;
 use crate::time::Instant;
@@ -50,10 +51,13 @@ impl Connection {
     }
 
     fn steps(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        self.check_timestamps(segment, now, shared)?;
+        let start = segment.seq;
         self.check_sequence(segment, now, shared)?;
         self.check_reset(segment, now, shared)?;
         self.check_syn(segment, now, shared)?;
         self.check_ack(segment, now, shared)?;
+        self.record_timestamps(start, segment, now);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
         ControlFlow::Continue(())
@@ -65,6 +69,33 @@ impl Connection {
             (OurFin::Acknowledged, PeerFin::AfterOurs) => Outcome::TimeWait,
             (OurFin::Acknowledged, PeerFin::BeforeOurs) => Outcome::Ended(Ended::Closed),
             (OurFin::None | OurFin::Queued, _) | (OurFin::Acknowledged, PeerFin::None) => Outcome::Open,
+        }
+    }
+
+    /// RFC 7323 §5.3 R1, before all else (§5.3 says in which order): a segment from before one that was taken. What has
+    /// no timestamps cannot be told from one (§3.2). A reset is not asked (§5.2).
+    fn check_timestamps(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+        let Some(stamps) = self.stamps.filter(|_| !segment.has(Flags::RST)) else { return ControlFlow::Continue(()) };
+        let Some(theirs) = segment.timestamps else {
+            shared.drops.count(Reason::TcpNoTimestamps);
+            return DONE;
+        };
+        if !stamps.is_old(theirs.value, now) {
+            return ControlFlow::Continue(());
+        }
+        shared.drops.count(Reason::TcpOld);
+        self.refuse_old(segment, now, shared);
+        DONE
+    }
+
+    /// RFC 7323 §5.3 R3, §4.3: of a segment that began at or below what was last acknowledged, so that of several that
+    /// one acknowledgment answers the first one's time is echoed. Later than the RFC has it, when the acknowledgment has
+    /// been found good, too: nobody who only guesses numbers shall move the clock (RFC 5961 §5).
+    fn record_timestamps(&mut self, start: Seq, segment: &Arrival, now: Instant) {
+        if let (Some(stamps), Some(theirs)) = (&mut self.stamps, segment.timestamps)
+            && !start.after(self.receive.acknowledged)
+        {
+            stamps.record(theirs.value, now);
         }
     }
 
@@ -96,13 +127,7 @@ impl Connection {
             if segment.has(Flags::RST) {
                 return DONE;
             }
-            // Data that comes again shows that an acknowledgment was lost, and cannot be part of a loop of them.
-            if segment.len() > 0 && !segment.has(Flags::SYN) {
-                self.owe_now();
-            } else {
-                // Also the answer to a keep-alive probe (§3.8.4).
-                self.challenge(now, shared);
-            }
+            self.refuse_old(segment, now, shared);
             return DONE;
         }
         // RFC 5961 §3.2: a reset's number must be the next one by itself, not be made so.
@@ -125,6 +150,17 @@ impl Connection {
             self.owe_now();
         }
         ControlFlow::Continue(())
+    }
+
+    /// A segment that is not acceptable is answered by where we stand.
+    fn refuse_old(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) {
+        // Data that comes again shows that an acknowledgment was lost, and cannot be part of a loop of them.
+        if segment.len() > 0 && !segment.has(Flags::SYN) {
+            self.owe_now();
+        } else {
+            // Also the answer to a keep-alive probe (§3.8.4).
+            self.challenge(now, shared);
+        }
     }
 
     /// Second: RFC 5961 §3.2: only an exact reset ends the connection, one in the window is challenged.
@@ -174,7 +210,7 @@ impl Connection {
     }
 
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
-        let (before, fills_hole) = (self.receive.nxt, !self.reassembly.is_empty());
+        let fills_hole = !self.reassembly.is_empty();
         let is_pressed = self.charged() > shared.config.receive_budget;
         let gathers = self.receive.queue.gathers(segment.size(), is_pressed);
         let segments = segment.segments();
@@ -200,7 +236,6 @@ impl Connection {
             self.receive.nxt += chunk.len() as u32;
             self.receive.queue.push_moved(chunk, &mut shared.cells);
         }
-        self.receive.unacknowledged += self.receive.nxt.since(before);
         self.owe(segments, fills_hole, now, shared);
         ControlFlow::Continue(())
     }

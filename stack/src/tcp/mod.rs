@@ -14,14 +14,15 @@
 //! | `send_queue`, `recv_queue`, `reassembly` | its data |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `flight` | what it holds while data is on the way |
-//! | `rtt`, `recovery`, `congestion` | its timing, its losses, its share |
+//! | `timestamps`, `rtt` | its clocks, its timing |
+//! | `recovery`, `congestion` | its losses, its share |
 //! | `coalesce` | segments of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
 //! | `socket`, `question`, `handle` | what an application commands, asks and holds |
 //!
-//! Left out as yet: SACK, timestamps, urgent data, keep-alive, SYN cookies.
+//! Left out as yet: urgent data, keep-alive, SYN cookies.
 
 mod ack;
 mod arrive;
@@ -54,6 +55,9 @@ mod shared;
 mod socket;
 mod starved;
 mod time_wait;
+mod timestamps;
+
+use core::num::NonZeroU32;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
@@ -332,6 +336,11 @@ impl<'s> Tcp<'s> {
     /// RFC 6528: a clock of 4 microseconds, from a point that only we can know for each tuple.
     fn initial_sequence(&self, tuple: &Tuple, now: Instant) -> Seq {
         Seq((now.micros() / 4) as u32) + tuple.hash(&self.secret, 1) as u32
+    }
+
+    /// RFC 7323 §7.1: where the clock that each tuple sees begins.
+    fn clock_start(&self, tuple: &Tuple) -> NonZeroU32 {
+        NonZeroU32::new(tuple.hash(&self.secret, 3) as u32).unwrap_or(NonZeroU32::MIN)
     }
 
     /// The timer, and place in the lists, of a connection or handshake.

@@ -1,10 +1,10 @@
-//! What the two SYNs agree on: segment sizes and window scales.
+//! What the two SYNs agree on: segment sizes, window scales, timestamps and selective acknowledgment.
 
 use core::net::IpAddr;
 
 use super::connection::window_of;
 use super::shared::TcpConfig;
-use crate::wire::tcp_options::HandshakeOptions;
+use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
 
 /// The MSS that a path's MTU leaves: without IP and TCP options (RFC 6691 §2).
 pub(super) fn mss_of(mtu: u16, remote: IpAddr) -> u16 {
@@ -44,13 +44,38 @@ pub(super) fn receive_scale(config: &TcpConfig) -> u8 {
     bits.saturating_sub(16).min(14) as u8
 }
 
-/// The options of our SYN, or of our answer to `theirs` (RFC 7323 §2.2: scale only what was offered).
-pub(super) fn ours(mtu: u16, remote: IpAddr, config: &TcpConfig, theirs: Option<HandshakeOptions>) -> HandshakeOptions {
-    let scaled = theirs.is_none_or(|theirs| theirs.window_scale.is_some());
+/// What of `theirs` we take part in: what both offer is agreed.
+pub(super) fn taken(theirs: HandshakeOptions, config: &TcpConfig) -> HandshakeOptions {
     HandshakeOptions {
+        mss: theirs.mss,
+        window_scale: theirs.window_scale.filter(|_| config.window_scaling),
+        sack_permitted: theirs.sack_permitted && config.sack,
+        timestamps: theirs.timestamps.filter(|_| config.timestamps),
+    }
+}
+
+/// The options of our SYN, or of our answer to what was `taken` of the peer's: window scale (RFC 7323 §2.2), timestamps
+/// (§3.2) and SACK (RFC 2018 §2) are answered where they were offered. `clock` is our TSval.
+pub(super) fn ours(
+    mtu: u16,
+    remote: IpAddr,
+    config: &TcpConfig,
+    taken: Option<HandshakeOptions>,
+    clock: u32,
+) -> HandshakeOptions {
+    let offers = HandshakeOptions {
         mss: Some(mss_of(mtu, remote)),
-        window_scale: Some(receive_scale(config)).filter(|_| scaled),
-        ..HandshakeOptions::default()
+        window_scale: Some(receive_scale(config)).filter(|_| config.window_scaling),
+        sack_permitted: config.sack,
+        // RFC 7323 §3.2: without ACK there is nothing to echo, and TSecr is zero.
+        timestamps: Some(Timestamps { value: clock, echo: 0 }).filter(|_| config.timestamps),
+    };
+    let Some(taken) = taken else { return offers };
+    HandshakeOptions {
+        mss: offers.mss,
+        window_scale: taken.window_scale.and(offers.window_scale),
+        sack_permitted: taken.sack_permitted,
+        timestamps: taken.timestamps.map(|theirs| Timestamps { value: clock, echo: theirs.value }),
     }
 }
 

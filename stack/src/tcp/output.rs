@@ -15,7 +15,7 @@ use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::SegmentOptions;
+use crate::wire::tcp_options::{Options, SegmentOptions};
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;
@@ -196,11 +196,11 @@ impl Connection {
     }
 
     /// The segment that `plan` describes, as a borrow of the queue.
-    pub(super) fn packet<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> TxPacket<'q> {
+    pub(super) fn packet<'q>(&self, plan: &Plan, now: Instant, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = TxPacket::new(self.payload(plan, shared));
         let window = self.window_field(plan.edge);
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
-        header::push(&mut packet, &self.tuple, fields, &SegmentOptions::default());
+        header::push(&mut packet, &self.tuple, fields, &self.options(now));
         if self.segments(plan) > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
             packet.offload.segmentation = Some(Segmentation { size: self.send.mss, ipv6, ecn: false });
@@ -211,8 +211,14 @@ impl Connection {
     /// The segment that `plan` describes, with the headers of its model.
     pub(super) fn packet_like<'q>(&self, plan: &Plan, model: &TxPacket<'_>, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = model.like(self.payload(plan, shared));
-        header::set_sequence(&mut packet, plan.seq);
+        // Its time is its model's: they leave in one burst.
+        header::set_sequence(&mut packet, self.options(Instant::from_micros(0)).len(), plan.seq);
         packet
+    }
+
+    /// The options of a segment that is sent now.
+    fn options(&self, now: Instant) -> SegmentOptions {
+        SegmentOptions { timestamps: self.stamps.map(|stamps| stamps.of_now(now)), ..SegmentOptions::default() }
     }
 
     fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
@@ -316,7 +322,7 @@ impl Connection {
             return Outcome::Ended(Ended::TimedOut);
         }
         shared.statistics.timeouts += 1;
-        self.rtt.back_off();
+        self.rtt.back_off(&shared.config);
         // A probe is for when nothing else is in flight: what is must come again by itself.
         if self.send.waiting == Waiting::Window && self.send.nxt == self.send.una {
             self.send.probe = true;

@@ -82,6 +82,11 @@ impl Recovery {
         }
     }
 
+    /// Whether what is acknowledged up to `ack` may have been sent twice: it was sent before the last loss was noticed.
+    pub(super) fn repeats(&self, ack: Seq) -> bool {
+        !ack.after(self.recover)
+    }
+
     /// The timer expired: everything is to be sent again (RFC 6582 §4, "retransmit timeouts").
     pub(super) fn on_timeout(&mut self, max: Seq) {
         *self = Self { recover: max, duplicates: 0, active: false, retransmit: false, inflation: 0 };

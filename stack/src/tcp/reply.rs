@@ -8,7 +8,9 @@ use super::demux::Tuple;
 use super::header::{self, Fields};
 use super::segment::Arrival;
 use super::seq::Seq;
+use super::timestamps::Stamps;
 use crate::ip::InterfaceId;
+use crate::time::Instant;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::SegmentOptions;
 
@@ -21,6 +23,8 @@ pub struct Reply {
     pub(super) ack: Seq,
     pub(super) flags: Flags,
     pub(super) window: u16,
+    /// The clocks of who sends it, where the peer knows them (RFC 7323 §3.2).
+    pub(super) stamps: Option<Stamps>,
     /// Its next hop is being asked for.
     pub(super) waits: bool,
 }
@@ -36,7 +40,7 @@ impl Reply {
             None => (Seq(0), segment.seq + segment.len(), Flags::RST | Flags::ACK),
         };
         let interface = Some(segment.interface);
-        Some(Self { tuple: segment.tuple, interface, seq, ack, flags, window: 0, waits: false })
+        Some(Self { tuple: segment.tuple, interface, seq, ack, flags, window: 0, stamps: None, waits: false })
     }
 
     /// An acknowledgment alone.
@@ -46,15 +50,17 @@ impl Reply {
         seq: Seq,
         ack: Seq,
         window: u16,
+        stamps: Option<Stamps>,
     ) -> Self {
-        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, waits: false }
+        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, stamps, waits: false }
     }
 
     /// The segment.
-    pub(super) fn packet(&self) -> TxPacket<'static> {
+    pub(super) fn packet(&self, now: Instant) -> TxPacket<'static> {
         let mut packet = TxPacket::new(Payload::EMPTY);
         let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window };
-        header::push(&mut packet, &self.tuple, fields, &SegmentOptions::default());
+        let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
+        header::push(&mut packet, &self.tuple, fields, &SegmentOptions { timestamps, ..SegmentOptions::default() });
         packet
     }
 }

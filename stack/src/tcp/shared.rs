@@ -22,6 +22,10 @@ pub struct TcpConfig {
     pub send_budget: u32,
     /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
     pub min_rto: Span,
+    /// Its ceiling, backed off or not (RFC 6298 §2.5: at least 60 s).
+    pub max_rto: Span,
+    /// What it is before any round trip was measured (RFC 6298 §2.1).
+    pub initial_rto: Span,
     /// How long an acknowledgment may wait for data or a second segment (RFC 1122 §4.2.3.2: below 500 ms).
     pub ack_delay: Span,
     /// How many segments are acknowledged one by one when a connection begins and after a hole, without delay.
@@ -38,6 +42,12 @@ pub struct TcpConfig {
     pub challenge_burst: u8,
     /// How long it takes until one more is answered; no time at all is no limit.
     pub challenge_interval: Span,
+    /// Whether windows may be scaled (RFC 7323 §2). Without it none is larger than 65535 bytes.
+    pub window_scaling: bool,
+    /// Whether timestamps are offered, and answered where they are (RFC 7323 §3). They take 12 bytes of each segment.
+    pub timestamps: bool,
+    /// Whether selective acknowledgments are offered, and answered where they are (RFC 2018).
+    pub sack: bool,
 }
 
 impl TcpConfig {
@@ -46,6 +56,8 @@ impl TcpConfig {
         receive_budget: 256 * 1024,
         send_budget: 256 * 1024,
         min_rto: Span::from_millis(200),
+        max_rto: Span::from_secs(60),
+        initial_rto: Span::from_secs(1),
         ack_delay: Span::from_millis(40),
         quick_acks: 16,
         time_wait: Span::from_secs(60),
@@ -55,6 +67,9 @@ impl TcpConfig {
         // RFC 5961 §7: 10 in 5 seconds.
         challenge_burst: 10,
         challenge_interval: Span::from_millis(500),
+        window_scaling: true,
+        timestamps: true,
+        sack: true,
     };
 }
 

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::demux::Tuple;
 use super::segment::Arrival;
 use super::seq::Seq;
+use super::timestamps::Stamps;
 use crate::ip::InterfaceId;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::{Instant, Span};
@@ -23,6 +24,8 @@ pub struct TimeWait {
     pub(super) receive_next: Seq,
     /// The window field to show: what was promised is not taken back (RFC 9293 §3.8.6, SHLD-14).
     pub(super) window: u16,
+    /// With TS.Recent: a new connection must come after it (RFC 6191 §2).
+    pub(super) stamps: Option<Stamps>,
     expires: Instant,
     previous: u32,
     next: u32,
@@ -36,6 +39,7 @@ impl TimeWait {
             send_next: connection.send.una,
             receive_next: connection.receive.nxt,
             window: connection.window_field(connection.receive.edge),
+            stamps: connection.stamps,
             expires: Instant::from_micros(0),
             previous: NIL,
             next: NIL,

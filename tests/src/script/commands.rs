@@ -34,6 +34,11 @@ const MAPPED: &[(&str, Apply)] = &[
         number(value).map(|it| tcp.challenge_interval = Span::from_millis(it))
     }),
     ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
+    ("net.ipv4.tcp_timestamps", |tcp, value| switch(value).map(|it| tcp.timestamps = it)),
+    ("net.ipv4.tcp_sack", |tcp, value| switch(value).map(|it| tcp.sack = it)),
+    ("net.ipv4.tcp_window_scaling", |tcp, value| switch(value).map(|it| tcp.window_scaling = it)),
+    ("net.inet.tcp.sack.enable", |tcp, value| switch(value).map(|it| tcp.sack = it)),
+    ("net.inet.tcp.rfc1323", |tcp, value| switch(value).map(|it| (tcp.timestamps, tcp.window_scaling) = (it, it))),
     // Half of Linux's receive buffer is its window.
     ("net.ipv4.tcp_rmem", |tcp, value| middle(value).map(|it| tcp.receive_budget = budget_of(it as i64 / 2))),
     ("net.ipv4.tcp_wmem", |tcp, value| middle(value).map(|it| tcp.send_budget = it as u32)),
@@ -198,6 +203,11 @@ fn number(value: &str) -> Result<u64, String> {
     value.trim().parse().map_err(|_| format!("`{value}` is no number"))
 }
 
+/// Anything but zero is on.
+fn switch(value: &str) -> Result<bool, String> {
+    number(value).map(|value| value != 0)
+}
+
 fn count(value: &str) -> Result<u8, String> {
     number(value)?.try_into().map_err(|_| format!("{value} is above 255"))
 }
@@ -224,7 +234,7 @@ mod tests {
                 apply(&mut tcp, &value).expect("it is a value");
             }
         }
-        assert_eq!((tcp.syn_retries, tcp.send_budget), (3, 50_000));
+        assert_eq!((tcp.syn_retries, tcp.send_budget, tcp.timestamps, tcp.sack), (3, 50_000, false, true));
         assert_eq!(read("sysctl -w kern.made.up=1").unwrap_err(), "sysctl kern.made.up is unknown here");
         assert!(read("ip route change 1.2.3.4 mtu lock 660").unwrap_err().contains("is unknown here"));
         assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("kldstat | grep cubic").is_ok());

@@ -114,6 +114,21 @@ fn acknowledgments_and_windows_in_a_batch_may_move_on_and_the_last_ones_count() 
 }
 
 #[test]
+fn rfc7323_4_3_of_a_batch_the_first_ones_time_is_echoed_and_none_is_older_than_what_it_follows() {
+    let mut peer = Peer::new();
+    peer.opens(syn().mss(MSS as u16).timestamps(500, 0));
+    let at = |place, value| full(place).timestamps(value, 1);
+    assert_eq!(looks(&mut peer, vec![at(0, 500), at(1, 501), at(2, 501), at(3, 600)]), 1);
+    assert_eq!(peer.expects(ack().ack(4001)).timestamps.map(|(_, echo)| echo), Some(500));
+    // The second is old, and is not hidden by the first.
+    assert_eq!(looks(&mut peer, vec![at(4, 700), at(5, 499)]), 2);
+    assert_eq!(peer.stack.drops().of(Reason::TcpOld), 1);
+    // What has no time is dropped, and does not join.
+    assert_eq!(looks(&mut peer, vec![at(5, 702), full(6)]), 2);
+    assert_eq!(peer.stack.drops().of(Reason::TcpNoTimestamps), 1);
+}
+
+#[test]
 fn rfc9293_3_10_7_4_the_window_of_a_batch_is_as_new_as_its_last_segment() {
     let mut peer = Peer::new();
     let connection = opened(&mut peer);

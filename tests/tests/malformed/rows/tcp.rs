@@ -30,10 +30,21 @@ const RESET: Said = Said::Tcp { flags: RST };
 const RESET_WITH_ACK: Said = Said::Tcp { flags: RST | ACK };
 
 pub(crate) fn rows() -> Vec<Row> {
-    [form(), ports_and_addresses(), options(), nobody(), sequence(), control(), acknowledgment(), text(), handshakes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        form(),
+        ports_and_addresses(),
+        options(),
+        nobody(),
+        sequence(),
+        control(),
+        acknowledgment(),
+        text(),
+        handshakes(),
+        timestamps(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Data on the connection.
@@ -398,6 +409,39 @@ fn handshakes() -> Vec<Row> {
         .answered(RESET),
         row("an answer without a SYN", Reason::TcpFlags, second, |it| it.bytes[AT_FLAGS] = ACK).given(connecting),
     ]
+}
+
+/// RFC 7323 §3.2, §5.3.
+fn timestamps() -> Vec<Row> {
+    vec![
+        row("a third segment without timestamps", Reason::TcpNoTimestamps, third_with_time, |it| {
+            it.set(AT_OPTIONS, &[1; 12]);
+        })
+        .given(half_open_with_time),
+        row("a third segment of before the SYN", Reason::TcpOld, third_with_time, |it| {
+            shift(it, AT_OPTIONS + 4, u32::MAX);
+        })
+        .given(half_open_with_time)
+        .answered(ACKNOWLEDGED),
+    ]
+}
+
+/// The time of the peer's clock in its SYN.
+const TIME: u32 = 1000;
+
+fn with_time(flags: u8, host: &Host) -> Frame {
+    let options = [&[1, 1, 8, 10][..], &TIME.to_be_bytes(), &[0; 4]].concat();
+    packet(PEER, OWN, TCP, &segment(NEW_PORT, PORT, host.peer_next, host.own_next, flags, &options, b""))
+}
+
+fn half_open_with_time(host: &mut Host) {
+    host.peer_next = 5000;
+    let said = host.sends(with_time(SYN, host));
+    host.notes_syn_ack(&said);
+}
+
+fn third_with_time(host: &Host) -> Frame {
+    with_time(ACK, host)
 }
 
 /// As many connections as the listener keeps, none of them accepted, and a handshake that is nearly through.

@@ -1,0 +1,105 @@
+//! The timestamps of a connection that agreed on them (RFC 7323 §3 to §5): our clock, and what of the peer's was seen.
+//!
+//! Invariant: TS.Recent never goes back, but where the peer was silent for so long that its clock may have come round
+//! (§5.5). Our clock ticks once a millisecond (§5.4), from a point that is the tuple's own and that only we can know
+//! (§7.1), so it tells nobody how long this host has been up, and a later connection of the same tuple goes on from
+//! where this one stopped (RFC 6191).
+
+use core::num::NonZeroU32;
+
+use crate::time::{Instant, Span};
+use crate::wire::tcp_options::Timestamps;
+
+/// §5.5: within so many seconds no clock of the slowest tick that is allowed has turned half round.
+const VALID_SECONDS: u32 = 24 * 24 * 60 * 60;
+
+/// See the module. Being never zero, the clock's start makes an `Option` of it cost nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamps {
+    start: NonZeroU32,
+    /// TS.Recent.
+    recent: u32,
+    /// When it was recorded, in seconds.
+    recent_at: u32,
+}
+
+impl Stamps {
+    /// `value` is what the peer's SYN carried.
+    pub(super) fn new(start: NonZeroU32, value: u32, now: Instant) -> Self {
+        Self { start, recent: value, recent_at: seconds(now) }
+    }
+
+    /// The option of a segment that is sent now.
+    pub(super) fn of_now(&self, now: Instant) -> Timestamps {
+        Timestamps { value: clock(self.start, now), echo: self.recent }
+    }
+
+    /// TS.Recent: what a new connection of the same tuple must come after (RFC 6191 §2).
+    #[expect(dead_code, reason = "TIME-WAIT is to ask")]
+    pub(super) const fn recent(&self) -> u32 {
+        self.recent
+    }
+
+    /// RFC 7323 §5.3 R1: `value` is older than what was seen, and what was seen still counts.
+    pub(super) fn is_old(&self, value: u32, now: Instant) -> bool {
+        let is_before = (value.wrapping_sub(self.recent) as i32) < 0;
+        is_before && seconds(now).wrapping_sub(self.recent_at) < VALID_SECONDS
+    }
+
+    /// RFC 7323 §5.3 R3: a segment with `value` was taken that began at or below what was last acknowledged.
+    pub(super) fn record(&mut self, value: u32, now: Instant) {
+        (self.recent, self.recent_at) = (value, seconds(now));
+    }
+
+    /// How long ago what `echo` answers was sent. A zero is what some send who have nothing to echo, and nobody can
+    /// answer what is still to be sent.
+    pub(super) fn since_echoed(&self, echo: u32, now: Instant) -> Option<Span> {
+        let ticks = clock(self.start, now).wrapping_sub(echo);
+        let is_past = ticks <= u32::MAX / 2;
+        // Less than a tick is a tick: the clock cannot tell.
+        (echo != 0 && is_past).then(|| Span::from_millis(u64::from(ticks.max(1))))
+    }
+}
+
+/// TSval at `now` of a clock that began at `start`.
+pub(super) fn clock(start: NonZeroU32, now: Instant) -> u32 {
+    start.get().wrapping_add((now.micros() / 1_000) as u32)
+}
+
+fn seconds(now: Instant) -> u32 {
+    (now.micros() / 1_000_000) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn rfc7323_5_3_older_is_less_than_half_the_circle_back() {
+        let stamps = Stamps::new(NonZeroU32::MIN, 10, at(0));
+        let is_old = |value| stamps.is_old(value, at(1));
+        assert!(is_old(9) && is_old(u32::MAX) && is_old(10 + (1 << 31)));
+        assert!(!is_old(10) && !is_old(11) && !is_old(9 + (1 << 31)));
+    }
+
+    #[test]
+    fn rfc7323_5_5_after_24_days_anything_is_new() {
+        let stamps = Stamps::new(NonZeroU32::MIN, 10, at(100));
+        assert!(stamps.is_old(9, at(99 + 24 * 86_400)));
+        assert!(!stamps.is_old(9, at(100 + 24 * 86_400)));
+    }
+
+    #[test]
+    fn rfc7323_4_1_an_echo_says_how_long_ago_unless_it_cannot() {
+        let stamps = Stamps::new(NonZeroU32::new(u32::MAX - 1).expect("it is not zero"), 0, at(0));
+        let sent = stamps.of_now(at(1)).value;
+        assert_eq!(stamps.since_echoed(sent, at(3)), Some(Span::from_secs(2)));
+        assert_eq!(stamps.since_echoed(sent, at(1)), Some(Span::from_millis(1)));
+        assert_eq!(stamps.since_echoed(sent + 1, at(1)), None);
+        assert_eq!(stamps.since_echoed(0, at(3)), None);
+    }
+}
