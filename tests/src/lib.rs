@@ -12,6 +12,7 @@
 //! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
 //! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
 //! | [`cutter`] | what that device makes of a packet: checksums completed, runs of segments cut |
+//! | [`plot`] | figures of curves over time, as SVG |
 //! | [`script`] | a runner for scripts in packetdrill's language |
 //! | [`requirements`] | what the RFCs ask, row by row, and the test that shows each |
 //! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
@@ -40,6 +41,7 @@ pub mod frame;
 pub mod pair;
 pub mod path;
 pub mod peer;
+pub mod plot;
 pub mod requirements;
 pub mod script;
 pub mod seeds;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::image::cargo;
+use crate::image::{cargo, workspace};
 
 const PACKAGE: &str = "lendwire-tests";
 
@@ -17,6 +17,9 @@ pub struct Arguments {
     /// Runs a few cells only
     #[arg(long)]
     smoke: bool,
+    /// Draws the figures of `docs/plots` instead
+    #[arg(long, conflicts_with_all = ["words", "smoke", "json"])]
+    plot: bool,
     /// Where all chance comes from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -40,6 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if let Some(file) = &arguments.json {
         command.arg("--json").arg(file);
+    }
+    if arguments.plot {
+        command.arg("--plot").arg(workspace().join("docs/plots"));
     }
     let status = command.args(&arguments.words).status();
     let status = status.map_err(|error| Failure::Build(format!("cargo did not start: {error}")))?;

@@ -1,18 +1,21 @@
-//! `cargo xtask simulate`: runs the grid of simulated paths, prints a line for each, and fails if one is below 90 %.
+//! `cargo xtask simulate`: runs the grid of simulated paths, prints a line for each, and fails if one is below 90 %; or
+//! draws the figures of single runs.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lendwire_tests::path::grid::{Cell, Measured};
+use lendwire_tests::path::pictures;
 
-const USAGE: &str = "simulate [--smoke] [--seed N] [--json FILE] [WORD…]";
+const USAGE: &str = "simulate [--smoke] [--seed N] [--json FILE] [WORD…] | simulate --plot FOLDER [--seed N]";
 
 /// What the command line asks for.
 struct Asked {
     is_smoke: bool,
     seed: u64,
     json: Option<PathBuf>,
+    plot: Option<PathBuf>,
     words: Vec<String>,
 }
 
@@ -21,7 +24,11 @@ fn main() -> ExitCode {
         eprintln!("usage: {USAGE}");
         return ExitCode::from(2);
     };
-    match run(&asked) {
+    let done = match &asked.plot {
+        Some(folder) => draw(folder, asked.seed),
+        None => run(&asked),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         // Who reads no further knows enough.
@@ -34,17 +41,28 @@ fn main() -> ExitCode {
 }
 
 fn read(mut arguments: impl Iterator<Item = String>) -> Option<Asked> {
-    let mut asked = Asked { is_smoke: false, seed: 1, json: None, words: Vec::new() };
+    let mut asked = Asked { is_smoke: false, seed: 1, json: None, plot: None, words: Vec::new() };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--smoke" => asked.is_smoke = true,
             "--seed" => asked.seed = arguments.next()?.parse().ok()?,
             "--json" => asked.json = Some(arguments.next()?.into()),
+            "--plot" => asked.plot = Some(arguments.next()?.into()),
             other if other.starts_with('-') => return None,
             word => asked.words.push(word.to_owned()),
         }
     }
     Some(asked)
+}
+
+fn draw(folder: &Path, seed: u64) -> io::Result<bool> {
+    std::fs::create_dir_all(folder)?;
+    for picture in pictures::all(seed) {
+        let (path, svg) = (folder.join(picture.file), picture.figure.svg());
+        writeln!(io::stdout(), "{} {} bytes", path.display(), svg.len())?;
+        std::fs::write(path, svg)?;
+    }
+    Ok(true)
 }
 
 /// Whether there were cells, and all reached enough.

@@ -22,6 +22,7 @@
 //! | `trace` | what a capture on the sender's side would show |
 //! | `ideal` | what the response function of a congestion control allows on a path |
 //! | `grid` | the table of `cargo xtask simulate` |
+//! | `pictures` | the figures of `cargo xtask simulate --plot` |
 //!
 //! Left out: cross traffic that is no TCP, and routes that change under way.
 
@@ -32,6 +33,7 @@ pub mod grid;
 pub mod ideal;
 mod link;
 mod loss;
+pub mod pictures;
 mod port;
 pub mod trace;
 mod world;
