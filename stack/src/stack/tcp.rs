@@ -44,7 +44,23 @@ impl Stack<'_> {
         now: Instant,
     ) -> Result<TcpHandle, ConnectError> {
         self.pass(now);
-        self.tcp.connect(remote, local_port, &self.ip, now)
+        self.tcp.connect(None, local_port, remote, &self.ip, now)
+    }
+
+    /// Command: [`Stack::connect`] from an address of ours that the application names (RFC 9293 §3.9.1.1). Port zero
+    /// stands for an ephemeral one.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_from(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Result<TcpHandle, ConnectError> {
+        self.pass(now);
+        let port = Some(local.port()).filter(|port| *port != 0);
+        self.tcp.connect(Some(local.ip()), port, remote, &self.ip, now)
     }
 
     /// Command: copies `bytes` into the queue, summing in the same step. Returns how many were taken: fewer when the

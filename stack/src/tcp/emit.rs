@@ -12,6 +12,7 @@ use super::handshake::Handshake;
 use super::header::{self, Fields};
 use super::reply::Reply;
 use super::send_queue::{Limits, Sums};
+use super::shared::TcpConfig;
 use super::{Ended, Entry, State, Tcp};
 use crate::drops::Reason;
 use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
@@ -51,9 +52,10 @@ pub(super) fn scope(remote: IpAddr, interface: InterfaceId) -> Option<InterfaceI
     Some(interface).filter(|_| is_local)
 }
 
-fn envelope(tuple: &Tuple, interface: Option<InterfaceId>) -> Envelope {
+fn envelope(tuple: &Tuple, interface: Option<InterfaceId>, config: &TcpConfig) -> Envelope {
     let mut envelope = Envelope::new(tuple.local(), tuple.remote(), Protocol::TCP, Some(tcp::CHECKSUM_OFFSET));
     envelope.interface = interface;
+    envelope.hop_limit = config.hop_limit;
     envelope
 }
 
@@ -163,7 +165,7 @@ impl Tcp<'_> {
         now: Instant,
     ) -> Result<(), NotSent> {
         let interface = reply.interface.and_then(|interface| scope(reply.tuple.remote(), interface));
-        let envelope = envelope(&reply.tuple, interface);
+        let envelope = envelope(&reply.tuple, interface, &self.shared.config);
         ip.send(nics, &envelope, &mut reply.packet(now), now, &mut self.shared.work)
     }
 
@@ -209,7 +211,7 @@ impl Tcp<'_> {
         budget: &mut usize,
     ) -> Turn {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return Turn::Done };
-        let envelope = envelope(&connection.tuple, connection.interface);
+        let envelope = envelope(&connection.tuple, connection.interface, &self.shared.config);
         let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
@@ -304,7 +306,7 @@ fn send_handshake(
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);
-    let envelope = envelope(&handshake.tuple, handshake.interface);
+    let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config);
     if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
         return turn_of(not_sent);
     }

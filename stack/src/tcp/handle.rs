@@ -112,6 +112,8 @@ pub enum ConnectError {
     PortZero,
     /// The address is not one host's.
     NotUnicast,
+    /// The address to connect from is not ours, or not of the destination's version.
+    NotOurs,
     /// No route, or no address of ours, leads there.
     NoRoute,
     /// The local port has a connection to there already, or no free one is left.
@@ -122,6 +124,7 @@ pub enum ConnectError {
 sentences!(ConnectError {
     PortZero => "port 0 cannot be connected to",
     NotUnicast => "only the address of one host can be connected to",
+    NotOurs => "only an address of ours can be connected from, and to one of its version",
     NoRoute => "no route leads there: add an address and a gateway",
     InUse => "the local port is taken for this destination",
     Full => "the storage has no room for another connection",

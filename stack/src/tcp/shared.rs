@@ -38,6 +38,8 @@ pub struct TcpConfig {
     pub retries: u8,
     /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 191 s.
     pub syn_retries: u8,
+    /// Routers that a segment may pass (RFC 9293 MUST-49).
+    pub hop_limit: u8,
     /// How many segments that do not belong to a connection it answers at once (RFC 5961 §7).
     pub challenge_burst: u8,
     /// How long it takes until one more is answered; no time at all is no limit.
@@ -64,6 +66,7 @@ impl TcpConfig {
         fin_wait: Span::from_secs(60),
         retries: 15,
         syn_retries: 7,
+        hop_limit: crate::ip::DEFAULT_HOP_LIMIT,
         // RFC 5961 §7: 10 in 5 seconds.
         challenge_burst: 10,
         challenge_interval: Span::from_millis(500),

@@ -54,11 +54,13 @@ impl Tcp<'_> {
         self.demux.remove(self.hash(&listener.tuple), Entity::Listener(handle.0.index));
     }
 
-    /// Command: begins to connect to `remote`, from `local_port` or from one of the ephemeral ports.
+    /// Command: begins to connect to `remote`, from `source` or the address that IP chooses, and from `local_port` or one
+    /// of the ephemeral ports.
     pub(crate) fn connect(
         &mut self,
-        remote: SocketAddr,
+        source: Option<IpAddr>,
         local_port: Option<u16>,
+        remote: SocketAddr,
         ip: &Ip<'_>,
         now: Instant,
     ) -> Result<TcpHandle, ConnectError> {
@@ -76,7 +78,11 @@ impl Tcp<'_> {
             SocketAddr::V6(remote) if remote.scope_id() != 0 => ip.interface(remote.scope_id() as usize - 1),
             SocketAddr::V4(_) | SocketAddr::V6(_) => None,
         };
-        let path = ip.route_out_of(remote.ip(), None, named).map_err(|_| ConnectError::NoRoute)?;
+        // RFC 9293 §3.9.1.1 (MUST-43, MUST-44): an address that the application names, or that IP chooses.
+        if source.is_some_and(|source| source.is_ipv4() != remote.is_ipv4() || !ip.is_local(source)) {
+            return Err(ConnectError::NotOurs);
+        }
+        let path = ip.route_out_of(remote.ip(), source, named).map_err(|_| ConnectError::NoRoute)?;
         let tuple = self.free_tuple(path.source, local_port, remote).ok_or(ConnectError::InUse)?;
         let iss = self.initial_sequence(&tuple, now);
         let scope = super::emit::scope(remote.ip(), path.interface);

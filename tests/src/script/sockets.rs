@@ -100,6 +100,7 @@ impl Sockets for Stack<'_> {
             ConnectError::PortZero => Errno("EADDRNOTAVAIL"),
             ConnectError::NotUnicast | ConnectError::NoRoute => Errno("ENETUNREACH"),
             ConnectError::InUse => Errno("EADDRINUSE"),
+            ConnectError::NotOurs => Errno("EADDRNOTAVAIL"),
             ConnectError::Full => Errno("ENOBUFS"),
         })
     }

@@ -39,6 +39,10 @@ pub(super) fn decode(mut bytes: &[u8]) -> Result<Vec<TcpOption>, String> {
     while let [kind, rest @ ..] = bytes {
         match kind {
             0 => {
+                // RFC 9293 §3.1 (MUST-69): nothing but zeros stands behind the end.
+                if rest.iter().any(|byte| *byte != 0) {
+                    return Err("what stands behind the end of the options is not zero".into());
+                }
                 options.push(TcpOption::End);
                 bytes = rest;
             }
@@ -96,5 +100,12 @@ mod tests {
         let bytes: Vec<u8> = options.iter().flat_map(encode).collect();
         assert_eq!(decode(&bytes), Ok(options.to_vec()));
         assert!(decode(&[2, 9, 0]).is_err());
+    }
+
+    #[test]
+    fn rfc9293_must_69_the_padding_of_a_header_is_zero() {
+        assert_eq!(decode(&[1, 0, 0, 0]).map(|options| options.len()), Ok(4));
+        assert!(decode(&[1, 0, 0, 1]).is_err());
+        assert!(decode(&[0, 1, 0, 0]).is_err());
     }
 }

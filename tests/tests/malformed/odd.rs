@@ -141,6 +141,16 @@ fn rfc9293_reserved_bits_urgent_data_and_unknown_options_do_not_matter() {
 }
 
 #[test]
+fn rfc9293_must_50_ip_options_that_are_not_known_do_not_matter_to_tcp() {
+    for options in [&[200, 4, 0, 0][..], &[1, 1, 94, 5, 1, 2, 3, 0], &[136, 4, 0, 1], &[0, 137, 1, 255]] {
+        is_taken(|host| {
+            let segment = segment(PEER_PORT, PORT, host.peer_next, host.own_next, ACK | PSH, &[], b"hello");
+            packet_with_options(options, TCP, &segment)
+        });
+    }
+}
+
+#[test]
 fn rfc9293_data_with_a_syn_does_not_spoil_it() {
     is_taken(|host| host.segment_from(41_000, SYN, b"early"));
 }

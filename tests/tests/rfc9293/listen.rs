@@ -176,3 +176,28 @@ fn syns_that_come_again_use_up_none_of_a_handshakes_tries() {
     peer.sends(ack());
     assert!(peer.stack.accept(listener).is_some());
 }
+
+#[test]
+fn must_42_one_can_listen_on_the_port_of_a_handshake_that_is_under_way() {
+    let mut peer = Peer::new();
+    let connection = peer.connects();
+    peer.expects(syn().seq(0));
+    let listener = peer.listen();
+    assert_eq!(peer.stack.state(connection), State::SynSent, "must_41: it is not touched");
+    // SYNs cross: SYN-RECEIVED. A second listener is not to be had, the first one goes and comes.
+    peer.sends(syn().mss(1460));
+    peer.expects(syn_ack().seq(0).ack(1));
+    assert_eq!(peer.stack.state(connection), State::SynReceived);
+    peer.stack.unlisten(listener);
+    let listener = peer.listen();
+    assert_eq!(peer.stack.state(connection), State::SynReceived);
+    peer.uses_port(2);
+    peer.sends(syn().mss(1460));
+    peer.expects(syn_ack().seq(0).ack(1));
+    peer.sends(ack());
+    let accepted = peer.stack.accept(listener).expect("the handshake is complete");
+    peer.uses_port(Peer::OWN_PORT);
+    peer.sends(ack());
+    assert_eq!([connection, accepted].map(|it| peer.stack.state(it)), [State::Established; 2]);
+    assert_eq!(peer.stack.accept(listener), None, "who connected is not accepted");
+}

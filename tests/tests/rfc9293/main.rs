@@ -3,6 +3,7 @@
 mod acknowledging;
 mod close;
 mod listen;
+mod lower_level;
 mod open;
 mod options;
 mod recovery;
