@@ -162,6 +162,8 @@ reasons! {
     TcpLateData = "tcp_late_data",
     /// Data that no receive budget or cell was left for.
     TcpNoRoom = "tcp_no_room",
+    /// A TCP segment's urgent mark, for which no [`crate::tcp::Settings`] was left; its data is kept.
+    TcpUrgent = "tcp_urgent",
     /// Our own reply found no place in the reply queue.
     ReplyQueueFull = "reply_queue_full",
     /// Our own packet whose next hop never answered.

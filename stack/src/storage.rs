@@ -107,6 +107,7 @@ mod owned {
         writers: Box<[Slot<tcp::Writers>]>,
         tcp_replies: Box<[Option<tcp::Reply>]>,
         flights: Box<[Slot<tcp::Flight>]>,
+        settings: Box<[Slot<tcp::Settings>]>,
         batches: Box<[tcp::Batch]>,
     }
 
@@ -142,6 +143,7 @@ mod owned {
                 writers: filled(connections, || Slot::EMPTY),
                 tcp_replies: filled(replies, || None),
                 flights: filled(flights, || Slot::EMPTY),
+                settings: filled(connections, || Slot::EMPTY),
                 batches: filled(batches, || tcp::Batch::EMPTY),
             }
         }
@@ -176,6 +178,7 @@ mod owned {
                     writers: &mut self.writers,
                     replies: &mut self.tcp_replies,
                     flights: &mut self.flights,
+                    settings: &mut self.settings,
                     batches: &mut self.batches,
                 },
             }

@@ -44,11 +44,18 @@ pub struct Segment {
     pub(crate) raw_options: Vec<u8>,
     pub(crate) breaks_checksum: bool,
     pub(crate) traffic_class: u8,
+    pub(crate) urgent: Option<u16>,
+    pub(crate) any_flags: bool,
 }
 
 /// A segment with `flags`.
 pub fn segment(flags: u8) -> Segment {
     Segment { flags, ..Segment::default() }
+}
+
+/// Whatever comes.
+pub fn anything() -> Segment {
+    Segment { any_flags: true, ..Segment::default() }
 }
 
 /// A SYN alone.
@@ -152,6 +159,11 @@ impl Segment {
         Self { push: Some(push), ..self }
     }
 
+    /// With the URG bit and this pointer.
+    pub fn urgent(self, urgent: u16) -> Self {
+        Self { flags: self.flags | flag::URG, urgent: Some(urgent), ..self }
+    }
+
     /// The byte of the IP header that carries DSCP and ECN.
     pub fn traffic_class(self, traffic_class: u8) -> Self {
         Self { traffic_class, ..self }
@@ -193,7 +205,8 @@ impl Segment {
         bytes.extend_from_slice(&ack.to_be_bytes());
         bytes.extend_from_slice(&[((20 + options.len()) as u8 / 4) << 4, flags]);
         bytes.extend_from_slice(&self.window.unwrap_or(65_535).to_be_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&[0; 2]);
+        bytes.extend_from_slice(&self.urgent.unwrap_or(0).to_be_bytes());
         bytes.extend_from_slice(&options);
         bytes.extend_from_slice(self.payload.as_deref().unwrap_or(&[]));
         bytes
@@ -207,7 +220,9 @@ impl Segment {
                 found.push(format!("{what} is {is}, not {want}"));
             }
         };
-        compare("the flags", names(self.flags & !PSH), names(came.flags & !PSH));
+        if !self.any_flags {
+            compare("the flags", names(self.flags & !PSH), names(came.flags & !PSH));
+        }
         if let Some(push) = self.push {
             compare("push", push.to_string(), (came.flags & PSH != 0).to_string());
         }
@@ -219,6 +234,9 @@ impl Segment {
         }
         if let Some(window) = self.window {
             compare("the window", window.to_string(), came.window.to_string());
+        }
+        if let Some(urgent) = self.urgent {
+            compare("the urgent pointer", urgent.to_string(), came.urgent.to_string());
         }
         if let Some(mss) = self.mss {
             compare("the MSS", format!("{:?}", Some(mss)), format!("{:?}", came.mss));
@@ -258,6 +276,8 @@ pub struct Came {
     pub ack: u32,
     /// Unscaled.
     pub window: u16,
+    /// The urgent pointer.
+    pub urgent: u16,
     /// The MSS option.
     pub mss: Option<u16>,
     /// The window scale option.
@@ -313,6 +333,7 @@ impl Came {
             seq: long(4),
             ack: long(8),
             window: word(14),
+            urgent: word(18),
             mss,
             scale,
             sack_permitted,
@@ -324,8 +345,11 @@ impl Came {
 
 impl fmt::Debug for Came {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, ports, flags, seq, ack, window, mss, scale, sack_permitted, timestamps, payload } = self;
+        let Self { at, ports, flags, seq, ack, window, urgent, mss, scale, sack_permitted, timestamps, payload } = self;
         write!(out, "{} us: {ports:?} {} seq {seq} ack {ack} window {window}", at.micros(), names(*flags))?;
+        if flags & flag::URG != 0 {
+            write!(out, " urgent {urgent}")?;
+        }
         write!(out, " mss {mss:?} scale {scale:?} sack {sack_permitted} timestamps {timestamps:?}")?;
         write!(out, ", {} bytes", payload.len())
     }

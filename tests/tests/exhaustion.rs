@@ -88,7 +88,7 @@ fn data_that_found_no_cell_to_be_cut_is_sent_and_recovered_when_cells_come_back(
     peer.uses_port(Peer::OWN_PORT);
     // Its timer looks again. What it sends then is lost, and its timer has to bring that back.
     peer.waits(Span::from_millis(300));
-    assert_eq!(peer.takes_all().len(), 2);
+    assert_eq!(peer.takes_all().len(), 3);
     let mut came = 0;
     for _ in 0..10 {
         peer.waits(Span::from_secs(1));

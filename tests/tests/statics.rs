@@ -67,6 +67,7 @@ macro_rules! storage {
                 writers: places!(4, Slot<tcp::Writers>, Slot::EMPTY),
                 replies: places!(8, Option<tcp::Reply>, None),
                 flights: places!(4, Slot<tcp::Flight>, Slot::EMPTY),
+                settings: places!(4, Slot<tcp::Settings>, Slot::EMPTY),
                 batches: places!(2, tcp::Batch, tcp::Batch::EMPTY),
             },
         }

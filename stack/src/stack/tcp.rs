@@ -6,10 +6,10 @@ use lendwire_nic::Chunk;
 
 use super::Stack;
 use crate::tcp::{
-    ConnectError, ListenError, ListenerHandle, PushError, ReadError, State, TcpEvent, TcpHandle, TcpInfo, TcpUsage,
-    WriteError,
+    ConnectError, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError, State, TcpEvent,
+    TcpHandle, TcpInfo, TcpUsage, WriteError,
 };
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 impl Stack<'_> {
     /// Command: accepts connections to `local`, up to `backlog` of them waiting. An unspecified IPv6 address stands
@@ -120,6 +120,65 @@ impl Stack<'_> {
     /// Command: turns Nagle's algorithm off (`true`) or on.
     pub fn set_nodelay(&mut self, connection: TcpHandle, nodelay: bool) {
         self.tcp.set_nodelay(connection, nodelay);
+    }
+
+    /// Command: asks the peer now and then whether it is there while nothing else is said, or no longer (`None`, as at
+    /// first). One that does not answer is reset, and the connection ends with [`crate::tcp::Ended::TimedOut`] (RFC 9293
+    /// §3.8.4).
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_keep_alive(
+        &mut self,
+        connection: TcpHandle,
+        keep_alive: Option<KeepAlive>,
+        now: Instant,
+    ) -> Result<(), OptionError> {
+        self.pass(now);
+        self.tcp.set_keep_alive(connection, keep_alive, now)
+    }
+
+    /// Command: how long data may wait in vain for an acknowledgment or a window before the connection ends with
+    /// [`crate::tcp::Ended::TimedOut`], in place of [`crate::tcp::TcpConfig::retries`] (RFC 9293 §3.8.3). It also bounds
+    /// keep-alives.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_user_timeout(&mut self, connection: TcpHandle, timeout: Option<Span>) -> Result<(), OptionError> {
+        self.tcp.set_user_timeout(connection, timeout)
+    }
+
+    /// Command: how long the stack may go on after [`Stack::close`] until it resets the connection. Zero makes `close` a
+    /// reset; `None`, as at first, leaves it to the timers that all connections have.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_linger(&mut self, connection: TcpHandle, linger: Option<Span>) -> Result<(), OptionError> {
+        self.tcp.set_linger(connection, linger)
+    }
+
+    /// Command: holds back what does not fill a segment (`true`), for 200 ms at most, or lets it go.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_cork(&mut self, connection: TcpHandle, cork: bool) -> Result<(), OptionError> {
+        self.tcp.set_cork(connection, cork)
+    }
+
+    /// Command: tells the peer that everything queued so far is urgent (RFC 9293 §3.8.5). New applications ought not to
+    /// (SHLD-13); data stays in line.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn mark_urgent(&mut self, connection: TcpHandle) -> Result<(), OptionError> {
+        self.tcp.mark_urgent(connection)
+    }
+
+    /// Question: how many bytes from the next one to read lie before the end of what the peer marked as urgent, whether
+    /// they have come or not; `None` when it marked nothing, or that was read.
+    #[must_use]
+    pub fn urgent(&self, connection: TcpHandle) -> Option<usize> {
+        self.tcp.urgent(connection)
     }
 
     /// Question: the connection's state by its RFC name.

@@ -93,6 +93,7 @@ impl Connection {
         if in_flight == 0 {
             shared.flights.rest(self.flight);
         }
+        self.progress(now, shared);
         self.send.timeouts = 0;
         // RFC 6298 §5.3: new data acknowledged restarts the timer.
         self.send.timer = Deadline::NEVER;

@@ -165,6 +165,8 @@ pub struct Connection {
     pub(super) ack_at: Deadline,
     pub(super) reassembly: Reassembly,
     pub(super) writers: Option<u32>,
+    /// What its application asked for beyond what all have: see `settings`.
+    pub(super) settings: Option<u32>,
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
     pub(super) challenges: ChallengeLimit,
@@ -214,7 +216,7 @@ pub(super) enum Outcome {
     /// It is over.
     Ended(Ended),
     /// It is over, and the peer is told so.
-    Abort,
+    Abort(Ended),
 }
 
 impl Connection {
@@ -260,6 +262,7 @@ impl Connection {
             ack_at: Deadline::NEVER,
             reassembly: Reassembly::NEW,
             writers: None,
+            settings: None,
             challenges: ChallengeLimit::default(),
             stamps: agreed.stamps,
             sack: agreed.sack,
@@ -334,8 +337,8 @@ impl Connection {
     }
 
     /// When the connection wants to be looked at.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.send.timer.min(self.ack_at).instant()
+    pub(super) fn deadline(&self, shared: &Shared<'_>) -> Option<Instant> {
+        self.send.timer.min(self.ack_at).min(self.settings_deadline(shared)).instant()
     }
 
     /// What the connection knows of its path while it sends.
@@ -398,6 +401,7 @@ impl Connection {
         self.receive.queue.clear(&mut shared.cells);
         self.reassembly.clear(shared);
         self.land(shared);
+        self.drop_settings(shared);
         self.rest(shared);
     }
 }

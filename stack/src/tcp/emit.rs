@@ -227,7 +227,7 @@ impl Tcp<'_> {
                 if connection.wants_flight() && connection.flight(&self.shared).is_none() {
                     return Turn::Grounded;
                 }
-                connection.wait_for_window(now);
+                connection.wait_for_window(now, &mut self.shared);
                 if connection.in_flight() == 0 {
                     self.shared.flights.rest(connection.flight);
                 }
@@ -303,7 +303,7 @@ fn send_handshake(
     let (flags, options) = handshake.segment(now, &shared.config);
     // RFC 7323 §2.2: the window of a SYN is never scaled.
     let window = super::connection::initial_window(&shared.config) as u16;
-    let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window };
+    let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);
     let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config);

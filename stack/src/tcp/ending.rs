@@ -17,7 +17,7 @@ impl Tcp<'_> {
             Outcome::Open => self.attend_open(index, now),
             Outcome::TimeWait => self.enter_time_wait(index, now),
             Outcome::Ended(ended) => self.end(index, ended),
-            Outcome::Abort => self.abort(index),
+            Outcome::Abort(ended) => self.abort(index, ended),
         }
         self.retry_grounded();
     }
@@ -61,7 +61,7 @@ impl Tcp<'_> {
     }
 
     /// [`Tcp::end`], and the peer is told by a reset (RFC 9293 §3.10.5).
-    pub(super) fn abort(&mut self, index: u32) {
+    pub(super) fn abort(&mut self, index: u32, ended: Ended) {
         let Some(Entry::Open(connection)) = self.connections.by_index(index) else { return };
         if connection.ended.is_some() {
             return;
@@ -80,7 +80,7 @@ impl Tcp<'_> {
             reset.flags |= Flags::RST;
             self.reply(Some(reset));
         }
-        self.end(index, Ended::Reset);
+        self.end(index, ended);
     }
 
     /// Keeps what the application may still read, or frees the place.

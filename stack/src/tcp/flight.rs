@@ -22,6 +22,8 @@ pub struct Flight {
     pub(super) timed: Option<(Seq, Instant)>,
     /// The congestion window had no room for one more segment when data was last sent.
     pub(super) limited: bool,
+    /// The end of the last segment that was not full.
+    pub(super) small: Seq,
     rest: Rest,
 }
 
@@ -39,7 +41,7 @@ enum Rest {
 impl Flight {
     /// For a connection whose next number is `nxt`.
     pub(super) const fn new(congestion: Congestion, nxt: Seq) -> Self {
-        Self { congestion, recovery: Recovery::new(nxt), timed: None, limited: false, rest: Rest::Busy }
+        Self { congestion, recovery: Recovery::new(nxt), timed: None, limited: false, small: nxt, rest: Rest::Busy }
     }
 
     /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.

@@ -165,6 +165,19 @@ sentences!(ReadError {
     Ended => "the connection has ended",
 });
 
+/// Why an option was not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionError {
+    /// As for [`WriteError`].
+    Cannot(WriteError),
+    /// All [`super::Settings`] that the storage has room for are in use.
+    Full,
+}
+sentences!(OptionError {
+    Cannot => "the connection is not established, or no longer",
+    Full => "the storage has no room for another connection's options",
+});
+
 /// A chunk that was not taken, and why.
 #[derive(Debug)]
 pub struct PushError {

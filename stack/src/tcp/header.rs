@@ -16,6 +16,8 @@ pub(super) struct Fields {
     pub(super) flags: Flags,
     /// As it stands in the field: scaled already.
     pub(super) window: u16,
+    /// The urgent pointer; `flags` say whether it counts.
+    pub(super) urgent: u16,
 }
 
 /// Gives a packet that is complete, with options of `options_len` bytes, another number; the checksum is left to `ip`.
@@ -38,7 +40,7 @@ pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, opt
         flags: fields.flags.bits(),
         window: fields.window.into(),
         checksum: 0.into(),
-        urgent: 0.into(),
+        urgent: fields.urgent.into(),
     };
     let bytes = packet.push(len);
     bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());

@@ -22,6 +22,7 @@ pub(super) const DONE: Step = ControlFlow::Break(Outcome::Open);
 impl Connection {
     /// Input: a segment for this connection.
     pub(super) fn on_segment(&mut self, mut segment: Arrival, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        self.hear(now, shared);
         match self.steps(&mut segment, now, shared) {
             // Also a segment whose way ended early may have acknowledged our FIN.
             ControlFlow::Break(Outcome::Open) | ControlFlow::Continue(()) => self.settled(),
@@ -45,6 +46,7 @@ impl Connection {
 
     fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.check_sequence(segment, now, shared)?;
+        self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
         ControlFlow::Continue(())
@@ -58,6 +60,7 @@ impl Connection {
         self.check_syn(segment, now, shared)?;
         self.check_ack(segment, now, shared)?;
         self.record_timestamps(start, segment, now);
+        self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
         ControlFlow::Continue(())
@@ -186,7 +189,7 @@ impl Connection {
         DONE
     }
 
-    /// Seventh (the sixth, urgent data, is in line with the rest): the segment's text.
+    /// Seventh (for the sixth, see `urgent`): the segment's text.
     fn take_text(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         if segment.payload.is_empty() {
             return ControlFlow::Continue(());
@@ -198,7 +201,7 @@ impl Connection {
         if !self.held {
             // RFC 9293 SHLD-3: nobody will read it, and the peer ought to know.
             shared.drops.count(Reason::TcpLateData);
-            return ControlFlow::Break(Outcome::Abort);
+            return ControlFlow::Break(Outcome::Abort(Ended::Reset));
         }
         let in_order = segment.seq == self.receive.nxt;
         if self.charged() > most_charged(in_order, shared) {

@@ -20,9 +20,10 @@
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
-//! | `socket`, `question`, `handle` | what an application commands, asks and holds |
+//! | `socket`, `socket_options`, `question`, `handle` | what an application commands, asks and holds |
+//! | `settings`, `keep_alive`, `urgent` | what one connection has that others have not |
 //!
-//! Left out as yet: urgent data, keep-alive, SYN cookies.
+//! Left out as yet: SYN cookies.
 
 mod ack;
 mod arrive;
@@ -39,6 +40,7 @@ mod handle;
 mod handshake;
 mod header;
 mod input;
+mod keep_alive;
 mod listen;
 mod options;
 mod output;
@@ -51,11 +53,14 @@ mod rtt;
 mod segment;
 mod send_queue;
 mod seq;
+mod settings;
 mod shared;
 mod socket;
+mod socket_options;
 mod starved;
 mod time_wait;
 mod timestamps;
+mod urgent;
 
 use core::num::NonZeroU32;
 
@@ -81,13 +86,15 @@ pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
 pub use self::flight::Flight;
 pub use self::handle::{
-    ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpEvent, TcpHandle, TcpInfo,
-    TcpUsage, WriteError,
+    ConnectError, ListenError, ListenerHandle, OptionError, PushError, PushRefused, ReadError, TcpEvent, TcpHandle,
+    TcpInfo, TcpUsage, WriteError,
 };
 pub use self::handshake::Handshake;
+pub use self::keep_alive::KeepAlive;
 pub use self::listen::Listener;
 pub use self::reassembly::Block;
 pub use self::reply::Reply;
+pub use self::settings::Settings;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
 pub use self::time_wait::TimeWait;
 
@@ -125,6 +132,8 @@ pub struct Storage<'s> {
     pub blocks: &'s mut [Slot<Block>],
     /// One for each connection whose data is being copied.
     pub writers: &'s mut [Slot<Writers>],
+    /// One for each connection with socket options that others have not.
+    pub settings: &'s mut [Slot<Settings>],
     /// One for each connection that may have data on the way at the same time; others wait for their turn.
     pub flights: &'s mut [Slot<Flight>],
     /// Resets and other segments without a connection that wait for a ring.
@@ -200,6 +209,7 @@ impl<'s> Tcp<'s> {
                 blocks: Slab::new(storage.blocks),
                 writers: Slab::new(storage.writers),
                 flights: Flights::new(storage.flights),
+                settings: Slab::new(storage.settings),
                 pool,
                 config,
                 work: Work::default(),
@@ -286,7 +296,7 @@ impl<'s> Tcp<'s> {
     fn attend_open(&mut self, index: u32, now: Instant) {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         let left = !connection.held && connection.state() == State::FinWait2;
-        if left && connection.deadline().is_none() {
+        if left && connection.deadline(&self.shared).is_none() {
             // RFC 9293 §3.10.4 has no bound here: a peer that never closes would hold the connection for ever.
             connection.wait(Waiting::Fin, self.shared.config.fin_wait, now);
         }
@@ -305,7 +315,7 @@ impl<'s> Tcp<'s> {
 
     fn arm(&mut self, index: u32) {
         let deadline = match self.connections.by_index(index) {
-            Some(Entry::Open(connection)) => connection.deadline(),
+            Some(Entry::Open(connection)) => connection.deadline(&self.shared),
             Some(Entry::Opening(handshake)) => handshake.deadline,
             Some(Entry::Failed(_)) | None => None,
         };

@@ -43,6 +43,8 @@ enum Kind {
     Probe,
     /// An acknowledgment alone.
     Bare,
+    /// One with an old number, so that it is answered.
+    KeepAlive,
 }
 
 impl Connection {
@@ -57,9 +59,14 @@ impl Connection {
         } else {
             None
         };
-        numbered.or_else(|| {
-            (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
-        })
+        if numbered.is_some() {
+            return numbered;
+        }
+        if self.wants_keep_alive(shared) {
+            // RFC 9293 §3.8.4, SHLD-12: a number that the peer has acknowledged makes it answer; no data.
+            return Some(self.plan_of(self.send.una - 1, None, 0, Kind::KeepAlive, shared));
+        }
+        (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
     }
 
     /// The number of a segment without data: the highest that was sent, but not beyond the peer's window, where a probe
@@ -125,7 +132,10 @@ impl Connection {
 
     /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.
     pub(super) fn is_model(&self, plan: &Plan) -> bool {
-        plan.len == u32::from(self.send.mss) && plan.kind == Kind::Next && plan.seq == self.send.max
+        plan.len == u32::from(self.send.mss)
+            && plan.kind == Kind::Next
+            && plan.seq == self.send.max
+            && plan.flags == Flags::ACK
     }
 
     /// What the windows of the peer and of the network leave for new data.
@@ -142,33 +152,43 @@ impl Connection {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
         let mss = u32::from(send.mss);
-        let flight = send.nxt.since(send.una);
         let usable = self.usable(shared);
-        if let Some(run) = self.run_len(unsent, usable, limits) {
+        let may_be_short = self.may_be_short(shared);
+        if !self.is_urgent(shared)
+            && let Some(run) = self.run_len(unsent, usable, limits, may_be_short)
+        {
             return Some(run);
         }
         let len = unsent.min(usable).min(mss);
         // What is sent again goes as it went before, not in crumbs that the congestion window has left.
         let again = send.nxt.before(send.max);
         let last = len == unsent;
-        let idle = flight == 0;
+        let idle = send.nxt == send.una;
+        let corked = self.is_corked(shared);
         let worth_it = len == mss
-            || (last && (send.nodelay || idle || send.fin == OurFin::Queued))
-            || (len > 0 && len >= send.max_window / 2)
+            || (last && (may_be_short || (idle && !corked)))
+            || (!corked && len > 0 && len >= send.max_window / 2)
             || (again && (idle || len == mss.min(send.max.since(send.nxt))));
         (len > 0 && worth_it).then_some(len)
     }
 
+    /// Whether the end of the data may go in a segment that it does not fill, while others are on their way: Nagle's
+    /// algorithm as Minshall has it, where full segments hold nothing back.
+    fn may_be_short(&self, shared: &Shared<'_>) -> bool {
+        let send = &self.send;
+        let no_small_one = || self.flight(shared).is_some_and(|flight| !flight.small.after(send.una));
+        !self.is_corked(shared) && (send.nodelay || send.fin == OurFin::Queued || no_small_one())
+    }
+
     /// How much of it a device may cut: full segments, and a short one behind them that would follow at once. What is
     /// sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
-    fn run_len(&self, unsent: u32, usable: u32, limits: Limits) -> Option<u32> {
+    fn run_len(&self, unsent: u32, usable: u32, limits: Limits, may_be_short: bool) -> Option<u32> {
         let (send, mss) = (&self.send, u32::from(self.send.mss));
         let most = unsent.min(usable).min(limits.run);
         if most <= mss || mss < LEAST_CUT || send.nxt.before(send.max) {
             return None;
         }
-        let short_may_follow = most == unsent && (send.nodelay || send.fin == OurFin::Queued);
-        let run = if short_may_follow { most } else { most - most % mss };
+        let run = if most == unsent && may_be_short { most } else { most - most % mss };
         (run > mss).then_some(run)
     }
 
@@ -192,6 +212,7 @@ impl Connection {
         flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
+        flags.set(Flags::URG, kind != Kind::KeepAlive && self.urgent_pointer(seq, shared).is_some());
         Plan { seq, flags, cell, len, kind, edge: self.next_edge(&shared.config) }
     }
 
@@ -199,7 +220,8 @@ impl Connection {
     pub(super) fn packet<'q>(&self, plan: &Plan, now: Instant, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = TxPacket::new(self.payload(plan, shared));
         let window = self.window_field(plan.edge);
-        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window };
+        let urgent = self.urgent_pointer(plan.seq, shared).unwrap_or(0);
+        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window, urgent };
         header::push(&mut packet, &self.tuple, fields, &self.options(now));
         if self.segments(plan) > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
@@ -251,7 +273,11 @@ impl Connection {
                 self.send.probe = false;
             }
             Kind::Probe => self.send.probe = false,
+            Kind::KeepAlive => self.kept_alive(shared),
             Kind::Head | Kind::Bare => {}
+        }
+        if plan.seq != end {
+            self.stall(now, shared);
         }
         self.took_off(plan, end, now, shared);
         self.send.max = self.send.max.later(end);
@@ -272,9 +298,14 @@ impl Connection {
         let Some(flight) = self.flight_mut(shared).filter(|_| plan.seq != end) else { return };
         match plan.kind {
             // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
-            Kind::Next => flight.limited = sent + mss > flight.window(),
+            Kind::Next => {
+                flight.limited = sent + mss > flight.window();
+                if !plan.len.is_multiple_of(mss) {
+                    flight.small = end;
+                }
+            }
             Kind::Head => flight.recovery.retransmit = false,
-            Kind::Probe | Kind::Bare => {}
+            Kind::Probe | Kind::Bare | Kind::KeepAlive => {}
         }
         // RFC 6298 §3: what was sent twice is not timed; of a run, the first segment is, for its acknowledgment need not
         // wait for the last one's.
@@ -284,11 +315,14 @@ impl Connection {
 
     /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a
     /// probe will have to ask.
-    pub(super) fn wait_for_window(&mut self, now: Instant) {
+    pub(super) fn wait_for_window(&mut self, now: Instant, shared: &mut Shared<'_>) {
         let stuck = self.flight.is_some()
             && self.send.queue.unsent().is_some()
             && self.send.nxt == self.send.una
             && self.ended.is_none();
+        if self.send.queue.unsent().is_some() && self.is_corked(shared) {
+            return self.hold_corked(now, shared);
+        }
         if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::Window) {
             self.wait(Waiting::Window, self.rtt.rto(), now);
         }
@@ -309,6 +343,9 @@ impl Connection {
                 self.receive.owed = Owed::Now;
             }
         }
+        if let Some(outcome) = self.on_settings_deadline(now, shared) {
+            return outcome;
+        }
         if !self.send.timer.is_due(now) {
             return Outcome::Open;
         }
@@ -318,7 +355,7 @@ impl Connection {
         }
         // RFC 9293 MUST-20, R2; a peer that answers probes of a closed window is alive (MUST-36).
         self.send.timeouts = self.send.timeouts.saturating_add(1);
-        if self.send.timeouts > shared.config.retries {
+        if self.send.timeouts > shared.config.retries && self.counts_timeouts(shared) {
             return Outcome::Ended(Ended::TimedOut);
         }
         shared.statistics.timeouts += 1;

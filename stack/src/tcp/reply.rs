@@ -58,7 +58,7 @@ impl Reply {
     /// The segment.
     pub(super) fn packet(&self, now: Instant) -> TxPacket<'static> {
         let mut packet = TxPacket::new(Payload::EMPTY);
-        let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window };
+        let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window, urgent: 0 };
         let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
         header::push(&mut packet, &self.tuple, fields, &SegmentOptions { timestamps, ..SegmentOptions::default() });
         packet

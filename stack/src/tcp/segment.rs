@@ -26,6 +26,8 @@ pub(super) struct Arrival {
     pub(super) flags: Flags,
     /// SEG.WND, not scaled yet.
     pub(super) window: u16,
+    /// RCV.UP as this segment has it, where the URG bit is set: behind the last urgent byte (RFC 9293 MUST-62).
+    pub(super) urgent: Option<Seq>,
     /// The options of a SYN.
     pub(super) options: HandshakeOptions,
     /// The timestamps option of any segment.
@@ -81,6 +83,8 @@ impl Arrival {
             ack: Some(Seq(header.acknowledgment.get())).filter(|_| flags.contains(Flags::ACK)),
             flags,
             window: header.window.get(),
+            urgent: Some(Seq(header.sequence.get()) + u32::from(header.urgent.get()))
+                .filter(|_| flags.contains(Flags::URG)),
             options,
             timestamps,
             sack,

@@ -6,6 +6,7 @@ use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 
 use super::flight::Flights;
 use super::reassembly::Block;
+use super::settings::Settings;
 use crate::drops::Drops;
 use crate::slab::Slab;
 use crate::time::Span;
@@ -127,6 +128,7 @@ pub(crate) struct Shared<'s> {
     pub(super) blocks: Slab<'s, Block>,
     pub(super) writers: Slab<'s, Writers>,
     pub(super) flights: Flights<'s>,
+    pub(super) settings: Slab<'s, Settings>,
     pub(super) pool: &'static Pool,
     pub(super) config: TcpConfig,
     pub(super) work: Work,

@@ -17,7 +17,7 @@ use super::listen::Listener;
 use super::{Connection, Ended, Entry, Tcp};
 use crate::ip::Ip;
 use crate::list::List;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 impl Tcp<'_> {
     /// Command: accepts connections to `local`; an unspecified IPv6 address stands for every address of both versions.
@@ -207,13 +207,15 @@ impl Tcp<'_> {
                     return self.free(index);
                 }
                 connection.receive.queue.clear(&mut self.shared.cells);
-                if unread {
+                let at_once = connection.settings(&self.shared).is_some_and(|asked| asked.linger == Some(Span::ZERO));
+                if unread || at_once {
                     // RFC 2525 §2.17: data that nobody will read is reported to its sender by a reset.
-                    return self.abort(index);
+                    return self.abort(index, Ended::Reset);
                 }
                 if connection.send.fin == OurFin::None {
                     connection.send.fin = OurFin::Queued;
                 }
+                connection.linger(now, &mut self.shared);
                 self.settle(index, Outcome::Open, now);
             }
             Some(Entry::Opening(_)) => {
@@ -234,17 +236,9 @@ impl Tcp<'_> {
             if connection.ended.is_some() {
                 return self.free(handle.0.index);
             }
-            return self.abort(handle.0.index);
+            return self.abort(handle.0.index, Ended::Reset);
         }
         self.close(handle, Instant::from_micros(0));
-    }
-
-    /// Command: turns Nagle's algorithm off or on again (RFC 9293 MUST-17).
-    pub(crate) fn set_nodelay(&mut self, handle: TcpHandle, nodelay: bool) {
-        if let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) {
-            connection.send.nodelay = nodelay;
-            self.look_at(handle.0.index);
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod close;
+mod keep_alive;
 mod listen;
 mod lower_level;
 mod open;
@@ -11,4 +12,5 @@ mod reset;
 mod sending;
 mod stretching;
 mod time_wait;
+mod urgent;
 mod window;

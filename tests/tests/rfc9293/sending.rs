@@ -23,8 +23,9 @@ fn nagle_a_small_segment_goes_at_once_only_when_nothing_is_in_flight() {
 fn nagle_a_full_segment_never_waits() {
     let mut peer = Peer::new();
     let connection = peer.established();
-    peer.stack.write(connection, &[0; 1460 * 2 + 100]).unwrap();
-    peer.expects(any_data(1460));
+    peer.stack.write(connection, &[0; 100]).unwrap();
+    peer.expects(any_data(100));
+    peer.stack.write(connection, &[0; 1460 + 100]).unwrap();
     peer.expects(any_data(1460));
     peer.expects_nothing();
     peer.stack.write(connection, &[0; 1360]).unwrap();
@@ -158,4 +159,45 @@ fn a_window_of_any_size_and_segments_of_any_size_carry_the_same_stream() {
         }
         assert!(came == sent, "mss {mss}, window {window}: {} bytes came", came.len());
     }
+}
+
+#[test]
+fn minshall_a_short_segment_waits_for_a_short_one_only() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.write(connection, &[0; 2 * 1460 + 100]).unwrap();
+    peer.expects(any_data(1460));
+    peer.expects(any_data(1460));
+    // Full ones are in flight, and hold nothing back.
+    peer.expects(any_data(100));
+    peer.stack.write(connection, b"waits").unwrap();
+    peer.expects_nothing();
+    // What is acknowledged in part may still hold the short one.
+    peer.sends(ack().ack(1 + 2 * 1460));
+    peer.expects_nothing();
+    peer.sends(ack().ack(1 + 2 * 1460 + 100));
+    peer.expects(data(b"waits"));
+}
+
+#[test]
+fn a_cork_holds_what_fills_no_segment_for_200_ms_at_the_most() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.stack.set_nodelay(connection, true);
+    peer.stack.set_cork(connection, true).unwrap();
+    peer.stack.write(connection, &[1; 1500]).unwrap();
+    peer.expects(any_data(1460));
+    peer.sends(ack());
+    peer.expects_after(Span::from_millis(200), any_data(40));
+    peer.sends(ack());
+    peer.stack.write(connection, b"part").unwrap();
+    peer.expects_nothing_for(Span::from_millis(100));
+    peer.stack.set_cork(connection, false).unwrap();
+    peer.expects(data(b"part"));
+    // Closing pulls it too.
+    peer.stack.set_cork(connection, true).unwrap();
+    peer.stack.write(connection, b"end").unwrap();
+    peer.expects_nothing();
+    peer.stack.shutdown(connection, peer.now()).unwrap();
+    peer.expects(data(b"end").with(flag::FIN));
 }
