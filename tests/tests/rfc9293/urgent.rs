@@ -83,6 +83,8 @@ fn must_66_a_mark_counts_when_the_window_is_closed() {
         peer.takes_all();
     }
     let unread = peer.stack.unread(connection);
+    // What did not fit into the window is still to be sent.
+    peer.stands_at(1 + unread as u32);
     peer.sends(ack().urgent(20));
     assert_eq!(peer.stack.urgent(connection), Some(unread + 20));
 }
