@@ -6,8 +6,8 @@ use lendwire_nic::Chunk;
 
 use super::Stack;
 use crate::tcp::{
-    ConnectError, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError, State, TcpEvent,
-    TcpHandle, TcpInfo, TcpUsage, WriteError,
+    Algorithm, ConnectError, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError, State,
+    TcpEvent, TcpHandle, TcpInfo, TcpUsage, WriteError,
 };
 use crate::time::{Instant, Span};
 
@@ -179,6 +179,11 @@ impl Stack<'_> {
     #[must_use]
     pub fn urgent(&self, connection: TcpHandle) -> Option<usize> {
         self.tcp.urgent(connection)
+    }
+
+    /// Command: changes the congestion control of an established connection. Its window stays as it is.
+    pub fn set_congestion(&mut self, connection: TcpHandle, algorithm: Algorithm) {
+        self.tcp.set_congestion(connection, algorithm);
     }
 
     /// Question: the connection's state by its RFC name.

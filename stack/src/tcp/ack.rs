@@ -73,6 +73,7 @@ impl Connection {
             congestion.on_ack(&Acked {
                 now,
                 bytes,
+                lost: 0,
                 marked: 0,
                 flight: in_flight,
                 mss,
@@ -84,6 +85,7 @@ impl Connection {
                 rate: None,
                 limited: *limited,
                 recovering: verdict != Verdict::Normal,
+                paced: false,
             });
             match verdict {
                 Verdict::Recovered => congestion.on_recovered(&Stand { flight: in_flight, mss }),

@@ -13,7 +13,7 @@
 //! Invariant: SND.UNA <= SND.NXT <= SND.MAX, and the peer's right edge of our window never moves left.
 
 use super::challenge::ChallengeLimit;
-use super::congestion::Congestion;
+use super::congestion::{Algorithm, Congestion};
 use super::demux::Tuple;
 use super::flight::Flight;
 use super::handshake::Agreed;
@@ -162,6 +162,9 @@ pub struct Connection {
     pub(super) rtt: Rtt,
     /// What it holds while data is on the way: see [`Connection::take_flight`].
     pub(super) flight: Option<Key>,
+    pub(super) algorithm: Algorithm,
+    /// More than one SYN of ours was lost.
+    pub(super) lost_syns: bool,
     pub(super) ack_at: Deadline,
     pub(super) reassembly: Reassembly,
     pub(super) writers: Option<u32>,
@@ -259,6 +262,8 @@ impl Connection {
             receive,
             rtt: Rtt::new(config),
             flight: None,
+            algorithm: config.congestion,
+            lost_syns: agreed.lost_syns,
             ack_at: Deadline::NEVER,
             reassembly: Reassembly::NEW,
             writers: None,
@@ -357,16 +362,25 @@ impl Connection {
     }
 
     /// Takes a flight if there is something to send; says whether the connection has one now.
-    pub(super) fn take_flight(&mut self, shared: &mut Shared<'_>) -> bool {
+    pub(super) fn take_flight(&mut self, now: Instant, shared: &mut Shared<'_>) -> bool {
         if self.wants_flight() {
-            self.flight = shared.flights.take(self.flight, || self.fresh_flight());
+            self.flight = shared.flights.take(self.flight, || self.fresh_flight(now));
         }
-        self.flight(shared).is_some()
+        let (is_idle, rto, mss) = (self.in_flight() == 0, self.rtt.rto(), self.send.mss);
+        let Some(flight) = self.flight_mut(shared) else { return false };
+        if is_idle {
+            flight.on_idle(rto, mss, now);
+        }
+        true
     }
 
     /// The flight of a connection that knows nothing of its path.
-    pub(super) fn fresh_flight(&self) -> Flight {
-        Flight::new(Congestion::new(self.send.mss), self.send.max)
+    pub(super) fn fresh_flight(&self, now: Instant) -> Flight {
+        let mut congestion = Congestion::new(self.algorithm, self.send.mss);
+        if self.lost_syns {
+            congestion.begin_with_one_segment(self.send.mss);
+        }
+        Flight::new(congestion, self.send.max, now)
     }
 
     /// The writers, taken now if the connection has none.

@@ -222,8 +222,8 @@ impl Tcp<'_> {
         let (mut way, mut model) = (None, None);
         let mut sent_segments = 0;
         while sent_segments < BURST && *budget > 0 {
-            let like = model.as_ref().and_then(|_| connection.plan_like(limits, &mut self.shared));
-            let Some(plan) = like.or_else(|| connection.plan(limits, &mut self.shared)) else {
+            let like = model.as_ref().and_then(|_| connection.plan_like(limits, now, &mut self.shared));
+            let Some(plan) = like.or_else(|| connection.plan(limits, now, &mut self.shared)) else {
                 if connection.wants_flight() && connection.flight(&self.shared).is_none() {
                     return Turn::Grounded;
                 }

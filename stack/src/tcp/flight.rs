@@ -5,11 +5,11 @@
 //! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
 //! time anyway. Connections that find no place stand in line until one rests.
 
-use super::congestion::Congestion;
+use super::congestion::{Congestion, Idle};
 use super::recovery::Recovery;
 use super::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 const NIL: u32 = u32::MAX;
 
@@ -24,6 +24,8 @@ pub struct Flight {
     pub(super) limited: bool,
     /// The end of the last segment that was not full.
     pub(super) small: Seq,
+    /// When something was last sent.
+    pub(super) sent_at: Instant,
     rest: Rest,
 }
 
@@ -40,8 +42,16 @@ enum Rest {
 
 impl Flight {
     /// For a connection whose next number is `nxt`.
-    pub(super) const fn new(congestion: Congestion, nxt: Seq) -> Self {
-        Self { congestion, recovery: Recovery::new(nxt), timed: None, limited: false, small: nxt, rest: Rest::Busy }
+    pub(super) const fn new(congestion: Congestion, nxt: Seq, now: Instant) -> Self {
+        let recovery = Recovery::new(nxt);
+        Self { congestion, recovery, timed: None, limited: false, small: nxt, sent_at: now, rest: Rest::Busy }
+    }
+
+    /// Nothing is in flight, and something is to be sent.
+    pub(super) fn on_idle(&mut self, rto: Span, mss: u16, now: Instant) {
+        self.congestion.on_idle(&Idle { lasted: now.since(self.sent_at), rto, mss });
+        // What was idle time once is not so twice, should nothing be sent now.
+        self.sent_at = now;
     }
 
     /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
@@ -152,9 +162,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tcp::Algorithm;
 
     fn fresh() -> Flight {
-        Flight::new(Congestion::new(1460), Seq(0))
+        Flight::new(Congestion::new(Algorithm::Reno, 1460), Seq(0), Instant::from_micros(0))
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use core::fmt;
 
 use lendwire_nic::Chunk;
 
-use super::{Ended, State};
+use super::{Algorithm, Ended, State};
 use crate::slab::Key;
 use crate::time::Span;
 
@@ -45,6 +45,8 @@ pub struct TcpInfo {
     pub rto: Span,
     /// The largest segment that is sent.
     pub mss: u16,
+    /// Which congestion control it uses.
+    pub congestion: Algorithm,
     /// What congestion control lets be in flight.
     pub congestion_window: u32,
     /// Where slow start ends (RFC 5681).

@@ -67,6 +67,8 @@ pub(super) struct Agreed {
     pub(super) round_trip: Option<Span>,
     /// Our SYN was sent more than once.
     pub(super) repeated: bool,
+    /// More than one SYN of ours was lost (RFC 6928 §2).
+    pub(super) lost_syns: bool,
 }
 
 /// What a segment does to a handshake.
@@ -261,6 +263,7 @@ impl Handshake {
             stamps,
             round_trip: if self.repeated { echoed() } else { self.sent_at.map(|sent_at| now.since(sent_at)) },
             repeated: self.repeated,
+            lost_syns: self.tries > 2,
         }
     }
 

@@ -82,6 +82,7 @@ use crate::time::Instant;
 use crate::wheel::{Timer, Wheel};
 
 pub use self::coalesce::Batch;
+pub use self::congestion::Algorithm;
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
 pub use self::flight::Flight;

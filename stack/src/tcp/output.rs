@@ -49,11 +49,11 @@ enum Kind {
 
 impl Connection {
     /// Question: the next segment, if one can be sent.
-    pub(super) fn plan(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+    pub(super) fn plan(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         if self.ended.is_some() {
             return None;
         }
-        let numbered = if self.take_flight(shared) {
+        let numbered = if self.take_flight(now, shared) {
             let head = self.plan_head(limits, shared);
             head.or_else(|| self.plan_next(limits, shared)).or_else(|| self.plan_probe(shared))
         } else {
@@ -119,7 +119,7 @@ impl Connection {
 
     /// Question: the next segment, if it differs from the one just sent, a [`Connection::is_model`], in its number and its
     /// data alone: a full one of new data, with more behind it.
-    pub(super) fn plan_like(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+    pub(super) fn plan_like(&mut self, limits: Limits, _now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let (nxt, mss) = (self.send.nxt, u32::from(self.send.mss));
         let cell = self.send.queue.unsent()?;
         if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(shared) < mss {
@@ -310,6 +310,7 @@ impl Connection {
         // RFC 6298 §3: what was sent twice is not timed; of a run, the first segment is, for its acknowledgment need not
         // wait for the last one's.
         let timed = Some((if is_run { plan.seq + mss } else { end }, now));
+        flight.sent_at = now;
         flight.timed = if is_again || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
     }
 

@@ -6,6 +6,7 @@ use super::connection::OurFin;
 use super::demux::Entity;
 use super::handle::{TcpEvent, TcpHandle, TcpInfo, TcpUsage};
 use super::{Ended, Entry, State, Tcp};
+use crate::time::Instant;
 
 impl Tcp<'_> {
     /// Question: the state by its RFC name; a handle whose connection is gone is closed.
@@ -37,13 +38,14 @@ impl Tcp<'_> {
     pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
         let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
         let send = &connection.send;
-        let fresh = connection.fresh_flight();
+        let fresh = connection.fresh_flight(Instant::from_micros(0));
         let flight = connection.flight(&self.shared).unwrap_or(&fresh);
         Some(TcpInfo {
             state: connection.state(),
             rtt: connection.rtt.smoothed(),
             rto: connection.rtt.rto(),
             mss: send.mss,
+            congestion: connection.algorithm,
             congestion_window: flight.window(),
             slow_start_threshold: flight.congestion.threshold(),
             in_flight: connection.in_flight(),

@@ -4,6 +4,7 @@
 
 use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 
+use super::congestion::Algorithm;
 use super::flight::Flights;
 use super::reassembly::Block;
 use super::settings::Settings;
@@ -21,6 +22,8 @@ pub struct TcpConfig {
     pub receive_budget: u32,
     /// Bytes that may wait to be sent or acknowledged before [`crate::Stack::write`] takes no more.
     pub send_budget: u32,
+    /// Congestion control of new connections; [`crate::Stack::set_congestion`] changes one connection's.
+    pub congestion: Algorithm,
     /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
     pub min_rto: Span,
     /// Its ceiling, backed off or not (RFC 6298 §2.5: at least 60 s).
@@ -58,6 +61,7 @@ impl TcpConfig {
     pub const DEFAULT: Self = Self {
         receive_budget: 256 * 1024,
         send_budget: 256 * 1024,
+        congestion: Algorithm::Cubic,
         min_rto: Span::from_millis(200),
         max_rto: Span::from_secs(60),
         initial_rto: Span::from_secs(1),

@@ -14,7 +14,7 @@ use super::handle::{
 };
 use super::handshake::Handshake;
 use super::listen::Listener;
-use super::{Connection, Ended, Entry, Tcp};
+use super::{Algorithm, Connection, Ended, Entry, Tcp};
 use crate::ip::Ip;
 use crate::list::List;
 use crate::time::{Instant, Span};
@@ -239,6 +239,15 @@ impl Tcp<'_> {
             return self.abort(handle.0.index, Ended::Reset);
         }
         self.close(handle, Instant::from_micros(0));
+    }
+
+    /// Command: changes the congestion control of an established connection.
+    pub(crate) fn set_congestion(&mut self, handle: TcpHandle, algorithm: Algorithm) {
+        let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
+        connection.algorithm = algorithm;
+        if let Some(flight) = self.shared.flights.of_mut(connection.flight) {
+            flight.congestion.choose(algorithm);
+        }
     }
 }
 

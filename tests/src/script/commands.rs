@@ -2,10 +2,11 @@
 //!
 //! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
 
-use lendwire::tcp::TcpConfig;
+use lendwire::tcp::{Algorithm, TcpConfig};
 use lendwire::time::Span;
 
 use super::settings::budget_of;
+use super::sockets::algorithm_of;
 use super::states;
 
 /// How a setting of a kernel changes how a stack is made.
@@ -24,6 +25,8 @@ pub(super) enum Applied {
 
 /// Known and mapped: what of Linux and FreeBSD the stack has a setting for.
 const MAPPED: &[(&str, Apply)] = &[
+    ("net.ipv4.tcp_congestion_control", |tcp, value| algorithm(value).map(|it| tcp.congestion = it)),
+    ("net.inet.tcp.cc.algorithm", |tcp, value| algorithm(value).map(|it| tcp.congestion = it)),
     ("net.ipv4.tcp_syn_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_synack_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_retries2", |tcp, value| count(value).map(|count| tcp.retries = count)),
@@ -210,6 +213,10 @@ fn switch(value: &str) -> Result<bool, String> {
 
 fn count(value: &str) -> Result<u8, String> {
     number(value)?.try_into().map_err(|_| format!("{value} is above 255"))
+}
+
+fn algorithm(value: &str) -> Result<Algorithm, String> {
+    algorithm_of(value.trim()).ok_or_else(|| format!("congestion control `{value}`: not supported by the stack"))
 }
 
 /// The default of Linux's three sizes: minimum, default, maximum.

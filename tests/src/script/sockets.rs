@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use lendwire::Stack;
-use lendwire::tcp::{ConnectError, Ended, ListenError, ListenerHandle, ReadError, TcpHandle, WriteError};
+use lendwire::tcp::{Algorithm, ConnectError, Ended, ListenError, ListenerHandle, ReadError, TcpHandle, WriteError};
 use lendwire::time::Instant;
 
 use super::errno::Errno;
@@ -137,8 +137,13 @@ impl Sockets for Stack<'_> {
                 }
                 Ok(())
             }
-            // What the stack does anyway.
-            ("TCP_CONGESTION", Value::Name(algorithm)) if ["reno", "newreno"].contains(&algorithm.as_str()) => Ok(()),
+            ("TCP_CONGESTION", Value::Name(name)) => {
+                let algorithm = algorithm_of(name).ok_or(Refused::Error(Errno("ENOENT")))?;
+                if let Some(connection) = connection {
+                    self.set_congestion(connection, algorithm);
+                }
+                Ok(())
+            }
             ("IP_TOS" | "IPV6_TCLASS" | "SO_KEEPALIVE" | "TCP_CORK" | "TCP_NOPUSH", Value::Number(0)) => Ok(()),
             ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(1 | 2)) => Ok(()),
             (_, _) => Err(Refused::Unsupported),
@@ -150,7 +155,9 @@ impl Sockets for Stack<'_> {
         match name {
             "TCP_MAXSEG" => info.map(|info| Value::Number(i64::from(info.mss))).ok_or(Refused::Unsupported),
             "TCP_NODELAY" | "TCP_CORK" | "TCP_NOPUSH" | "SO_KEEPALIVE" => Ok(Value::Number(0)),
-            "TCP_CONGESTION" => Ok(Value::Name("reno".into())),
+            "TCP_CONGESTION" => {
+                info.map(|info| Value::Name(name_of_algorithm(info.congestion).into())).ok_or(Refused::Unsupported)
+            }
             _ => Err(Refused::Unsupported),
         }
     }
@@ -181,6 +188,19 @@ impl Sockets for Stack<'_> {
         ]);
         fields
     }
+}
+
+/// Congestion control, by the names that systems give it.
+const ALGORITHMS: [(&str, Algorithm); 4] =
+    [("cubic", Algorithm::Cubic), ("reno", Algorithm::Reno), ("newreno", Algorithm::Reno), ("dctcp", Algorithm::Dctcp)];
+
+/// The algorithm that systems call `name`.
+pub(super) fn algorithm_of(name: &str) -> Option<Algorithm> {
+    ALGORITHMS.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm)
+}
+
+fn name_of_algorithm(algorithm: Algorithm) -> &'static str {
+    ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(name, _)| name)
 }
 
 fn name_of(ended: Ended) -> Option<Errno> {

@@ -1,6 +1,6 @@
 //! RFC 6298 (timeouts), RFC 5681 §3.2, RFC 6582 (NewReno), RFC 3042 (limited transmit).
 
-use lendwire::tcp::TcpHandle;
+use lendwire::tcp::{Algorithm, TcpHandle};
 use lendwire::time::Span;
 use lendwire_tests::peer::Peer;
 use lendwire_tests::segment::{ack, any_data, data, fin, syn, syn_ack};
@@ -234,6 +234,7 @@ fn rfc5681_3_2_recovery_halves_the_window() {
 #[test]
 fn rfc5681_3_2_more_duplicates_let_new_segments_out() {
     let (mut peer, connection) = with_round_trip(0);
+    peer.stack.set_congestion(connection, Algorithm::Reno);
     peer.stack.write(connection, &[0; 40_000]).unwrap();
     assert_eq!(peer.takes_all().len(), 10);
     for _ in 0..3 {

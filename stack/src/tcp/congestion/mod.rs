@@ -1,13 +1,37 @@
-//! Congestion control: how much may be in flight.
+//! Congestion control: how much may be in flight, and how fast it may leave.
 //!
 //! Invariant: the window is never below one segment, so a sender always moves, and it is the algorithm's own: what loss
-//! recovery adds to it or holds back while it lasts is recovery's.
+//! recovery adds to it or holds back while it lasts is recovery's. All of it is integers.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `reno` | RFC 5681, with appropriate byte counting (RFC 3465) |
+//! | `cubic`, `hystart`, `cube_root` | RFC 9438, and its slow start (RFC 9406) |
+//! | `dctcp` | the response to the share of marks (RFC 8257) |
 
+mod cube_root;
+mod cubic;
+mod dctcp;
+mod hystart;
 mod reno;
 
+use self::cubic::Cubic;
+use self::dctcp::Dctcp;
 use self::reno::Reno;
 use super::seq::Seq;
 use crate::time::{Instant, Span};
+
+/// Which congestion control a connection uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// CUBIC with HyStart++ (RFC 9438, RFC 9406).
+    #[default]
+    Cubic,
+    /// Reno (RFC 5681).
+    Reno,
+    /// Reno with DCTCP's response to marks (RFC 8257), for networks that mark early, such as those of data centres.
+    Dctcp,
+}
 
 /// What every algorithm steers, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +49,9 @@ pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// Bytes that it delivered: newly acknowledged, or newly reported by SACK.
     pub(crate) bytes: u32,
-    /// How many of them the peer saw marked (ECN).
+    /// Bytes found lost since the last one.
+    pub(crate) lost: u32,
+    /// How many of the delivered bytes the peer saw marked (ECN).
     pub(crate) marked: u32,
     /// What is in the network afterwards, by the best estimate that there is (RFC 6675's pipe).
     pub(crate) flight: u32,
@@ -45,6 +71,8 @@ pub(crate) struct Acked {
     pub(crate) limited: bool,
     /// Loss recovery is under way: windows that follow losses do not grow meanwhile.
     pub(crate) recovering: bool,
+    /// What is sent is spread over time, so that a grown window makes no burst.
+    pub(crate) paced: bool,
 }
 
 /// How fast the path delivered what was in flight when the last delivered segment was sent
@@ -68,9 +96,12 @@ pub(crate) struct RateSample {
 
 /// What tells of congestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code))]
 pub(crate) enum Signal {
     /// Recovery begins: once for all losses of a window.
     Loss,
+    /// The peer saw marks: once for all of a window (RFC 3168 §6.1.2).
+    Ecn,
     /// The timer expired, for the first time since the peer acknowledged something.
     Timeout,
     /// It expired again.
@@ -85,6 +116,16 @@ pub(crate) struct Stand {
     pub(crate) mss: u16,
 }
 
+/// Nothing was in flight, and now there is something to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    /// How long ago something was last sent.
+    pub(crate) lasted: Span,
+    /// The retransmission timeout.
+    pub(crate) rto: Span,
+    pub(crate) mss: u16,
+}
+
 /// An algorithm. All of it is input; questions are answered by the [`Share`] that it steers.
 trait Control {
     /// Something was delivered.
@@ -95,18 +136,41 @@ trait Control {
 
     /// Everything that was sent before the loss has arrived.
     fn on_recovered(&mut self, share: &mut Share, stand: &Stand);
+
+    /// What was sent last is long ago.
+    fn on_idle(&mut self, share: &mut Share, idle: &Idle);
+
+    /// The last congestion was none (RFC 9438 §4.9). The share is as it was already.
+    fn undo(&mut self);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    Cubic(Cubic),
+    Reno(Reno),
+    Dctcp(Dctcp),
 }
 
 /// A connection's congestion control.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Congestion {
     share: Share,
-    control: Reno,
+    /// The share before the last congestion.
+    before: Share,
+    chosen: Chosen,
 }
 
+const _: () = assert!(size_of::<Reno>() <= 16 && size_of::<Cubic>() <= 96);
+
 impl Congestion {
-    pub(crate) fn new(mss: u16) -> Self {
-        Self { share: Share { window: initial_window(mss), threshold: u32::MAX }, control: Reno::NEW }
+    pub(crate) fn new(algorithm: Algorithm, mss: u16) -> Self {
+        let share = Share { window: initial_window(mss), threshold: u32::MAX };
+        Self { share, before: share, chosen: Chosen::new(algorithm) }
+    }
+
+    /// Command: changes the algorithm. What may be in flight stays.
+    pub(crate) fn choose(&mut self, algorithm: Algorithm) {
+        self.chosen = Chosen::new(algorithm);
     }
 
     /// Question: how much may be in flight.
@@ -119,16 +183,78 @@ impl Congestion {
         self.share.threshold
     }
 
+    /// Input: the handshake lost more than one SYN (RFC 6928 §2, RFC 5681 §3.1).
+    pub(crate) fn begin_with_one_segment(&mut self, mss: u16) {
+        self.share.window = u32::from(mss);
+    }
+
     pub(crate) fn on_ack(&mut self, acked: &Acked) {
-        self.control.on_ack(&mut self.share, acked);
+        self.chosen.control().on_ack(&mut self.share, acked);
     }
 
     pub(crate) fn on_congestion(&mut self, signal: Signal, stand: &Stand) {
-        self.control.on_congestion(&mut self.share, signal, stand);
+        if signal != Signal::TimeoutAgain {
+            self.before = self.share;
+        }
+        self.chosen.control().on_congestion(&mut self.share, signal, stand);
     }
 
     pub(crate) fn on_recovered(&mut self, stand: &Stand) {
-        self.control.on_recovered(&mut self.share, stand);
+        self.chosen.control().on_recovered(&mut self.share, stand);
+    }
+
+    /// Input: something is sent after a time in which nothing was in flight.
+    pub(crate) fn on_idle(&mut self, idle: &Idle) {
+        self.chosen.control().on_idle(&mut self.share, idle);
+    }
+
+    /// Input: the last loss or timeout was spurious (RFC 4015, RFC 9438 §4.9).
+    #[expect(dead_code)]
+    pub(crate) fn undo(&mut self) {
+        self.share.window = self.share.window.max(self.before.window);
+        self.share.threshold = self.share.threshold.max(self.before.threshold);
+        self.chosen.control().undo();
+    }
+}
+
+impl Chosen {
+    const fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Cubic => Self::Cubic(Cubic::NEW),
+            Algorithm::Reno => Self::Reno(Reno::NEW),
+            Algorithm::Dctcp => Self::Dctcp(Dctcp::NEW),
+        }
+    }
+
+    const fn control(&mut self) -> &mut dyn Control {
+        match self {
+            Self::Cubic(cubic) => cubic,
+            Self::Reno(reno) => reno,
+            Self::Dctcp(dctcp) => dctcp,
+        }
+    }
+}
+
+impl Share {
+    /// RFC 5681 §4.1: what was known of the path is too old after a timeout's time; RFC 2861 §3.2 keeps how far it had
+    /// come as the threshold.
+    fn restart(&mut self, idle: &Idle) {
+        if idle.lasted <= idle.rto {
+            return;
+        }
+        let most = initial_window(idle.mss);
+        if self.window > most {
+            self.threshold = self.threshold.max(self.window - self.window / 4);
+            self.window = most;
+        }
+    }
+}
+
+impl Stand {
+    /// RFC 6582 §3.2 (3), full acknowledgment, option 1: the threshold, but no burst.
+    fn after_recovery(&self, threshold: u32) -> u32 {
+        let mss = u32::from(self.mss);
+        threshold.min(self.flight.max(mss) + mss)
     }
 }
 
@@ -144,6 +270,7 @@ impl Acked {
     const NOTHING: Self = Self {
         now: Instant::from_micros(0),
         bytes: 0,
+        lost: 0,
         marked: 0,
         flight: 0,
         mss: 1000,
@@ -155,17 +282,11 @@ impl Acked {
         rate: None,
         limited: true,
         recovering: false,
+        paced: false,
     };
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rfc6928_the_initial_window_is_ten_segments() {
-        assert_eq!(initial_window(1460), 14_600);
-        assert_eq!(initial_window(8960), 17_920);
-        assert_eq!(initial_window(536), 5_360);
-    }
+impl Stand {
+    const NOWHERE: Self = Self { flight: 0, mss: 1000 };
 }

@@ -1,6 +1,6 @@
 //! Slow start, congestion avoidance and the response to loss (RFC 5681), in bytes.
 
-use super::{Acked, Control, Share, Signal, Stand};
+use super::{Acked, Control, Idle, Share, Signal, Stand};
 
 /// What Reno knows beside its window.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,9 @@ impl Control for Reno {
         }
         let mss = u32::from(acked.mss);
         if share.window < share.threshold {
-            // §3.1 (2), with RFC 3465's limit of two segments an ACK against stretched ones.
-            share.window = share.window.saturating_add(acked.bytes.min(2 * mss));
+            // §3.1 (2), with RFC 3465's limit of two segments an ACK against the bursts of stretched ones.
+            let most = if acked.paced { u32::MAX } else { 2 * mss };
+            share.window = share.window.saturating_add(acked.bytes.min(most));
             return;
         }
         self.acked = self.acked.saturating_add(acked.bytes);
@@ -33,8 +34,8 @@ impl Control for Reno {
 
     fn on_congestion(&mut self, share: &mut Share, signal: Signal, stand: &Stand) {
         match signal {
-            // §3.2 (2).
-            Signal::Loss => {
+            // §3.2 (2), and RFC 3168 §6.1.2: as for a loss.
+            Signal::Loss | Signal::Ecn => {
                 share.threshold = half(stand);
                 share.window = share.threshold;
             }
@@ -49,9 +50,15 @@ impl Control for Reno {
     }
 
     fn on_recovered(&mut self, share: &mut Share, stand: &Stand) {
-        // RFC 6582 §3.2 (3), full acknowledgment, option 1: no burst.
-        let mss = u32::from(stand.mss);
-        share.window = share.threshold.min(stand.flight.max(mss) + mss);
+        share.window = stand.after_recovery(share.threshold);
+        self.acked = 0;
+    }
+
+    fn on_idle(&mut self, share: &mut Share, idle: &Idle) {
+        share.restart(idle);
+    }
+
+    fn undo(&mut self) {
         self.acked = 0;
     }
 }
@@ -78,9 +85,9 @@ mod tests {
         let (mut reno, mut share) = (Reno::NEW, START);
         ten_segments(&mut reno, &mut share);
         assert_eq!(share.window, 20_000);
-        reno.on_congestion(&mut share, Signal::Loss, &Stand { flight: 20_000, mss: 1000 });
+        reno.on_congestion(&mut share, Signal::Loss, &Stand { flight: 20_000, ..Stand::NOWHERE });
         assert_eq!((share.threshold, share.window), (10_000, 10_000));
-        reno.on_recovered(&mut share, &Stand { flight: 30_000, mss: 1000 });
+        reno.on_recovered(&mut share, &Stand { flight: 30_000, ..Stand::NOWHERE });
         assert_eq!(share.window, 10_000);
         ten_segments(&mut reno, &mut share);
         assert_eq!(share.window, 11_000);
@@ -89,9 +96,9 @@ mod tests {
     #[test]
     fn rfc5681_3_1_a_timeout_starts_over_with_one_segment() {
         let (mut reno, mut share) = (Reno::NEW, START);
-        reno.on_congestion(&mut share, Signal::Timeout, &Stand { flight: 10_000, mss: 1000 });
+        reno.on_congestion(&mut share, Signal::Timeout, &Stand { flight: 10_000, ..Stand::NOWHERE });
         assert_eq!((share.window, share.threshold), (1000, 5000));
-        reno.on_congestion(&mut share, Signal::TimeoutAgain, &Stand { flight: 1000, mss: 1000 });
+        reno.on_congestion(&mut share, Signal::TimeoutAgain, &Stand { flight: 1000, ..Stand::NOWHERE });
         assert_eq!(share.threshold, 5000);
     }
 }
