@@ -89,7 +89,6 @@ impl Tcp<'_> {
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);
-                connection.owe_now();
                 let outcome = connection.on_first_segment(segment, now, &mut self.shared);
                 self.shared.statistics.connected += 1;
                 if let Some(entry) = self.connections.by_index_mut(index) {

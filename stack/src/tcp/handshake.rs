@@ -174,7 +174,7 @@ impl Handshake {
             Ok(()) => {}
             Err(progress) => return progress,
         }
-        if segment.has(Flags::SYN) && segment.seq == irs {
+        if segment.has(Flags::SYN) && !segment.has(Flags::RST) && segment.seq == irs {
             // The peer's SYN again: our answer was lost. Or its SYN-ACK of a simultaneous open, which acknowledges.
             if segment.ack == Some(self.iss + 1) {
                 return Progress::Established(self.agreed(segment, 0, now, config));
@@ -183,7 +183,7 @@ impl Handshake {
             self.due = true;
             return Progress::Answer;
         }
-        if !segment.seq.within(irs + 1, initial_window(config)) {
+        if !segment.is_acceptable(irs + 1, initial_window(config)) {
             return if segment.has(Flags::RST) {
                 Progress::Dropped(Reason::TcpOutOfWindow)
             } else {

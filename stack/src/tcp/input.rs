@@ -35,7 +35,9 @@ impl Connection {
         if !segment.has(Flags::SYN) {
             return self.on_segment(segment, now, shared);
         }
-        // RFC 9293 §3.10.7.3, fourth: the SYN and what it acknowledges have been looked at; it goes on at the sixth step.
+        // RFC 9293 §3.10.7.3, fourth: the SYN and what it acknowledges have been looked at, and are acknowledged; the
+        // segment goes on at the sixth step.
+        self.owe_now();
         segment.flags.remove(Flags::SYN);
         segment.seq += 1;
         match self.steps_behind_ack(&mut segment, now, shared) {
@@ -46,6 +48,7 @@ impl Connection {
 
     fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.check_sequence(segment, now, shared)?;
+        self.trim(segment);
         self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
@@ -58,6 +61,7 @@ impl Connection {
         self.check_sequence(segment, now, shared)?;
         self.check_reset(segment, now, shared)?;
         self.check_syn(segment, now, shared)?;
+        self.trim(segment);
         self.check_ack(segment, now, shared)?;
         self.record_timestamps(start, segment, now);
         self.check_urgent(segment, shared);
@@ -102,57 +106,41 @@ impl Connection {
         }
     }
 
-    /// First: is any of the segment in the window? What is outside of it is cut off.
-    fn check_sequence(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+    /// First: is any of the segment in the window?
+    fn check_sequence(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let (next, window) = (self.receive.nxt, self.receive.edge.since(self.receive.nxt));
-        let (start, len) = (segment.seq, segment.len());
-        let last = start + len.saturating_sub(1);
-        let acceptable = match (len, window) {
-            (0, 0) => start == next,
-            (0, _) => start.within(next, window),
-            (_, 0) => false,
-            (_, _) => start.within(next, window) || last.within(next, window),
-        };
-        if !acceptable {
-            // MUST-66: with a window of zero, ACK, RST and URG still count. A segment at the edge is such a one.
-            let zero_window_control = window == 0 && start == next && !segment.has(Flags::RST);
-            if zero_window_control && segment.ack.is_some() {
-                self.owe_now();
-                // A FIN alone takes no memory, and its sender would give up asking long before a slow reader reads.
-                if !segment.payload.is_empty() {
-                    segment.payload.truncate(0);
-                    segment.flags.remove(Flags::FIN);
-                }
-                segment.flags.remove(Flags::SYN);
-                return ControlFlow::Continue(());
-            }
-            shared.drops.count(Reason::TcpOutOfWindow);
-            if segment.has(Flags::RST) {
-                return DONE;
-            }
-            self.refuse_old(segment, now, shared);
+        if segment.is_acceptable(next, window) {
+            return ControlFlow::Continue(());
+        }
+        // RFC 9293 §3.10.7.4: into a window of zero no text comes, but an acknowledgment does.
+        let acknowledges = segment.ack.is_some() && !segment.flags.intersects(Flags::SYN | Flags::RST);
+        if window == 0 && segment.seq == next && acknowledges {
+            self.owe_now();
+            return ControlFlow::Continue(());
+        }
+        shared.drops.count(Reason::TcpOutOfWindow);
+        if segment.has(Flags::RST) {
             return DONE;
         }
-        // RFC 5961 §3.2: a reset's number must be the next one by itself, not be made so.
-        if start.before(next) && !segment.has(Flags::RST) {
-            // Something of it is old. A SYN can only be so if it is our peer's first, sent again.
-            let mut old = next.since(start);
-            if segment.has(Flags::SYN) {
-                segment.flags.remove(Flags::SYN);
-                old -= 1;
-            }
-            segment.payload.advance((old as usize).min(segment.payload.len()));
-            segment.seq = next;
-            // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
-            self.owe_now();
+        self.refuse_old(segment, now, shared);
+        DONE
+    }
+
+    /// Cuts off what lies outside of the window. A FIN right behind it takes no memory, and stays: its sender would give
+    /// up asking long before a slow reader reads.
+    fn trim(&self, segment: &mut Arrival) {
+        if segment.seq.before(self.receive.nxt) {
+            let old = self.receive.nxt.since(segment.seq) as usize;
+            segment.payload.advance(old.min(segment.payload.len()));
+            segment.seq = self.receive.nxt;
+            segment.cut = true;
         }
         let room = self.receive.edge.since(segment.seq);
         if segment.payload.len() as u32 > room {
             segment.payload.truncate(room as usize);
             segment.flags.remove(Flags::FIN);
-            self.owe_now();
+            segment.cut = true;
         }
-        ControlFlow::Continue(())
     }
 
     /// A segment that is not acceptable is answered by where we stand.
@@ -239,7 +227,8 @@ impl Connection {
             self.receive.nxt += chunk.len() as u32;
             self.receive.queue.push_moved(chunk, &mut shared.cells);
         }
-        self.owe(segments, fills_hole, now, shared);
+        // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
+        self.owe(segments, fills_hole || segment.cut, now, shared);
         ControlFlow::Continue(())
     }
 

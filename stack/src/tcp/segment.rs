@@ -37,6 +37,8 @@ pub(super) struct Arrival {
     pub(super) sack: SackBlocks,
     /// It has options besides timestamps.
     pub(super) has_options: bool,
+    /// Some of it lay outside of the window, and was cut off.
+    pub(super) cut: bool,
     /// Its `segment_size` is smaller than its length, where several were made one.
     pub(super) payload: RxPacket,
 }
@@ -89,8 +91,22 @@ impl Arrival {
             timestamps,
             sack,
             has_options: header_len != tcp::HEADER_LEN + known,
+            cut: false,
             payload,
         })
+    }
+
+    /// RFC 9293 §3.10.7.4, first: whether any of it lies in the `window` from `next`.
+    pub(super) fn is_acceptable(&self, next: Seq, window: u32) -> bool {
+        // RFC 5961 §3.2: a reset counts by its number alone.
+        let len = if self.has(Flags::RST) { 0 } else { self.len() };
+        let last = self.seq + len.saturating_sub(1);
+        match (len, window) {
+            (0, 0) => self.seq == next,
+            (0, _) => self.seq.within(next, window),
+            (_, 0) => false,
+            (_, _) => self.seq.within(next, window) || last.within(next, window),
+        }
     }
 
     /// SEG.LEN: data, SYN and FIN.

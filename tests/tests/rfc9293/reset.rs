@@ -5,6 +5,7 @@ use lendwire::tcp::{Ended, ReadError, State, WriteError};
 use lendwire::time::Span;
 use lendwire_tests::peer::Peer;
 use lendwire_tests::segment::{ack, data, fin, flag, rst, rst_ack, syn, syn_ack};
+use lendwire_tests::setup::Setup;
 
 #[test]
 fn rfc5961_3_2_an_exact_reset_ends_the_connection() {
@@ -231,6 +232,65 @@ fn a_segment_without_an_acknowledgment_is_dropped() {
     peer.sends(data(b"x").without(flag::ACK).seq(1));
     assert_eq!(peer.stack.unread(connection), 0);
     assert_eq!(peer.stack.drops().of(Reason::TcpAck), 1);
+    // Nor is there an answer when some of it is old, or does not fit.
+    peer.sends(data(b"xx").without(flag::ACK).seq(0));
+    peer.sends(data(b"xx").without(flag::ACK).seq(65_535));
+    peer.expects_nothing();
+    assert_eq!(peer.stack.drops().of(Reason::TcpAck), 3);
+}
+
+#[test]
+fn rfc5961_3_2_a_reset_counts_by_its_number_alone() {
+    // What it says of its reason is no part of the stream.
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    peer.sends(data(b"I give up").with(flag::RST).seq(0));
+    peer.expects_nothing();
+    assert_eq!(peer.stack.state(connection), State::Established);
+    peer.sends(data(b"I give up").with(flag::RST).seq(1));
+    peer.expects_nothing();
+    assert_eq!(peer.stack.state(connection), State::Closed);
+}
+
+#[test]
+fn must_66_a_reset_with_text_ends_a_connection_whose_window_is_closed() {
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.receive_budget = 2048));
+    let connection = peer.established();
+    peer.sends(data(&[0; 1280]));
+    peer.expects(ack().ack(1281).window(0));
+    peer.sends(data(b"I give up").with(flag::RST).seq(1281));
+    peer.expects_nothing();
+    assert_eq!(peer.stack.state(connection), State::Closed);
+}
+
+#[test]
+fn rfc5961_4_2_a_syn_is_challenged_whatever_of_it_is_new() {
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.receive_budget = 2048));
+    let connection = peer.established();
+    peer.sends(data(b"new").with(flag::SYN).seq(0));
+    peer.expects(ack().seq(1).ack(1));
+    assert_eq!(peer.stack.unread(connection), 0);
+    // Nor does a closed window take it for an acknowledgment.
+    peer.stack.write(connection, b"in flight").unwrap();
+    peer.takes_all();
+    peer.sends(data(&[0; 1280]).seq(1).ack(1));
+    peer.expects(ack().ack(1281).window(0));
+    peer.sends(syn_ack().seq(1281).ack(10));
+    peer.expects(ack().ack(1281));
+    assert_eq!(peer.stack.unacknowledged(connection), 9);
+}
+
+#[test]
+fn in_syn_received_a_reset_is_never_answered_and_a_part_in_the_window_is_enough() {
+    let mut peer = Peer::new();
+    let listener = peer.listen();
+    peer.sends(syn().mss(1460));
+    peer.expects(syn_ack());
+    peer.sends(syn().with(flag::RST).seq(0));
+    peer.expects_nothing();
+    peer.sends(data(b"?new").seq(0).ack(1));
+    let connection = peer.stack.accept(listener).expect("it acknowledges");
+    assert_eq!(peer.reads(connection), b"new");
 }
 
 #[test]
