@@ -8,6 +8,7 @@
 //! | [`pair`] | two stacks on a wire |
 //! | [`path`] | senders and receivers, a bottleneck between them: rate, queue, loss, reordering, policer |
 //! | [`peer`] | a stack with the test's own hand on the other end of the wire |
+//! | [`segment_arrives`] | RFC 9293 §3.10.7 as it is written, to hold the stack against |
 //! | [`segment`] | builders for the segments that a peer sends and expects |
 //! | [`frame`] | Ethernet, ARP, NDP and IP as bytes, written apart from the stack so that both can be wrong only once |
 //! | [`cable`] | the device under a [`peer`]: frames in, frames out, a ring of any size |
@@ -46,6 +47,7 @@ pub mod requirements;
 pub mod script;
 pub mod seeds;
 pub mod segment;
+pub mod segment_arrives;
 pub mod setup;
 pub mod stream;
 
