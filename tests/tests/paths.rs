@@ -117,6 +117,20 @@ fn rfc8985_7_2_a_lost_tail_is_mended_within_two_round_trips() {
 }
 
 #[test]
+fn acknowledgments_that_are_lost_cost_little() {
+    let mut scenario = path(1).forward(|link| link.queue = 4 * PRODUCT);
+    scenario.flows[0].tcp.send_budget = 2 * PRODUCT as u32;
+    scenario.links[1].loss = Loss::Independent(0.1);
+    scenario.run(|world| {
+        world.run_for(Span::from_secs(5));
+        let rate = goodput(world, 0, Span::from_secs(20)) / RATE as f64;
+        assert!(rate > 0.9, "{rate}: {}", world.describe());
+        assert!(world.counts(Direction::Backward).lost > 500);
+        assert_eq!(world.statistics(0).retransmissions, 0);
+    });
+}
+
+#[test]
 fn two_flows_share_a_bottleneck() {
     path(2).run(|world| {
         world.run_for(Span::from_secs(20));

@@ -222,3 +222,92 @@ impl Link {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lendwire_nic::{Chunk, Payload, TxPacket};
+
+    use super::*;
+
+    /// 8 bits a microsecond, so that a byte takes one.
+    const LINK: LinkConfig = LinkConfig::new(8_000_000, Span::from_millis(1), 2000);
+    const MICRO: u64 = 1000;
+
+    /// An IPv4 frame of `len` bytes, whose sender listens to marks.
+    fn frame(len: usize) -> Frame {
+        let payload = [Chunk::from_static(&[7; 2000]).slice(0..len - 34)];
+        let mut packet = TxPacket::new(Payload::of(&payload));
+        let ip = packet.push(20);
+        (ip[0], ip[1]) = (0x45, 2);
+        // A checksum that is to be replaced.
+        ip[10..12].fill(0xab);
+        packet.push(14)[12..14].copy_from_slice(&[8, 0]);
+        Frame::of(&packet)
+    }
+
+    fn arrivals(link: &mut Link) -> Vec<(u64, u32)> {
+        let mut found = Vec::new();
+        while let Some(at) = link.next_arrival() {
+            let (_, frame) = link.take(at).expect("it has arrived");
+            found.push((at / MICRO, frame.len()));
+        }
+        found
+    }
+
+    #[test]
+    fn frames_leave_one_behind_the_other_at_the_rate_and_arrive_after_the_delay() {
+        let mut link = Link::new(LINK, 1);
+        assert_eq!(link.offer(frame(100), 0, 0), Outcome::Carried);
+        assert_eq!(link.offer(frame(500), 0, 0), Outcome::Carried);
+        assert_eq!(link.offer(frame(100), 0, 5000 * MICRO), Outcome::Carried);
+        assert_eq!(arrivals(&mut link), [(1100, 100), (1600, 500), (6100, 100)]);
+        // Nobody waited but the second.
+        assert_eq!((link.waited.percentile(50), link.waited.percentile(99) / MICRO), (0, 98));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_queue_is_dropped() {
+        let mut link = Link::new(LINK, 1);
+        let fates: Vec<_> = (0..3).map(|_| link.offer(frame(1000), 0, 0)).collect();
+        assert_eq!(fates, [Outcome::Carried, Outcome::Carried, Outcome::Dropped]);
+        // One byte has left.
+        assert_eq!(link.offer(frame(1000), 0, 999 * MICRO), Outcome::Dropped);
+        assert_eq!(link.offer(frame(1000), 0, 1000 * MICRO), Outcome::Carried);
+        assert_eq!(link.counts.overflowed, 2);
+    }
+
+    #[test]
+    fn a_policer_lets_pass_its_burst_and_then_its_rate() {
+        let policer = Policer { rate: 800_000, burst: 1000 };
+        let mut link = Link::new(LinkConfig { policer: Some(policer), ..LINK }, 1);
+        assert_eq!(link.offer(frame(1000), 0, 0), Outcome::Carried);
+        assert_eq!(link.offer(frame(100), 0, 999 * MICRO), Outcome::Dropped);
+        assert_eq!(link.offer(frame(100), 0, 1000 * MICRO), Outcome::Carried);
+        assert_eq!((link.counts.policed, link.counts.overflowed), (1, 0));
+        // However long nothing comes, the bucket holds no more.
+        assert_eq!(link.offer(frame(1001), 0, 1_000_000 * MICRO), Outcome::Dropped);
+    }
+
+    #[test]
+    fn rfc8257_3_1_frames_behind_a_long_queue_are_marked_and_their_header_stays_right() {
+        let mut link = Link::new(LinkConfig { mark_above: Some(500), ..LINK }, 1);
+        assert_eq!(link.offer(frame(600), 0, 0), Outcome::Carried);
+        assert_eq!(link.offer(frame(600), 0, 0), Outcome::Marked);
+        let frames: Vec<_> = std::iter::from_fn(|| link.take(u64::MAX)).map(|(_, frame)| frame).collect();
+        assert_eq!(frames.iter().map(|frame| frame.header()[15] & 3).collect::<Vec<_>>(), [2, 3]);
+        let words = frames[1].header()[14..34].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+        let sum = words.sum::<u32>();
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
+    }
+
+    #[test]
+    fn a_late_frame_is_overtaken() {
+        let reordering = Reordering { share: 0.5, extra: Span::from_millis(10) };
+        let mut link = Link::new(LinkConfig { reordering: Some(reordering), ..LINK }, 1);
+        (0..20).for_each(|place| assert_eq!(link.offer(frame(40 + place), 0, 0), Outcome::Carried));
+        let order: Vec<_> = arrivals(&mut link).into_iter().map(|(_, len)| len).collect();
+        let (late, on_time) = (link.counts.reordered as usize, order.len() - link.counts.reordered as usize);
+        assert!((4..=16).contains(&late), "{late}");
+        assert!(order[..on_time].is_sorted() && order[on_time..].is_sorted() && !order.is_sorted(), "{order:?}");
+    }
+}
