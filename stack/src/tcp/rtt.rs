@@ -1,7 +1,7 @@
 //! The retransmission timeout (RFC 6298), in microseconds and integers.
 //!
-//! Invariant: `rto` lies between the configured floor and ceiling, backed off or not. Karn's rule (§3) is kept by the
-//! caller: a segment that was sent twice is timed by what the peer echoes (RFC 7323 §4), or not at all.
+//! Invariant: `rto` lies between the configured floor above SRTT and the ceiling, backed off or not. Karn's rule (§3) is
+//! kept by the caller: a segment that was sent twice is timed by what the peer echoes (RFC 7323 §4), or not at all.
 
 use super::shared::TcpConfig;
 use crate::time::Span;
@@ -47,13 +47,15 @@ impl Rtt {
 
     /// The timeout of the last samples, without backoff.
     pub(crate) fn settle(&mut self, config: &TcpConfig) {
-        let bound = |rto: u32| rto.clamp(micros(config.min_rto).min(micros(config.max_rto)), micros(config.max_rto));
         if self.srtt_8 == 0 {
             self.rto = micros(config.initial_rto).min(micros(config.max_rto));
             return;
         }
-        // §2.4 asks for a floor of 1 s; like every stack of today we take a lower one, configurable.
-        self.rto = bound((self.srtt_8 / 8).saturating_add(self.rttvar_4.max(GRANULARITY)));
+        // §2.4 asks for a floor of 1 s; like every stack of today we take a lower one, configurable. It is one for the
+        // time above SRTT: on a long, steady path RTTVAR goes to nothing, and a timeout of SRTT alone would expire
+        // whenever an acknowledgment is delayed.
+        let above = self.rttvar_4.max(GRANULARITY).max(micros(config.min_rto));
+        self.rto = (self.srtt_8 / 8).saturating_add(above).min(micros(config.max_rto));
     }
 
     /// §5.5: the timer has expired.
@@ -93,7 +95,6 @@ mod tests {
     use super::*;
 
     const CONFIG: TcpConfig = TcpConfig::DEFAULT;
-    const FLOOR: Span = CONFIG.min_rto;
 
     #[test]
     fn rfc6298_2_2_the_first_sample_sets_both() {
@@ -118,13 +119,21 @@ mod tests {
     fn rfc6298_5_5_backoff_doubles_up_to_a_minute_and_a_floor_holds() {
         let mut rtt = Rtt::new(&CONFIG);
         rtt.sample(Span::from_micros(50), 1, &CONFIG);
-        assert_eq!(rtt.rto(), FLOOR);
+        assert_eq!(rtt.rto(), Span::from_micros(50 + 200_000));
         for _ in 0..20 {
             rtt.back_off(&CONFIG);
         }
         assert_eq!(rtt.rto(), Span::from_secs(60));
         rtt.settle(&CONFIG);
-        assert_eq!(rtt.rto(), FLOOR);
+        assert_eq!(rtt.rto(), Span::from_micros(50 + 200_000));
+    }
+
+    #[test]
+    fn rfc6298_2_4_on_a_long_and_steady_path_the_floor_stands_above_the_round_trip() {
+        let mut rtt = Rtt::new(&CONFIG);
+        (0..100).for_each(|_| rtt.sample(Span::from_millis(300), 1, &CONFIG));
+        // An acknowledgment may be delayed, and the path is as it was.
+        assert_eq!(rtt.rto(), Span::from_millis(300 + 200));
     }
 
     #[test]
@@ -154,6 +163,6 @@ mod tests {
         rtt.back_off(&config);
         assert_eq!(rtt.rto(), Span::from_secs(5));
         rtt.sample(Span::from_millis(1), 1, &config);
-        assert_eq!(rtt.rto(), Span::from_secs(2));
+        assert_eq!(rtt.rto(), Span::from_millis(2001));
     }
 }

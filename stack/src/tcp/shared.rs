@@ -24,7 +24,8 @@ pub struct TcpConfig {
     pub send_budget: u32,
     /// Congestion control of new connections; [`crate::Stack::set_congestion`] changes one connection's.
     pub congestion: Algorithm,
-    /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
+    /// The floor of what the retransmission timeout is above the smoothed round trip. RFC 6298 §2.4 asks for 1 s in all;
+    /// stacks of today use 200 ms.
     pub min_rto: Span,
     /// Its ceiling, backed off or not (RFC 6298 §2.5: at least 60 s).
     pub max_rto: Span,
