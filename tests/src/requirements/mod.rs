@@ -35,6 +35,9 @@ pub use rules::{Problem, problems};
 /// Where the rows are, below the workspace.
 pub const ROWS: &str = "tests/requirements";
 
+/// The RFCs that have a table, at least.
+const RFCS: [u16; 12] = [2018, 2883, 3168, 5681, 5961, 6298, 6675, 7323, 7413, 8985, 9293, 9438];
+
 /// What a check found.
 #[derive(Debug)]
 pub struct Report {
@@ -51,6 +54,8 @@ pub struct Report {
 pub fn check(root: &Path) -> io::Result<Report> {
     let evidence = Evidence::find(root)?;
     let (tables, mut problems) = read(root)?;
+    let missing = RFCS.into_iter().filter(|rfc| tables.iter().all(|table| table.rfc != *rfc));
+    problems.extend(missing.map(|rfc| Problem::of(ROWS, format!("there is no table of RFC {rfc}"))));
     problems.extend(tables.iter().flat_map(|table| rules::problems(table, &evidence)));
     problems.extend(pages(&tables, &evidence).iter().filter_map(|page| page.is_stale(root)));
     Ok(Report { tables, problems })
