@@ -2,24 +2,26 @@
 //!
 //! Invariant: a [`Key`] finds its entry until the entry is removed, and never another one: each slot counts its lives.
 
+use core::num::NonZeroU32;
+
 /// Names one entry of one life of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) index: u32,
-    pub(crate) generation: u32,
+    generation: NonZeroU32,
 }
 
 /// One place of a table; storage is handed in as a slice of these.
 #[derive(Debug)]
 pub struct Slot<T> {
-    generation: u32,
+    generation: NonZeroU32,
     next_free: u32,
     value: Option<T>,
 }
 
 impl<T> Slot<T> {
     /// An empty place.
-    pub const EMPTY: Self = Self { generation: 0, next_free: NIL, value: None };
+    pub const EMPTY: Self = Self { generation: NonZeroU32::MIN, next_free: NIL, value: None };
 }
 
 const NIL: u32 = u32::MAX;
@@ -70,7 +72,8 @@ impl<'s, T> Slab<'s, T> {
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         self.at(key)?;
         let slot = &mut self.slots[key.index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
+        // Never zero, so that an `Option` of a key costs nothing.
+        slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         slot.next_free = self.free;
         self.free = key.index;
         self.len -= 1;

@@ -55,7 +55,7 @@ mod owned {
         pub time_waits: usize,
         /// Chunks queued anywhere.
         pub cells: usize,
-        /// Connections that have data on the way at the same time; others wait for their turn.
+        /// Connections that have data on the way at the same time; others wait for their turn. As many may receive.
         pub flights: usize,
         /// Flows that a burst may interleave and still be coalesced.
         pub batches: usize,
@@ -108,6 +108,7 @@ mod owned {
         tcp_replies: Box<[Option<tcp::Reply>]>,
         flights: Box<[Slot<tcp::Flight>]>,
         settings: Box<[Slot<tcp::Settings>]>,
+        intakes: Box<[Slot<tcp::Intake>]>,
         batches: Box<[tcp::Batch]>,
     }
 
@@ -144,6 +145,7 @@ mod owned {
                 tcp_replies: filled(replies, || None),
                 flights: filled(flights, || Slot::EMPTY),
                 settings: filled(connections, || Slot::EMPTY),
+                intakes: filled(flights, || Slot::EMPTY),
                 batches: filled(batches, || tcp::Batch::EMPTY),
             }
         }
@@ -179,6 +181,7 @@ mod owned {
                     replies: &mut self.tcp_replies,
                     flights: &mut self.flights,
                     settings: &mut self.settings,
+                    intakes: &mut self.intakes,
                     batches: &mut self.batches,
                 },
             }

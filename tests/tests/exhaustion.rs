@@ -12,7 +12,9 @@ use lendwire_tests::stream;
 fn with_slots(transmit: usize) -> Peer {
     let [mut first, second] = Pools::of_this_thread();
     first.transmit = Pools::leaked(transmit).transmit;
-    Peer::with(&Setup { pools: [first, second], ..Setup::new() })
+    // TCP's own limit lets no connection take all of the pool.
+    let without_limit = Setup::new().tcp(|tcp| (tcp.send_memory, tcp.receive_memory) = (Some(1 << 30), Some(1 << 30)));
+    Peer::with(&Setup { pools: [first, second], ..without_limit })
 }
 
 #[test]

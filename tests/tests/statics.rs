@@ -68,6 +68,7 @@ macro_rules! storage {
                 replies: places!(8, Option<tcp::Reply>, None),
                 flights: places!(4, Slot<tcp::Flight>, Slot::EMPTY),
                 settings: places!(4, Slot<tcp::Settings>, Slot::EMPTY),
+                intakes: places!(4, Slot<tcp::Intake>, Slot::EMPTY),
                 batches: places!(2, tcp::Batch, tcp::Batch::EMPTY),
             },
         }

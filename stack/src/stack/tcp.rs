@@ -186,6 +186,23 @@ impl Stack<'_> {
         self.tcp.set_congestion(connection, algorithm);
     }
 
+    /// Command: lets unread data pin `bytes` bytes of slots, instead of what the connection's reading would have it grow
+    /// to. The window is some five eighths of it, as far as the scale of the handshake can show; what was promised stays.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_receive_budget(&mut self, connection: TcpHandle, bytes: u32) -> Result<(), OptionError> {
+        self.tcp.set_receive_budget(connection, bytes)
+    }
+
+    /// Command: lets `bytes` bytes wait to be sent or acknowledged, whatever the congestion window is.
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_send_budget(&mut self, connection: TcpHandle, bytes: u32) -> Result<(), OptionError> {
+        self.tcp.set_send_budget(connection, bytes)
+    }
+
     /// Question: the connection's state by its RFC name.
     #[must_use]
     pub fn state(&self, connection: TcpHandle) -> State {

@@ -62,7 +62,7 @@ impl Connection {
         self.send.una = ack;
         self.send.oldest = self.send.oldest.later(ack - self.send.max_window);
         let beyond_next = ack.after(self.send.nxt);
-        self.send.queue.acknowledged(bytes, beyond_next, &mut shared.cells);
+        self.send.queue.acknowledged(bytes, beyond_next, shared);
         if beyond_next {
             self.send.nxt = ack;
         }
@@ -169,7 +169,7 @@ impl Connection {
     }
 
     /// How long ago that was sent which `segment` echoes.
-    fn echoed(&self, segment: &Arrival, now: Instant) -> Option<Span> {
+    pub(super) fn echoed(&self, segment: &Arrival, now: Instant) -> Option<Span> {
         self.stamps?.since_echoed(segment.timestamps?.echo, now)
     }
 

@@ -241,7 +241,7 @@ impl Tcp<'_> {
             Some(Entity::TimeWait(_) | Entity::Listener(_)) | None => None,
         };
         let Some(handshake) = handshake else { return };
-        let window = super::connection::initial_window(&self.shared.config) as u16;
+        let window = super::window::initial_window(&self.shared.config) as u16;
         let (seq, ack) = (handshake.iss + 1, handshake.receive_next());
         let reply =
             Reply::acknowledgment(handshake.tuple, handshake.interface, seq, ack, window, handshake.stamps(now));

@@ -17,13 +17,13 @@ use super::congestion::{Algorithm, Congestion};
 use super::demux::Tuple;
 use super::flight::Flight;
 use super::handshake::Agreed;
-use super::reassembly::Reassembly;
 use super::recv_queue::RecvQueue;
 use super::rtt::Rtt;
 use super::send_queue::SendQueue;
 use super::seq::Seq;
 use super::shared::{Shared, TcpConfig, Writers};
 use super::timestamps::Stamps;
+use super::window::initial_window;
 use crate::ip::InterfaceId;
 use crate::slab::Key;
 use crate::time::{Instant, Span};
@@ -166,7 +166,10 @@ pub struct Connection {
     /// More than one SYN of ours was lost.
     pub(super) lost_syns: bool,
     pub(super) ack_at: Deadline,
-    pub(super) reassembly: Reassembly,
+    /// What it holds while data arrives: see [`Connection::take_intake`].
+    pub(super) intake: Option<Key>,
+    /// What unread data may pin, in bytes of slots: see `window`.
+    pub(super) budget: u32,
     pub(super) writers: Option<u32>,
     /// What its application asked for beyond what all have: see `settings`.
     pub(super) settings: Option<u32>,
@@ -176,7 +179,6 @@ pub struct Connection {
     /// The clocks of both ends, if timestamps were agreed on.
     pub(super) stamps: Option<Stamps>,
     /// The peer takes selective acknowledgments, and gives them.
-    #[expect(dead_code, reason = "those who send blocks are to ask")]
     pub(super) sack: bool,
     /// The application still holds its handle.
     pub(super) held: bool,
@@ -265,7 +267,7 @@ impl Connection {
             algorithm: config.congestion,
             lost_syns: agreed.lost_syns,
             ack_at: Deadline::NEVER,
-            reassembly: Reassembly::NEW,
+            intake: None,
             writers: None,
             settings: None,
             challenges: ChallengeLimit::default(),
@@ -273,6 +275,7 @@ impl Connection {
             sack: agreed.sack,
             tuple: agreed.tuple,
             interface: agreed.interface,
+            budget: config.receive_budget_start,
             held: true,
             ended: None,
         };
@@ -311,28 +314,6 @@ impl Connection {
     /// Bytes, FIN included, that are sent and not acknowledged.
     pub(super) fn in_flight(&self) -> u32 {
         self.send.max.since(self.send.una)
-    }
-
-    /// The window that memory allows now, and that can be shown: data fills some five eighths of the slots it comes in.
-    fn memory_window(&self, config: &TcpConfig) -> u32 {
-        window_of(config.receive_budget.saturating_sub(self.charged())).min(0xffff << self.receive.scale)
-    }
-
-    /// The right edge to show the peer in a segment that is sent now.
-    pub(super) fn next_edge(&self, config: &TcpConfig) -> Seq {
-        let edge = self.receive.nxt + self.memory_window(config);
-        // RFC 9293 §3.8.6.2.2: move the edge by a full segment or half of the buffer, or leave it.
-        let step = u32::from(self.send.mss).min(window_of(config.receive_budget) / 2);
-        let enough = edge.after(self.receive.edge) && edge.since(self.receive.edge) >= step;
-        if enough { edge } else { self.receive.edge }
-    }
-
-    /// Whether reading has freed so much that the peer ought to hear of it without asking: two segments or half of the
-    /// buffer, and no less than the window that it still has.
-    pub(super) fn window_opened(&self, config: &TcpConfig) -> bool {
-        let opened = self.next_edge(config).since(self.receive.edge);
-        let left = self.receive.edge.since(self.receive.nxt);
-        opened >= (2 * u32::from(self.send.mss)).min(window_of(config.receive_budget) / 2) && opened >= left.max(1)
     }
 
     /// Starts or moves the send-side timer.
@@ -411,21 +392,11 @@ impl Connection {
 
     /// Gives everything back.
     pub(super) fn release(&mut self, shared: &mut Shared<'_>) {
-        self.send.queue.clear(&mut shared.cells);
-        self.receive.queue.clear(&mut shared.cells);
-        self.reassembly.clear(shared);
+        self.send.queue.clear(shared);
+        self.receive.queue.clear(shared);
+        self.leave_intake(shared);
         self.land(shared);
         self.drop_settings(shared);
         self.rest(shared);
     }
-}
-
-/// The window that `budget` bytes of pinned memory are worth.
-pub(super) const fn window_of(budget: u32) -> u32 {
-    budget / 2 + budget / 8
-}
-
-/// The window that a SYN shows, which no scale applies to (RFC 7323 §2.2).
-pub(super) fn initial_window(config: &TcpConfig) -> u32 {
-    window_of(config.receive_budget).min(0xffff)
 }

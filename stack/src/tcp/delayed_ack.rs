@@ -70,7 +70,7 @@ impl Connection {
     }
 
     /// Commits: a segment with `len` bytes of data has carried an acknowledgment.
-    pub(super) fn acknowledgment_sent(&mut self, len: u32) {
+    pub(super) fn acknowledgment_sent(&mut self, len: u32, shared: &mut Shared<'_>) {
         if len > 0 && core::mem::take(&mut self.receive.last_size) > 0 {
             self.receive.quick = 0;
         }
@@ -81,5 +81,8 @@ impl Connection {
         self.receive.acknowledged = self.receive.nxt;
         self.receive.owed = if self.receive.duplicates > 0 { Owed::Now } else { Owed::Nothing };
         self.ack_at = Deadline::NEVER;
+        if let Some(intake) = shared.intakes.of_mut(self.intake) {
+            intake.reassembly.repeated.told();
+        }
     }
 }

@@ -243,14 +243,14 @@ impl Tcp<'_> {
                 }
                 let mut packet = connection.packet(&plan, now, &self.shared);
                 found.send(nics, &envelope, &mut packet, &mut work)?;
-                model = connection.is_model(&plan).then(|| packet.like(Payload::EMPTY));
+                model = connection.is_model(&plan, &self.shared).then(|| packet.like(Payload::EMPTY));
                 Ok(())
             });
             self.shared.work = work;
             if let Err(not_sent) = sent {
                 return turn_of(not_sent);
             }
-            sent_segments += connection.segments(&plan);
+            sent_segments += connection.segments(&plan, &self.shared);
             connection.sent(&plan, now, &mut self.shared);
             *budget -= 1;
         }
@@ -302,7 +302,7 @@ fn send_handshake(
     }
     let (flags, options) = handshake.segment(now, &shared.config);
     // RFC 7323 §2.2: the window of a SYN is never scaled.
-    let window = super::connection::initial_window(&shared.config) as u16;
+    let window = super::window::initial_window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);

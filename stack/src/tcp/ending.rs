@@ -88,8 +88,8 @@ impl Tcp<'_> {
         self.wheel.disarm(index);
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         connection.ended = Some(ended);
-        connection.send.queue.clear(&mut self.shared.cells);
-        connection.reassembly.clear(&mut self.shared);
+        connection.send.queue.clear(&mut self.shared);
+        connection.leave_intake(&mut self.shared);
         connection.land(&mut self.shared);
         connection.rest(&mut self.shared);
         if connection.held {

@@ -76,6 +76,10 @@ pub struct TcpUsage {
     pub blocks: usize,
     /// Connections with data on the way, or with a memory of when they had.
     pub flights: usize,
+    /// Bytes of slots that unread data pins.
+    pub unread_memory: usize,
+    /// Bytes of slots that data pins which waits to be sent or acknowledged.
+    pub queued_memory: usize,
     /// Cells that hold no chunk.
     pub free_cells: usize,
 }

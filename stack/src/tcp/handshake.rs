@@ -5,13 +5,14 @@
 
 use core::num::NonZeroU32;
 
-use super::connection::{Ended, initial_window};
+use super::connection::Ended;
 use super::demux::Tuple;
 use super::options;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::TcpConfig;
 use super::timestamps::{self, Stamps};
+use super::window::initial_window;
 use crate::drops::Reason;
 use crate::ip::InterfaceId;
 use crate::slab::Key;

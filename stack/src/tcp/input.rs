@@ -9,6 +9,7 @@ use super::connection::{Connection, Ended, OurFin, Outcome, PeerFin};
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
+use super::window::Order;
 use crate::drops::Reason;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
@@ -48,7 +49,7 @@ impl Connection {
 
     fn steps_behind_ack(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.check_sequence(segment, now, shared)?;
-        self.trim(segment);
+        self.trim(segment, shared);
         self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);
@@ -61,7 +62,7 @@ impl Connection {
         self.check_sequence(segment, now, shared)?;
         self.check_reset(segment, now, shared)?;
         self.check_syn(segment, now, shared)?;
-        self.trim(segment);
+        self.trim(segment, shared);
         self.check_ack(segment, now, shared)?;
         self.record_timestamps(start, segment, now);
         self.check_urgent(segment, shared);
@@ -128,8 +129,9 @@ impl Connection {
 
     /// Cuts off what lies outside of the window. A FIN right behind it takes no memory, and stays: its sender would give
     /// up asking long before a slow reader reads.
-    fn trim(&self, segment: &mut Arrival) {
+    fn trim(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) {
         if segment.seq.before(self.receive.nxt) {
+            self.note_repeated(segment, shared);
             let old = self.receive.nxt.since(segment.seq) as usize;
             segment.payload.advance(old.min(segment.payload.len()));
             segment.seq = self.receive.nxt;
@@ -147,6 +149,7 @@ impl Connection {
     fn refuse_old(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) {
         // Data that comes again shows that an acknowledgment was lost, and cannot be part of a loop of them.
         if segment.len() > 0 && !segment.has(Flags::SYN) {
+            self.note_repeated(segment, shared);
             self.owe_now();
         } else {
             // Also the answer to a keep-alive probe (§3.8.4).
@@ -191,18 +194,21 @@ impl Connection {
             shared.drops.count(Reason::TcpLateData);
             return ControlFlow::Break(Outcome::Abort(Ended::Reset));
         }
-        let in_order = segment.seq == self.receive.nxt;
-        if self.charged() > most_charged(in_order, shared) {
+        let order = if segment.seq == self.receive.nxt { Order::Next } else { Order::Ahead };
+        if !self.has_room(order, shared) {
             shared.drops.count(Reason::TcpNoRoom);
             self.owe_now();
             return DONE;
         }
-        if in_order { self.take_in_order(segment, now, shared) } else { self.take_out_of_order(segment, shared) }
+        match order {
+            Order::Next => self.take_in_order(segment, now, shared),
+            Order::Ahead => self.take_out_of_order(segment, shared),
+        }
     }
 
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
-        let fills_hole = !self.reassembly.is_empty();
-        let is_pressed = self.charged() > shared.config.receive_budget;
+        let fills_hole = self.has_holes(shared);
+        let is_pressed = self.charged(shared) > self.budget;
         let gathers = self.receive.queue.gathers(segment.size(), is_pressed);
         let segments = segment.segments();
         self.learn_size(segment);
@@ -212,7 +218,8 @@ impl Connection {
             if len == 0 {
                 continue;
             }
-            if self.receive.queue.push(chunk, writers, shared).is_err() {
+            // Each chunk asks anew: what came as one may be long.
+            if !self.has_room(Order::Next, shared) || self.receive.queue.push(chunk, writers, shared).is_err() {
                 // What came before it is kept and acknowledged; the rest will be sent again.
                 shared.drops.count(Reason::TcpNoRoom);
                 segment.flags.remove(Flags::FIN);
@@ -223,12 +230,13 @@ impl Connection {
             self.receive.nxt += len;
             segment.seq += len;
         }
-        while let Some(chunk) = self.reassembly.pop(self.receive.nxt, shared) {
+        while let Some(chunk) = self.next_kept(shared) {
             self.receive.nxt += chunk.len() as u32;
-            self.receive.queue.push_moved(chunk, &mut shared.cells);
+            self.receive.queue.push_moved(chunk, shared);
         }
         // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
         self.owe(segments, fills_hole || segment.cut, now, shared);
+        self.look_at_need(self.echoed(segment, now), now, shared);
         ControlFlow::Continue(())
     }
 
@@ -237,7 +245,7 @@ impl Connection {
         let mut start = segment.seq;
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
-            if self.reassembly.insert(start, chunk, shared).is_err() {
+            if self.keep(start, chunk, shared).is_err() {
                 shared.drops.count(Reason::TcpNoRoom);
                 return DONE;
             }
@@ -254,11 +262,6 @@ impl Connection {
         }
     }
 
-    /// What unread data pins.
-    pub(super) fn charged(&self) -> u32 {
-        self.receive.queue.charged() + self.reassembly.charged()
-    }
-
     /// Eighth: the FIN, this segment's or one that came before its time.
     fn check_fin(&mut self, segment: &Arrival, shared: &mut Shared<'_>) {
         if self.receive.fin != PeerFin::None {
@@ -269,16 +272,16 @@ impl Connection {
             // RFC 5681 §4.2: a duplicate acknowledgment at once tells its sender of the hole before it.
             self.owe_now();
             // SHLD-31: it is held as data is.
-            if segment.seq.after(self.receive.nxt) && self.reassembly.insert_fin(segment.seq, shared).is_err() {
+            if segment.seq.after(self.receive.nxt) && self.keep_fin(segment.seq, shared).is_err() {
                 shared.drops.count(Reason::TcpNoRoom);
             }
         }
-        let came = (segment.has(Flags::FIN) && comes_next) || self.reassembly.has_fin(self.receive.nxt, shared);
+        let came = (segment.has(Flags::FIN) && comes_next) || self.has_kept_fin(shared);
         if !came {
             return;
         }
         // What pretends to lie behind it would wait for ever.
-        self.reassembly.clear(shared);
+        self.drop_kept(shared);
         self.receive.nxt += 1;
         self.receive.duplicates = 0;
         // It takes no memory: the window behind it is what it was.
@@ -289,12 +292,4 @@ impl Connection {
         };
         self.owe_now();
     }
-}
-
-/// What a connection may pin before its data is refused. The window is promised in bytes and paid in slots, which short
-/// segments fill badly: beyond the budget those in order are copied together, and twice the budget holds a window of
-/// them. Data that came before its time was promised nothing that may not come later.
-fn most_charged(in_order: bool, shared: &Shared<'_>) -> u32 {
-    let budget = shared.config.receive_budget;
-    if in_order { budget.saturating_mul(2) } else { budget.saturating_add(budget / 4) }
 }

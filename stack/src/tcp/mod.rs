@@ -11,7 +11,10 @@
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
-//! | `send_queue`, `recv_queue`, `reassembly` | its data |
+//! | `send_queue`, `recv_queue`, `reassembly`, `blocks` | its data |
+//! | `intake` | what it holds while data arrives |
+//! | `repeated` | what a peer is told of data that came twice or before its time |
+//! | `window`, `send_budget`, `budget` | the window it shows, what may wait to be sent, and what all may pin |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `flight` | what it holds while data is on the way |
 //! | `timestamps`, `rtt` | its clocks, its timing |
@@ -27,6 +30,8 @@
 
 mod ack;
 mod arrive;
+mod blocks;
+mod budget;
 mod challenge;
 mod coalesce;
 mod congestion;
@@ -40,6 +45,7 @@ mod handle;
 mod handshake;
 mod header;
 mod input;
+mod intake;
 mod keep_alive;
 mod listen;
 mod options;
@@ -48,9 +54,11 @@ mod question;
 mod reassembly;
 mod recovery;
 mod recv_queue;
+mod repeated;
 mod reply;
 mod rtt;
 mod segment;
+mod send_budget;
 mod send_queue;
 mod seq;
 mod settings;
@@ -61,15 +69,18 @@ mod starved;
 mod time_wait;
 mod timestamps;
 mod urgent;
+mod window;
 
 use core::num::NonZeroU32;
 
 use lendwire_nic::{Cell, Cells, Pool, Work};
 
+use self::budget::Account;
 use self::coalesce::Batches;
 use self::connection::{Connection, Waiting};
 use self::demux::{Demux, Entity, Tuple};
 use self::flight::Flights;
+use self::intake::Intakes;
 use self::reply::Replies;
 use self::seq::Seq;
 use self::shared::Shared;
@@ -81,6 +92,7 @@ use crate::slab::{Slab, Slot};
 use crate::time::Instant;
 use crate::wheel::{Timer, Wheel};
 
+pub use self::blocks::Block;
 pub use self::coalesce::Batch;
 pub use self::congestion::Algorithm;
 pub use self::connection::{Ended, State};
@@ -91,9 +103,10 @@ pub use self::handle::{
     TcpInfo, TcpUsage, WriteError,
 };
 pub use self::handshake::Handshake;
+pub use self::intake::Intake;
 pub use self::keep_alive::KeepAlive;
 pub use self::listen::Listener;
-pub use self::reassembly::Block;
+
 pub use self::reply::Reply;
 pub use self::settings::Settings;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
@@ -129,6 +142,8 @@ pub struct Storage<'s> {
     pub links: &'s mut [u32],
     /// One for each chunk that is queued anywhere.
     pub cells: &'s mut [Cell],
+    /// One for each connection that receives data at the same time; others keep nothing that comes before its time.
+    pub intakes: &'s mut [Slot<Intake>],
     /// One for each hole in received data.
     pub blocks: &'s mut [Slot<Block>],
     /// One for each connection whose data is being copied.
@@ -194,6 +209,7 @@ impl<'s> Tcp<'s> {
         let (accept, rest) = rest.split_at_mut(connections);
         let (event, rest) = rest.split_at_mut(connections);
         let (cell, slot) = rest.split_at_mut(connections);
+        let config = config.within(pool);
         let reserve = (storage.cells.len() / 8).max(4);
         Self {
             listeners: Slab::new(storage.listeners),
@@ -208,9 +224,12 @@ impl<'s> Tcp<'s> {
                 cells: Cells::new(storage.cells),
                 reserve,
                 blocks: Slab::new(storage.blocks),
+                intakes: Intakes::new(storage.intakes),
                 writers: Slab::new(storage.writers),
                 flights: Flights::new(storage.flights),
                 settings: Slab::new(storage.settings),
+                received: Account::new(config.receive_memory.unwrap_or(usize::MAX)),
+                queued: Account::new(config.send_memory.unwrap_or(usize::MAX)),
                 pool,
                 config,
                 work: Work::default(),

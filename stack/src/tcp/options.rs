@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::connection::window_of;
 use super::shared::TcpConfig;
+use super::window::window_of;
 use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
 
 /// The MSS that a path's MTU leaves: without IP and TCP options (RFC 6691 §2).

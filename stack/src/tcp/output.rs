@@ -87,7 +87,7 @@ impl Connection {
             return self.fin_sent().then(|| self.plan_of(una, None, 0, Kind::Head, shared));
         };
         let flight = self.send.nxt.since(una).min(self.send.queue.bytes());
-        let want = flight.min(u32::from(self.send.mss));
+        let want = flight.min(self.full_size(shared));
         let len = self.send.queue.prepare(cell, want as usize, Ending::AsBefore, limits, shared) as u32;
         (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Head, shared))
     }
@@ -107,7 +107,7 @@ impl Connection {
 
     /// [`super::send_queue::SendQueue::prepare`], where a run for which parts or cells run out ends with a full segment.
     fn prepare(&mut self, cell: u32, want: u32, ending: Ending, limits: Limits, shared: &mut Shared<'_>) -> u32 {
-        let (mss, mut want) = (u32::from(self.send.mss), want);
+        let (mss, mut want) = (self.full_size(shared), want);
         loop {
             let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
             if len == want || len <= mss {
@@ -120,7 +120,7 @@ impl Connection {
     /// Question: the next segment, if it differs from the one just sent, a [`Connection::is_model`], in its number and its
     /// data alone: a full one of new data, with more behind it.
     pub(super) fn plan_like(&mut self, limits: Limits, _now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
-        let (nxt, mss) = (self.send.nxt, u32::from(self.send.mss));
+        let (nxt, mss) = (self.send.nxt, self.full_size(shared));
         let cell = self.send.queue.unsent()?;
         if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(shared) < mss {
             return None;
@@ -131,8 +131,10 @@ impl Connection {
     }
 
     /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.
-    pub(super) fn is_model(&self, plan: &Plan) -> bool {
+    pub(super) fn is_model(&self, plan: &Plan, shared: &Shared<'_>) -> bool {
+        // Blocks change from segment to segment.
         plan.len == u32::from(self.send.mss)
+            && plan.len == self.full_size(shared)
             && plan.kind == Kind::Next
             && plan.seq == self.send.max
             && plan.flags == Flags::ACK
@@ -151,11 +153,10 @@ impl Connection {
     fn next_len(&self, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
-        let mss = u32::from(send.mss);
+        let mss = self.full_size(shared);
         let usable = self.usable(shared);
-        let may_be_short = self.may_be_short(shared);
         if !self.is_urgent(shared)
-            && let Some(run) = self.run_len(unsent, usable, limits, may_be_short)
+            && let Some(run) = self.run_len(unsent, usable, limits, shared)
         {
             return Some(run);
         }
@@ -166,7 +167,7 @@ impl Connection {
         let idle = send.nxt == send.una;
         let corked = self.is_corked(shared);
         let worth_it = len == mss
-            || (last && (may_be_short || (idle && !corked)))
+            || (last && (self.may_be_short(shared) || (idle && !corked)))
             || (!corked && len > 0 && len >= send.max_window / 2)
             || (again && (idle || len == mss.min(send.max.since(send.nxt))));
         (len > 0 && worth_it).then_some(len)
@@ -182,13 +183,13 @@ impl Connection {
 
     /// How much of it a device may cut: full segments, and a short one behind them that would follow at once. What is
     /// sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
-    fn run_len(&self, unsent: u32, usable: u32, limits: Limits, may_be_short: bool) -> Option<u32> {
-        let (send, mss) = (&self.send, u32::from(self.send.mss));
+    fn run_len(&self, unsent: u32, usable: u32, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
+        let (send, mss) = (&self.send, self.full_size(shared));
         let most = unsent.min(usable).min(limits.run);
         if most <= mss || mss < LEAST_CUT || send.nxt.before(send.max) {
             return None;
         }
-        let run = if most == unsent && may_be_short { most } else { most - most % mss };
+        let run = if most == unsent && self.may_be_short(shared) { most } else { most - most % mss };
         (run > mss).then_some(run)
     }
 
@@ -198,7 +199,7 @@ impl Connection {
             return None;
         }
         let (nxt, cell) = (self.send.nxt, self.send.queue.unsent()?);
-        let want = self.send.window.clamp(1, u32::from(self.send.mss)).min(self.end_of_data().since(nxt));
+        let want = self.send.window.clamp(1, self.full_size(shared)).min(self.end_of_data().since(nxt));
         // SND.NXT stays, so the chunk need not be cut for it.
         let len = want.min(shared.cells.chunk(cell).len() as u32);
         Some(self.plan_of(nxt, Some(cell), len, Kind::Probe, shared))
@@ -213,7 +214,7 @@ impl Connection {
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
         flags.set(Flags::URG, kind != Kind::KeepAlive && self.urgent_pointer(seq, shared).is_some());
-        Plan { seq, flags, cell, len, kind, edge: self.next_edge(&shared.config) }
+        Plan { seq, flags, cell, len, kind, edge: self.next_edge(shared) }
     }
 
     /// The segment that `plan` describes, as a borrow of the queue.
@@ -222,10 +223,10 @@ impl Connection {
         let window = self.window_field(plan.edge);
         let urgent = self.urgent_pointer(plan.seq, shared).unwrap_or(0);
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window, urgent };
-        header::push(&mut packet, &self.tuple, fields, &self.options(now));
-        if self.segments(plan) > 1 {
+        header::push(&mut packet, &self.tuple, fields, &self.options(now, shared));
+        if self.segments(plan, shared) > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
-            packet.offload.segmentation = Some(Segmentation { size: self.send.mss, ipv6, ecn: false });
+            packet.offload.segmentation = Some(Segmentation { size: self.full_size(shared) as u16, ipv6, ecn: false });
         }
         packet
     }
@@ -234,13 +235,15 @@ impl Connection {
     pub(super) fn packet_like<'q>(&self, plan: &Plan, model: &TxPacket<'_>, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = model.like(self.payload(plan, shared));
         // Its time is its model's: they leave in one burst.
-        header::set_sequence(&mut packet, self.options(Instant::from_micros(0)).len(), plan.seq);
+        let options = self.options(Instant::from_micros(0), shared);
+        header::set_sequence(&mut packet, options.len(), plan.seq);
         packet
     }
 
     /// The options of a segment that is sent now.
-    fn options(&self, now: Instant) -> SegmentOptions {
-        SegmentOptions { timestamps: self.stamps.map(|stamps| stamps.of_now(now)), ..SegmentOptions::default() }
+    fn options(&self, now: Instant, shared: &Shared<'_>) -> SegmentOptions {
+        let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
+        SegmentOptions { timestamps, sack: self.sack_blocks(shared) }
     }
 
     fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
@@ -248,8 +251,8 @@ impl Connection {
     }
 
     /// How many segments a plan is on the wire.
-    pub(super) fn segments(&self, plan: &Plan) -> u32 {
-        plan.len.div_ceil(u32::from(self.send.mss)).max(1)
+    pub(super) fn segments(&self, plan: &Plan, shared: &Shared<'_>) -> u32 {
+        plan.len.div_ceil(self.full_size(shared)).max(1)
     }
 
     /// The window field for `edge`, rounded up so that rounding never moves the edge left.
@@ -287,13 +290,13 @@ impl Connection {
             self.run_timer(now);
         }
         self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
-        self.acknowledgment_sent(plan.len);
-        shared.statistics.segments_sent += u64::from(self.segments(plan));
+        shared.statistics.segments_sent += u64::from(self.segments(plan, shared));
+        self.acknowledgment_sent(plan.len, shared);
     }
 
     /// What the flight learns of a segment up to `end` that was sent.
     fn took_off(&self, plan: &Plan, end: Seq, now: Instant, shared: &mut Shared<'_>) {
-        let (sent, mss, is_run) = (end.since(self.send.una), u32::from(self.send.mss), self.segments(plan) > 1);
+        let (sent, mss, is_run) = (end.since(self.send.una), self.full_size(shared), self.segments(plan, shared) > 1);
         let is_again = plan.seq.before(self.send.max);
         let Some(flight) = self.flight_mut(shared).filter(|_| plan.seq != end) else { return };
         match plan.kind {

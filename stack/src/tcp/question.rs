@@ -64,6 +64,8 @@ impl Tcp<'_> {
             writers: self.shared.writers.len(),
             blocks: self.shared.blocks.len(),
             flights: self.shared.flights.len(),
+            unread_memory: self.shared.received.held(),
+            queued_memory: self.shared.queued.held(),
             free_cells: self.shared.cells.available(),
         }
     }
@@ -72,7 +74,7 @@ impl Tcp<'_> {
     pub(crate) fn room(&self, handle: TcpHandle) -> usize {
         match self.connections.at(handle.0) {
             Some(Entry::Open(connection)) if connection.held && connection.send.fin == OurFin::None => {
-                self.shared.config.send_budget.saturating_sub(connection.send.queue.bytes()) as usize
+                connection.room(&self.shared) as usize
             }
             Some(_) | None => 0,
         }

@@ -5,7 +5,7 @@
 //! one behind a large one is the end of something, and is lent like it. Once more than the budget is pinned, short segments
 //! are copied together too.
 
-use lendwire_nic::{Cells, Chunk, Queue};
+use lendwire_nic::{Chunk, Queue};
 
 use super::shared::{COPY_BREAK, Shared};
 
@@ -63,13 +63,16 @@ impl RecvQueue {
         let charged = charge(&chunk);
         shared.cells.push_back(&mut self.queue, chunk).map_err(|no_cell| no_cell.0)?;
         self.charged += charged;
+        shared.received.charge(charged);
         Ok(())
     }
 
     /// Adds a chunk that has just given a cell back.
-    pub(super) fn push_moved(&mut self, chunk: Chunk, cells: &mut Cells<'_>) {
-        self.charged += charge(&chunk);
-        cells.push_back(&mut self.queue, chunk).expect("a cell has just come back");
+    pub(super) fn push_moved(&mut self, chunk: Chunk, shared: &mut Shared<'_>) {
+        let charged = charge(&chunk);
+        self.charged += charged;
+        shared.received.charge(charged);
+        shared.cells.push_back(&mut self.queue, chunk).expect("a cell has just come back");
     }
 
     /// Copies a chunk behind what was copied before, so that many small ones share a slot. Returns the chunk, or its
@@ -85,9 +88,11 @@ impl RecvQueue {
     }
 
     /// Takes the first chunk.
-    pub(super) fn pop(&mut self, cells: &mut Cells<'_>) -> Option<Chunk> {
-        let chunk = cells.pop_front(&mut self.queue)?;
-        self.charged -= charge(&chunk);
+    pub(super) fn pop(&mut self, shared: &mut Shared<'_>) -> Option<Chunk> {
+        let chunk = shared.cells.pop_front(&mut self.queue)?;
+        let charged = charge(&chunk);
+        self.charged -= charged;
+        shared.received.release(charged);
         Some(chunk)
     }
 
@@ -105,13 +110,15 @@ impl RecvQueue {
             let pinned = chunk.pinned();
             shared.cells.advance(&mut self.queue, count);
             // A chunk that pins no slot is charged by its bytes.
-            self.charged -= if emptied { before } else { before - (before - count as u32).max(pinned as u32) };
+            let released = if emptied { before } else { before - (before - count as u32).max(pinned as u32) };
+            self.charged -= released;
+            shared.received.release(released);
         }
         read
     }
 
-    pub(super) fn clear(&mut self, cells: &mut Cells<'_>) {
-        cells.clear(&mut self.queue);
-        self.charged = 0;
+    pub(super) fn clear(&mut self, shared: &mut Shared<'_>) {
+        shared.cells.clear(&mut self.queue);
+        shared.received.release(core::mem::take(&mut self.charged));
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct SendQueue {
     queue: Queue,
     /// The cell that SND.NXT stands at, or `NIL` at the end.
     cursor: u32,
+    /// What its chunks pin, more or less: see [`SendQueue::acknowledged`].
+    charged: u32,
 }
 
 /// What a packet may hold.
@@ -55,7 +57,7 @@ pub(crate) enum Sums {
 }
 
 impl SendQueue {
-    pub(super) const NEW: Self = Self { queue: Queue::NEW, cursor: NIL };
+    pub(super) const NEW: Self = Self { queue: Queue::NEW, cursor: NIL, charged: 0 };
 
     pub(super) const fn bytes(&self) -> u32 {
         self.queue.bytes() as u32
@@ -73,6 +75,14 @@ impl SendQueue {
 
     /// Lends `chunk` to the queue.
     pub(super) fn push(&mut self, chunk: Chunk, shared: &mut Shared<'_>) -> Result<(), Chunk> {
+        let pinned = chunk.pinned() as u32;
+        self.append(chunk, shared)?;
+        self.charged += pinned;
+        shared.queued.charge(pinned);
+        Ok(())
+    }
+
+    fn append(&mut self, chunk: Chunk, shared: &mut Shared<'_>) -> Result<(), Chunk> {
         if !shared.has_cell() {
             return Err(chunk);
         }
@@ -98,6 +108,9 @@ impl SendQueue {
             if send.as_ref().is_none_or(|slot| slot.room() == 0 || (slot.room() < wanted && wanted <= pool.slot_size()))
             {
                 *send = pool.take();
+                let pinned = if send.is_some() { pool.slot_size() as u32 } else { 0 };
+                self.charged += pinned;
+                shared.queued.charge(pinned);
             }
             let Some(slot) = send else { break };
             let chunk = slot.write(&bytes[written..written + wanted], &mut shared.work);
@@ -106,7 +119,7 @@ impl SendQueue {
             written += count;
             let joined = if self.cursor == NIL { Err(chunk) } else { self.join(chunk, mss, &mut shared.cells) };
             if let Err(chunk) = joined {
-                self.push(chunk, shared).expect("a cell is available");
+                self.append(chunk, shared).expect("a cell is available");
             }
         }
         written
@@ -120,9 +133,14 @@ impl SendQueue {
         cells.join(&mut self.queue, chunk)
     }
 
-    /// `bytes` more were acknowledged: their chunks go back. `beyond_next` when that reaches beyond SND.NXT.
-    pub(super) fn acknowledged(&mut self, bytes: u32, beyond_next: bool, cells: &mut Cells<'_>) {
-        cells.advance(&mut self.queue, bytes as usize);
+    /// `bytes` more were acknowledged: their chunks go back. `beyond_next` when that reaches beyond SND.NXT. Chunks share
+    /// slots, so what this frees is told by their share of all bytes; an empty queue pins nothing.
+    pub(super) fn acknowledged(&mut self, bytes: u32, beyond_next: bool, shared: &mut Shared<'_>) {
+        let all = u64::from(self.bytes().max(1));
+        let share = (u64::from(self.charged) * u64::from(bytes)).div_ceil(all) as u32;
+        self.charged -= share;
+        shared.queued.release(share);
+        shared.cells.advance(&mut self.queue, bytes as usize);
         if beyond_next {
             self.rewind();
         }
@@ -180,8 +198,9 @@ impl SendQueue {
         }
     }
 
-    pub(super) fn clear(&mut self, cells: &mut Cells<'_>) {
-        cells.clear(&mut self.queue);
+    pub(super) fn clear(&mut self, shared: &mut Shared<'_>) {
+        shared.cells.clear(&mut self.queue);
+        shared.queued.release(core::mem::take(&mut self.charged));
         self.cursor = NIL;
     }
 }

@@ -25,6 +25,9 @@ pub struct Settings {
     pub(super) linger: Option<Span>,
     linger_at: Deadline,
     pub(super) cork: Cork,
+    /// Bytes of slots that unread data may pin, and bytes that may wait to be sent, where they are not to grow.
+    pub(super) receive_budget: Option<u32>,
+    pub(super) send_budget: Option<u32>,
     /// SND.UP, while urgent data is unacknowledged.
     pub(super) send_urgent: Option<Seq>,
     /// RCV.UP, once the peer has said something is urgent.
@@ -51,6 +54,8 @@ impl Settings {
         linger: None,
         linger_at: Deadline::NEVER,
         cork: Cork::Out,
+        receive_budget: None,
+        send_budget: None,
         send_urgent: None,
         receive_urgent: None,
     };

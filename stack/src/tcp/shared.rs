@@ -4,9 +4,11 @@
 
 use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 
+use super::blocks::Block;
+use super::budget::Account;
 use super::congestion::Algorithm;
 use super::flight::Flights;
-use super::reassembly::Block;
+use super::intake::Intakes;
 use super::settings::Settings;
 use crate::drops::Drops;
 use crate::slab::Slab;
@@ -18,12 +20,26 @@ pub const COPY_BREAK: usize = 256;
 /// Settings of every connection of a stack.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpConfig {
-    /// Memory that a connection's unread data may pin, in bytes of pool slots. The window follows from it.
+    /// Memory that a connection's unread data may pin at the most, in bytes of pool slots. The window follows from it: data
+    /// fills some five eighths of the slots it comes in. A stack takes no more than three quarters of `receive_memory`.
     pub receive_budget: u32,
-    /// Bytes that may wait to be sent or acknowledged before [`crate::Stack::write`] takes no more.
+    /// What of it a connection starts with, before it shows that it reads more in a round trip. A stack takes no more than
+    /// a quarter of `receive_memory`.
+    pub receive_budget_start: u32,
+    /// Memory that the unread data of all connections together may pin: beyond it each may pin one segment more. Without a
+    /// number it is three quarters of the pool that the stack sends from, as if what devices receive in were as large. It
+    /// ought to leave a device what it has in its rings.
+    pub receive_memory: Option<usize>,
+    /// Bytes that may wait to be sent or acknowledged at the most before [`crate::Stack::write`] takes no more.
     pub send_budget: u32,
     /// Congestion control of new connections; [`crate::Stack::set_congestion`] changes one connection's.
     pub congestion: Algorithm,
+    /// The same at the start. It grows with the congestion window, to twice that.
+    pub send_budget_start: u32,
+    /// Memory that data of all connections which waits to be sent or acknowledged may pin together. Beyond it each may
+    /// have one segment. Without a number it is three quarters of the pool that the stack sends from.
+    pub send_memory: Option<usize>,
+    /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
     /// The floor of what the retransmission timeout is above the smoothed round trip. RFC 6298 §2.4 asks for 1 s in all;
     /// stacks of today use 200 ms.
     pub min_rto: Span,
@@ -60,9 +76,13 @@ pub struct TcpConfig {
 impl TcpConfig {
     /// The settings a general server starts from.
     pub const DEFAULT: Self = Self {
-        receive_budget: 256 * 1024,
-        send_budget: 256 * 1024,
         congestion: Algorithm::Cubic,
+        receive_budget: 6 << 20,
+        receive_budget_start: 256 << 10,
+        receive_memory: None,
+        send_budget: 4 << 20,
+        send_budget_start: 256 << 10,
+        send_memory: None,
         min_rto: Span::from_millis(200),
         max_rto: Span::from_secs(60),
         initial_rto: Span::from_secs(1),
@@ -80,6 +100,25 @@ impl TcpConfig {
         timestamps: true,
         sack: true,
     };
+
+    /// With what `pool` leaves open, and no budget larger than its memory allows.
+    pub(super) fn within(self, pool: &Pool) -> Self {
+        let most = pool.slots() * pool.slot_size();
+        let received = self.receive_memory.unwrap_or(most - most / 4);
+        let sent = self.send_memory.unwrap_or(most - most / 4);
+        let at_most = |budget: u32, bytes: usize| u32::try_from(bytes).map_or(budget, |bytes| budget.min(bytes));
+        let receive_budget = at_most(self.receive_budget, received - received / 4);
+        let send_budget = at_most(self.send_budget, sent);
+        Self {
+            receive_budget,
+            receive_budget_start: at_most(self.receive_budget_start.min(receive_budget), received / 4),
+            receive_memory: Some(received),
+            send_budget,
+            send_budget_start: self.send_budget_start.min(send_budget),
+            send_memory: Some(sent),
+            ..self
+        }
+    }
 }
 
 impl Default for TcpConfig {
@@ -131,9 +170,13 @@ pub(crate) struct Shared<'s> {
     /// Cells that only cutting a queued chunk may take: data that waits for a cut must never wait for itself.
     pub(super) reserve: usize,
     pub(super) blocks: Slab<'s, Block>,
+    pub(super) intakes: Intakes<'s>,
     pub(super) writers: Slab<'s, Writers>,
     pub(super) flights: Flights<'s>,
     pub(super) settings: Slab<'s, Settings>,
+    /// What unread data pins, and what data pins that waits to be sent or acknowledged.
+    pub(super) received: Account,
+    pub(super) queued: Account,
     pub(super) pool: &'static Pool,
     pub(super) config: TcpConfig,
     pub(super) work: Work,

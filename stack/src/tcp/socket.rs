@@ -121,7 +121,7 @@ impl Tcp<'_> {
     pub(crate) fn write(&mut self, handle: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
         let shared = &mut self.shared;
         let connection = writable(self.connections.at_mut(handle.0))?;
-        let room = shared.config.send_budget.saturating_sub(connection.send.queue.bytes()) as usize;
+        let room = connection.room(shared) as usize;
         let bytes = &bytes[..bytes.len().min(room)];
         if bytes.is_empty() {
             return Ok(0);
@@ -146,7 +146,7 @@ impl Tcp<'_> {
             return Ok(());
         }
         // The chunk that reaches the budget is taken whole, however long: static content is, and pins nothing.
-        if connection.send.queue.bytes() >= self.shared.config.send_budget {
+        if connection.room(&self.shared) == 0 {
             return Err(PushError { chunk, reason: PushRefused::Full });
         }
         let pushed = connection.send.queue.push(chunk, &mut self.shared);
@@ -171,7 +171,7 @@ impl Tcp<'_> {
     /// Command: takes the next chunk of what has arrived; `None` is the end of the peer's data.
     pub(crate) fn read_chunk(&mut self, handle: TcpHandle) -> Result<Option<Chunk>, ReadError> {
         let connection = readable(self.connections.at_mut(handle.0))?;
-        let Some(chunk) = connection.receive.queue.pop(&mut self.shared.cells) else {
+        let Some(chunk) = connection.receive.queue.pop(&mut self.shared) else {
             return at_end(connection).map(|()| None);
         };
         self.after_read(handle);
@@ -179,10 +179,10 @@ impl Tcp<'_> {
     }
 
     /// Reading may have opened the window so far that the peer ought to know.
-    fn after_read(&mut self, handle: TcpHandle) {
+    pub(super) fn after_read(&mut self, handle: TcpHandle) {
         let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
         connection.rest(&mut self.shared);
-        if connection.ended.is_none() && connection.window_opened(&self.shared.config) {
+        if connection.ended.is_none() && connection.window_opened(&self.shared) {
             connection.owe_now();
             self.look_at(handle.0.index);
         }
@@ -206,7 +206,7 @@ impl Tcp<'_> {
                 if connection.ended.is_some() {
                     return self.free(index);
                 }
-                connection.receive.queue.clear(&mut self.shared.cells);
+                connection.receive.queue.clear(&mut self.shared);
                 let at_once = connection.settings(&self.shared).is_some_and(|asked| asked.linger == Some(Span::ZERO));
                 if unread || at_once {
                     // RFC 2525 §2.17: data that nobody will read is reported to its sender by a reset.

@@ -67,7 +67,7 @@ impl Tcp<'_> {
         }
     }
 
-    fn set(&mut self, handle: TcpHandle, change: impl FnOnce(&mut Settings)) -> Result<(), OptionError> {
+    pub(super) fn set(&mut self, handle: TcpHandle, change: impl FnOnce(&mut Settings)) -> Result<(), OptionError> {
         let connection = open(self.connections.at_mut(handle.0))?;
         change(connection.take_settings(&mut self.shared).ok_or(OptionError::Full)?);
         self.attend(handle.0.index);

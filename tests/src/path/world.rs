@@ -132,7 +132,12 @@ impl<'s> World<'s> {
         for (host, tables) in tables.iter_mut().enumerate() {
             let setup = Setup {
                 mtu: scenario.mtu,
-                tcp: scenario.flows[host / 2].tcp,
+                // What lies in a link's queue is in no pool.
+                tcp: TcpConfig {
+                    receive_memory: Some(usize::MAX),
+                    send_memory: Some(usize::MAX),
+                    ..scenario.flows[host / 2].tcp
+                },
                 secret: (scenario.seed as u8).wrapping_add(host as u8),
                 ..Setup::new()
             };

@@ -92,9 +92,9 @@ impl Run<'_> {
             // Linux's is twice the window that it shows.
             ("SO_RCVBUF", _) => {
                 let factor = if self.settings.dialect == Dialect::Linux { 2 } else { 1 };
-                Value::Number(factor * window_of(self.settings.making.tcp.receive_budget))
+                Value::Number(factor * window_of(self.settings.making.tcp.receive_budget_start))
             }
-            ("SO_SNDBUF", _) => Value::Number(i64::from(self.settings.making.tcp.send_budget)),
+            ("SO_SNDBUF", _) => Value::Number(i64::from(self.settings.making.tcp.send_budget_start)),
             (_, Some(value)) => value,
             (name, None) if KEPT.contains(&name) => Value::Number(0),
             (name, None) => match self.world.stack.option(handle, name) {

@@ -5,7 +5,7 @@
 use lendwire::tcp::{Algorithm, TcpConfig};
 use lendwire::time::Span;
 
-use super::settings::budget_of;
+use super::settings::{budget_of, fix_receive, fix_send};
 use super::sockets::algorithm_of;
 use super::states;
 
@@ -43,14 +43,22 @@ const MAPPED: &[(&str, Apply)] = &[
     ("net.inet.tcp.sack.enable", |tcp, value| switch(value).map(|it| tcp.sack = it)),
     ("net.inet.tcp.rfc1323", |tcp, value| switch(value).map(|it| (tcp.timestamps, tcp.window_scaling) = (it, it))),
     // Half of Linux's receive buffer is its window.
-    ("net.ipv4.tcp_rmem", |tcp, value| middle(value).map(|it| tcp.receive_budget = budget_of(it as i64 / 2))),
-    ("net.ipv4.tcp_wmem", |tcp, value| middle(value).map(|it| tcp.send_budget = it as u32)),
+    ("net.ipv4.tcp_rmem", |tcp, value| {
+        let [start, most] = sizes(value)?.map(|it| budget_of(it as i64 / 2));
+        (tcp.receive_budget_start, tcp.receive_budget) = (start, most);
+        Ok(())
+    }),
+    ("net.ipv4.tcp_wmem", |tcp, value| {
+        let [start, most] = sizes(value)?.map(|it| it as u32);
+        (tcp.send_budget_start, tcp.send_budget) = (start, most);
+        Ok(())
+    }),
     ("net.inet.tcp.rexmit_min", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_millis(it))),
     ("net.inet.tcp.delacktime", |tcp, value| number(value).map(|it| tcp.ack_delay = Span::from_millis(it))),
     ("net.inet.tcp.msl", |tcp, value| number(value).map(|it| tcp.time_wait = Span::from_millis(2 * it))),
     ("net.inet.tcp.finwait2_timeout", |tcp, value| number(value).map(|it| tcp.fin_wait = Span::from_millis(it))),
-    ("net.inet.tcp.recvspace", |tcp, value| number(value).map(|it| tcp.receive_budget = budget_of(it as i64))),
-    ("net.inet.tcp.sendspace", |tcp, value| number(value).map(|it| tcp.send_budget = it as u32)),
+    ("net.inet.tcp.recvspace", |tcp, value| number(value).map(|it| fix_receive(tcp, budget_of(it as i64)))),
+    ("net.inet.tcp.sendspace", |tcp, value| number(value).map(|it| fix_send(tcp, it as u32))),
 ];
 
 /// Known, and nothing to set: what the stack does is what its packets show, and a line that expects otherwise fails.
@@ -219,11 +227,11 @@ fn algorithm(value: &str) -> Result<Algorithm, String> {
     algorithm_of(value.trim()).ok_or_else(|| format!("congestion control `{value}`: not supported by the stack"))
 }
 
-/// The default of Linux's three sizes: minimum, default, maximum.
-fn middle(value: &str) -> Result<u64, String> {
-    match value.split_whitespace().nth(1) {
-        Some(middle) => number(middle),
-        None => Err(format!("`{value}` are no three sizes")),
+/// Of Linux's three sizes, minimum, default and maximum, the last two.
+fn sizes(value: &str) -> Result<[u64; 2], String> {
+    match value.split_whitespace().collect::<Vec<_>>()[..] {
+        [_, start, most] => Ok([number(start)?, number(most)?]),
+        _ => Err(format!("`{value}` are no three sizes")),
     }
 }
 

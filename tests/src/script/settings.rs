@@ -120,8 +120,8 @@ impl Settings {
             settings.take(&setting.name, setting.value.as_deref()).map_err(|reason| (setting.line, reason))?;
         }
         if settings.dialect == Dialect::FreeBsd {
-            settings.making.tcp.receive_budget = budget_of(FREEBSD_RECEIVE);
-            settings.making.tcp.send_budget = FREEBSD_SEND;
+            fix_receive(&mut settings.making.tcp, budget_of(FREEBSD_RECEIVE));
+            fix_send(&mut settings.making.tcp, FREEBSD_SEND);
         }
         settings.take_commands(script)?;
         settings.take_buffers(script)?;
@@ -198,12 +198,12 @@ impl Settings {
         }
         let tcp = &mut self.making.tcp;
         if let Some(bytes) = self.receive_buffer {
-            tcp.receive_budget = budget_of(bytes);
+            fix_receive(tcp, budget_of(bytes));
         }
         if let Some(bytes) = self.send_buffer {
             // Linux doubles what it is given, and that much can be written.
             let factor = if self.dialect == Dialect::Linux { 2 } else { 1 };
-            tcp.send_budget = (bytes * factor).clamp(1, i64::from(u32::MAX)) as u32;
+            fix_send(tcp, (bytes * factor).clamp(1, i64::from(u32::MAX)) as u32);
         }
         Ok(())
     }
@@ -218,6 +218,16 @@ fn is_freebsds(script: &Script) -> bool {
         let mut options = segment.options.iter().flatten().filter(|option| **option != TcpOption::Nop);
         options.any(|option| matches!(option, TcpOption::Scale(_))) && options.next() == Some(&TcpOption::SackOk)
     })
+}
+
+/// A receive buffer that does not grow.
+pub(super) const fn fix_receive(tcp: &mut TcpConfig, budget: u32) {
+    (tcp.receive_budget, tcp.receive_budget_start) = (budget, budget);
+}
+
+/// A send buffer that does not grow.
+pub(super) const fn fix_send(tcp: &mut TcpConfig, budget: u32) {
+    (tcp.send_budget, tcp.send_budget_start) = (budget, budget);
 }
 
 /// The least memory that a window of `bytes` takes: the stack shows five eighths of it.

@@ -98,7 +98,9 @@ impl Host {
             batches: 2,
         };
         let now = Instant::from_micros(1_000_000);
-        let mut stack = Stack::new(Storage::leaked(&capacities), Config::new([9; 16]), transmit, now);
+        let mut settings = Config::new([9; 16]);
+        settings.tcp.receive_memory = Some(1 << 20);
+        let mut stack = Stack::new(Storage::leaked(&capacities), settings, transmit, now);
         let config = InterfaceConfig { autoconfigure: true, loopback: false };
         let interface = stack.add_interface(&info, config, now).expect("there is a place");
         for (address, prefix) in [(OWN.into(), 24), (OWN6.into(), 64)] {

@@ -255,7 +255,8 @@ fn flows_are_kept_apart_and_the_first_gives_way_when_there_are_too_many() {
 #[test]
 fn without_a_slot_for_its_list_a_batch_is_as_long_as_fits_inline() {
     let pools = Pools::leaked(64);
-    let mut setup = Setup::new();
+    // As if what the device receives in were larger.
+    let mut setup = Setup::new().tcp(|tcp| tcp.receive_memory = Some(1 << 20));
     setup.pools[0] = pools;
     let mut peer = Peer::with(&setup);
     let connection = opened(&mut peer);

@@ -52,9 +52,14 @@ fn must_14_our_mss_is_the_mtu_without_headers() {
     }
 }
 
+/// A stack whose windows grow to 160 KiB and no further.
+fn with_160_kib() -> Peer {
+    Peer::with(&Setup::new().tcp(|tcp| tcp.receive_budget = 256 << 10))
+}
+
 #[test]
 fn rfc7323_2_2_scaling_is_used_only_if_both_offer_it() {
-    let mut peer = Peer::new();
+    let mut peer = with_160_kib();
     peer.listen();
     peer.sends(syn().mss(1460));
     peer.expects(syn_ack().no_window_scale());
@@ -69,7 +74,7 @@ fn rfc7323_2_2_scaling_is_used_only_if_both_offer_it() {
 
 #[test]
 fn rfc7323_2_2_a_peer_that_does_not_answer_the_offer_gets_and_gives_plain_windows() {
-    let mut peer = Peer::new();
+    let mut peer = with_160_kib();
     let connection = peer.connects();
     peer.expects(syn().window_scale(2));
     peer.sends(syn_ack().mss(1460).window(3000));
@@ -95,7 +100,7 @@ fn rfc7323_2_2_the_window_of_a_syn_is_not_scaled_and_later_ones_are() {
 
 #[test]
 fn rfc7323_2_2_the_windows_that_we_show_are_scaled() {
-    let mut peer = Peer::new();
+    let mut peer = with_160_kib();
     peer.opens(syn().mss(1460).window_scale(0));
     peer.sends(data(&[0; 1460]));
     peer.sends(data(&[0; 1460]));

@@ -68,7 +68,9 @@ impl Capacity {
     pub(super) fn tcp(&self) -> TcpConfig {
         let share = (self.waiting_slots * SLOT / 16) as u32;
         let send_budget = TcpConfig::DEFAULT.send_budget;
+        let waiting = self.waiting_slots * SLOT;
         TcpConfig {
+            receive_memory: Some(waiting - waiting / 4),
             receive_budget: LONGEST_WINDOW.min((2 * share).max(8 << 10)),
             // A page with counters is queued whole.
             send_budget: send_budget.min(share.max(16 << 10)),

@@ -1,0 +1,183 @@
+//! The window that a connection shows, and how it grows (RFC 9293 §3.8.6; dynamic right-sizing, Feng and others 2003).
+//!
+//! Invariant: the right edge never moves left (SHLD-14), and moves on by a full segment or half of what it could, or not at
+//! all (§3.8.6.2.2). A window is shown in bytes and paid in slots, which data fills by some five eighths.
+//!
+//! A connection starts with [`TcpConfig::receive_budget_start`]. Once a round trip it looks how much its application has
+//! read since the last look; a window that holds twice that never stops a sender that is as quick, and one that grows from
+//! round to round, as in slow start, has its growth added twice over. The round trip is the receiver's own: it starts as the
+//! handshake's, an echoed timestamp corrects it, and so does a window that is filled in less. A budget grows as far as
+//! [`TcpConfig::receive_budget`], while the memory of all has plenty (see `budget`), and shrinks only where the application
+//! says so. An application that does not read keeps its window as small as it is.
+
+use super::budget::Level;
+use super::connection::Connection;
+use super::intake::Intake;
+use super::seq::Seq;
+use super::shared::{Shared, TcpConfig};
+use crate::time::{Instant, Span};
+
+/// What a connection has seen of the need for a larger window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    /// Microseconds; zero while nobody knows.
+    round_trip: u32,
+    /// When the last look was, in microseconds that come round every 71 minutes: a look too early or too late does no harm.
+    looked_at: u32,
+    /// The first number that was not read then, and the right edge.
+    read: Seq,
+    edge: Seq,
+    /// Bytes read between the last two looks.
+    before: u32,
+}
+
+impl Need {
+    /// A window's worth of data cannot come in less than a round trip.
+    fn is_filled(&mut self, next: Seq, took: u32) {
+        if !next.before(self.edge) && (self.round_trip == 0 || took < self.round_trip) {
+            self.round_trip = took.max(1);
+        }
+    }
+
+    /// Takes what an echoed timestamp says of the round trip. A millisecond is what a clock of milliseconds says of any
+    /// shorter one.
+    fn correct(&mut self, echoed: Span) {
+        let echoed = echoed.micros().min(u64::from(u32::MAX)) as u32;
+        if self.round_trip == 0 || echoed < self.round_trip {
+            self.round_trip = echoed;
+        } else if echoed > 1_000 {
+            // An echo may be as old as what its sender last heard: up goes slowly.
+            self.round_trip += (echoed - self.round_trip) / 8;
+        }
+    }
+
+    /// The window for a sender of which `read` bytes were read within a round trip.
+    fn wanted(&self, read: u32) -> u32 {
+        let (read, before) = (u64::from(read), u64::from(self.before.max(1)));
+        // What has grown by half may grow by half again, twice, before the next look.
+        let grows = read.saturating_sub(before).saturating_mul(4).saturating_mul(read) / before;
+        (2 * read + grows.min(4 * read)).min(u64::from(u32::MAX)) as u32
+    }
+}
+
+impl Connection {
+    /// What is known when the first data comes: the handshake's round trip, or that of what was sent since.
+    pub(super) fn fresh_need(&self) -> Need {
+        let round_trip = self.rtt.smoothed().map_or(0, |span| span.micros().clamp(1, u64::from(u32::MAX)) as u32);
+        let read = self.read();
+        Need { round_trip, looked_at: 0, read, edge: read, before: 0 }
+    }
+
+    /// The first number that is not read.
+    fn read(&self) -> Seq {
+        self.receive.nxt - self.receive.queue.bytes() as u32
+    }
+
+    /// Data has arrived: has a round trip passed, and does the sender need more room?
+    pub(super) fn look_at_need(&mut self, echoed: Option<Span>, now: Instant, shared: &mut Shared<'_>) {
+        let (next, edge) = (self.receive.nxt, self.receive.edge);
+        let read = self.read();
+        let now = now.micros() as u32;
+        let Some(Intake { need, .. }) = self.take_intake(shared) else { return };
+        let took = now.wrapping_sub(need.looked_at);
+        if need.edge == need.read {
+            // The first data: there was no look yet.
+            (need.looked_at, need.edge) = (now, edge);
+            return;
+        }
+        need.is_filled(next, took);
+        if need.round_trip == 0 || took < need.round_trip {
+            return;
+        }
+        if let Some(echoed) = echoed {
+            need.correct(echoed);
+        }
+        let count = read.since(need.read);
+        let wanted = budget_of(need.wanted(count));
+        (need.looked_at, need.read, need.edge, need.before) = (now, read, edge, count);
+        let is_said = self.settings(shared).is_some_and(|asked| asked.receive_budget.is_some());
+        if shared.received.level() == Level::Plenty && !is_said {
+            self.budget = self.budget.max(wanted.min(shared.config.receive_budget));
+        }
+    }
+
+    /// What the connection may pin before its window closes, as far as the memory of all goes.
+    fn reach(&self, shared: &Shared<'_>) -> u32 {
+        match shared.received.level() {
+            Level::Plenty => self.budget,
+            Level::Pressed => self.budget.min(shared.config.receive_budget_start),
+            Level::Full => 0,
+        }
+    }
+
+    /// A segment that may be ours or the peer's.
+    fn segment(&self) -> u32 {
+        u32::from(self.send.mss.max(self.receive.mss))
+    }
+
+    /// The window that memory allows now, and that can be shown. Who holds nothing has one of a segment.
+    fn memory_window(&self, reach: u32, shared: &Shared<'_>) -> u32 {
+        let charged = self.charged(shared);
+        let least = if charged == 0 { self.segment() } else { 0 };
+        window_of(reach.saturating_sub(charged)).max(least).min(0xffff << self.receive.scale)
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the least that an edge moves: a full segment or half of what there is.
+    fn step(&self, reach: u32) -> u32 {
+        u32::from(self.send.mss).min((window_of(reach) / 2).max(1))
+    }
+
+    /// The right edge to show the peer in a segment that is sent now.
+    pub(super) fn next_edge(&self, shared: &Shared<'_>) -> Seq {
+        let reach = self.reach(shared);
+        let edge = self.receive.nxt + self.memory_window(reach, shared);
+        let enough = edge.after(self.receive.edge) && edge.since(self.receive.edge) >= self.step(reach);
+        if enough { edge } else { self.receive.edge }
+    }
+
+    /// Whether reading has freed so much that the peer ought to hear of it without asking: two segments or half of the
+    /// buffer, and no less than the window that it still has.
+    pub(super) fn window_opened(&self, shared: &Shared<'_>) -> bool {
+        let opened = self.next_edge(shared).since(self.receive.edge);
+        let left = self.receive.edge.since(self.receive.nxt);
+        let worth_it = (2 * u32::from(self.send.mss)).min((window_of(self.reach(shared)) / 2).max(1));
+        opened >= worth_it && opened >= left.max(1)
+    }
+
+    /// What the connection may pin before its data is refused. Short segments fill slots badly: beyond the budget those in
+    /// order are copied together, and twice the budget holds a window of them. Data that came before its time was promised
+    /// nothing that may not come later.
+    pub(super) fn has_room(&self, order: Order, shared: &Shared<'_>) -> bool {
+        let (budget, is_full) = (self.budget, shared.received.level() == Level::Full);
+        match order {
+            // What is read ends any want of memory; what waits behind a hole does not.
+            Order::Next => {
+                self.charged(shared) <= budget.saturating_mul(2)
+                    && !(is_full && self.receive.queue.charged() >= u32::from(self.receive.mss))
+            }
+            Order::Ahead => self.charged(shared) <= budget.saturating_add(budget / 4) && !is_full,
+        }
+    }
+}
+
+/// Where data stands to what came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Next,
+    Ahead,
+}
+
+/// The window that `budget` bytes of pinned memory are worth.
+pub(super) const fn window_of(budget: u32) -> u32 {
+    budget / 2 + budget / 8
+}
+
+/// The memory that a window of `bytes` may come to pin.
+const fn budget_of(bytes: u32) -> u32 {
+    (bytes / 5).saturating_mul(8)
+}
+
+/// The window that a SYN shows, which no scale applies to (RFC 7323 §2.2).
+pub(super) fn initial_window(config: &TcpConfig) -> u32 {
+    window_of(config.receive_budget_start).min(0xffff)
+}
