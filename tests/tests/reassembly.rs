@@ -1,8 +1,8 @@
 //! RFC 9293 §3.10.7.4, seventh: data in any order, overlapping in any way, makes the same stream.
 
-use lendwire::tcp::TcpHandle;
+use lendwire::tcp::{State, TcpHandle};
 use lendwire_tests::peer::Peer;
-use lendwire_tests::segment::{ack, data};
+use lendwire_tests::segment::{ack, data, flag};
 use lendwire_tests::setup::Setup;
 use lendwire_tests::stream;
 
@@ -89,6 +89,71 @@ fn segments_that_end_or_begin_together_in_all_orders_make_one_stream() {
 #[test]
 fn repeated_segments_in_all_orders_make_one_stream() {
     all_orders_deliver(&[(0, 10), (0, 10), (10, 20), (10, 20), (20, 30), (20, 30)], 720);
+}
+
+/// All orders of `pieces`, the last of which has a FIN: one segment at a time, each acknowledged up to what has come
+/// without a hole and no further; in the end the whole stream is read, its end too, and nothing is held.
+fn all_orders_deliver_and_close(pieces: &[(usize, usize)]) {
+    let len = pieces.iter().map(|&(_, end)| end).max().unwrap_or(0);
+    let whole = stream::bytes(0, len);
+    let mut peer = Peer::new();
+    let free_cells = peer.stack.tcp_usage().free_cells;
+    let mut count = 0u32;
+    each_order(pieces, |order| {
+        count += 1;
+        peer.starts_over(count.wrapping_mul(0x0123_4567));
+        let connection = peer.established();
+        let mut came = vec![false; len + 1];
+        for &(start, end) in order {
+            let last = end == len;
+            peer.sends(data(&whole[start..end]).seq(1 + start as u32).with(if last { flag::FIN } else { 0 }));
+            came[start..end + usize::from(last)].fill(true);
+            let expected = came.iter().position(|came| !came).unwrap_or(len + 1);
+            for seen in peer.takes_all() {
+                assert_eq!(seen.ack as usize, 1 + expected, "{order:?}, behind {start}..{end}");
+            }
+            assert_eq!(peer.stack.unread(connection), expected.min(len), "{order:?}, behind {start}..{end}");
+        }
+        assert_eq!(peer.stack.state(connection), State::CloseWait, "{order:?}");
+        assert!(peer.reads(connection) == whole, "{order:?} delivered other bytes");
+        assert_eq!(peer.stack.read(connection, &mut [0]), Ok(0), "{order:?}");
+        let usage = peer.stack.tcp_usage();
+        assert_eq!((usage.blocks, usage.writers, usage.free_cells), (0, 0, free_cells), "{order:?}");
+        assert_eq!(peer.pools.held(), 0, "{order:?} left slots behind");
+        peer.stack.abort(connection);
+        peer.takes_all();
+    });
+    assert_eq!(count, 720);
+}
+
+#[test]
+fn six_segments_and_a_fin_in_all_orders_make_one_stream_that_ends() {
+    for pieces in [
+        // Next to each other, of unlike lengths.
+        [(0, 1), (1, 8), (8, 30), (30, 32), (32, 45), (45, 60)],
+        // Exactly twice.
+        [(0, 20), (0, 20), (20, 40), (20, 40), (40, 60), (40, 60)],
+        // Reaching to the left, to the right, and both.
+        [(0, 10), (5, 20), (15, 30), (25, 40), (35, 50), (45, 60)],
+        [(0, 25), (10, 20), (18, 30), (29, 31), (30, 55), (40, 60)],
+        // One contains all others, or lies within one other.
+        [(0, 60), (10, 20), (15, 50), (0, 5), (55, 60), (30, 31)],
+        [(0, 50), (10, 20), (10, 20), (30, 40), (45, 55), (55, 60)],
+        // Beginning or ending together.
+        [(0, 10), (0, 20), (10, 30), (20, 30), (5, 30), (29, 60)],
+        [(0, 60), (20, 60), (40, 60), (0, 40), (0, 20), (59, 60)],
+        // A FIN alone.
+        [(0, 10), (10, 20), (20, 30), (30, 45), (45, 60), (60, 60)],
+        [(0, 30), (20, 50), (40, 60), (10, 60), (60, 60), (60, 60)],
+    ] {
+        all_orders_deliver_and_close(&pieces);
+    }
+}
+
+#[test]
+fn six_long_segments_and_a_fin_in_all_orders_make_one_stream_that_ends() {
+    let pieces: Vec<_> = (0..6).map(|at| at * 1453).map(|start| (start, start + 1460)).collect();
+    all_orders_deliver_and_close(&pieces);
 }
 
 #[test]
