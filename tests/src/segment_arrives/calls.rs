@@ -6,7 +6,7 @@ use super::{Model, Opened, Reading, State};
 impl Model {
     /// Passive OPEN.
     pub fn listens(&mut self) {
-        self.tcb = Tcb::new(self.tcb.iss as u32, self.buffer);
+        self.tcb = Tcb::new(self.next_iss, self.buffer);
         self.listens = true;
         self.told.clear();
         self.state = State::Listen;

@@ -127,6 +127,8 @@ pub struct Model {
     pub listens: bool,
     /// What the user was told.
     pub told: Vec<Told>,
+    /// The number that the clock of §3.4.1 would give the next SYN.
+    pub next_iss: u32,
     /// How often a TIME-WAIT began, or began again.
     pub time_waits: u32,
     buffer: u32,
@@ -146,6 +148,7 @@ impl Model {
             opened: Opened::Actively,
             listens: false,
             told: Vec::new(),
+            next_iss: iss,
             time_waits: 0,
             buffer,
             reading: Reading::GoesOn,

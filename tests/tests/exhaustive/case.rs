@@ -136,6 +136,14 @@ pub(crate) fn cases(situation: Situation) -> impl Iterator<Item = Case> {
 }
 
 impl Case {
+    /// A case; `below` chooses a number below its argument.
+    pub(crate) fn any(mut below: impl FnMut(usize) -> usize) -> Self {
+        let situation = Situation::ALL[below(Situation::ALL.len())];
+        let control = controls().nth(below(16)).expect("there are 16");
+        let (place, ack) = (PLACES[below(PLACES.len())], ACKS[below(ACKS.len())]);
+        Self { situation, control, place, ack, wnd: WINDOWS[below(WINDOWS.len())] }
+    }
+
     /// The segment, as things stand for `tcb`.
     pub(crate) fn segment(&self, tcb: &Tcb) -> Segment {
         let ack = self.ack.map(|of| {

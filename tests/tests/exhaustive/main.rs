@@ -3,7 +3,9 @@
 //!
 //! A case that fails prints one line; `LENDWIRE_CASE='that line'` runs it alone.
 
+mod amendments;
 mod arrivals;
 mod case;
+mod pairs;
 mod situation;
 mod world;

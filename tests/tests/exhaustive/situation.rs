@@ -13,6 +13,7 @@ pub(crate) enum Situation {
     SynSent,
     SynReceived,
     SynReceivedByBoth,
+    EstablishedAndYoung,
     Established,
     EstablishedAndFull,
     FinWait1,
@@ -31,6 +32,28 @@ pub(crate) enum Situation {
 use Situation as It;
 
 impl Situation {
+    pub(crate) const ALL: [Self; 19] = [
+        It::Closed,
+        It::Listen,
+        It::SynSent,
+        It::SynReceived,
+        It::SynReceivedByBoth,
+        It::EstablishedAndYoung,
+        It::Established,
+        It::EstablishedAndFull,
+        It::FinWait1,
+        It::FinWait1AndFull,
+        It::FinWait1AndLeft,
+        It::FinWait2,
+        It::FinWait2AndFull,
+        It::FinWait2AndLeft,
+        It::CloseWait,
+        It::Closing,
+        It::LastAck,
+        It::TimeWait,
+        It::TimeWaitAndListen,
+    ];
+
     /// Brings both there. The peer's SYN has number `irs`.
     pub(crate) fn enter(self, world: &mut World, irs: u32) -> Result<(), Difference> {
         let mut peer = Script { world, next: irs };
@@ -45,6 +68,10 @@ impl Situation {
             It::SynReceivedByBoth => {
                 peer.world.connects();
                 peer.says(SYN, 0)?;
+            }
+            It::EstablishedAndYoung => {
+                peer.accepted()?;
+                peer.world.writes();
             }
             It::Established => peer.established()?,
             It::EstablishedAndFull => {
@@ -119,11 +146,15 @@ impl Script<'_> {
         self.acknowledges(nxt, control, 0)
     }
 
-    /// ESTABLISHED, with old data, more than MAX.SND.WND of it, and data in flight.
-    fn established(&mut self) -> Result<(), Difference> {
+    fn accepted(&mut self) -> Result<(), Difference> {
         self.world.listens();
         self.says(SYN, 0)?;
-        self.acknowledges_all(ACK)?;
+        self.acknowledges_all(ACK)
+    }
+
+    /// ESTABLISHED, with old data, more than MAX.SND.WND of it, and data in flight.
+    fn established(&mut self) -> Result<(), Difference> {
+        self.accepted()?;
         for _ in 0..2 {
             self.world.writes();
             self.acknowledges_all(ACK)?;
@@ -145,6 +176,9 @@ impl Script<'_> {
 
     fn time_wait(&mut self) -> Result<(), Difference> {
         self.fin_wait_2()?;
-        self.acknowledges_all(FIN | ACK)
+        self.acknowledges_all(FIN | ACK)?;
+        // So that a wait that starts over ends later.
+        self.world.waits();
+        Ok(())
     }
 }
