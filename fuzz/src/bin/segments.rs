@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let mut tables = tables();
     {
         let mut host = Host::new(&mut tables);
-        let mut peer = Peer { seq: [0x1000; 4], ack: 0 };
+        let mut peer = Peer { seq: [0x1000; 4], ack: 0, clock: 1000, echo: 0 };
         for step in data.chunks_exact(8) {
             let frame = peer.segment(step);
             host.receive(&frame, usize::MAX, Received::Checked);
@@ -29,6 +29,9 @@ fuzz_target!(|data: &[u8]| {
 struct Peer {
     seq: [u32; 4],
     ack: u32,
+    /// The peer's timestamps clock, and the host's as it was last seen.
+    clock: u32,
+    echo: u32,
 }
 
 impl Peer {
@@ -38,12 +41,7 @@ impl Peer {
         let which = usize::from(kind & 3);
         let len = usize::from(*len) * usize::from(kind >> 6);
         let sequence = self.seq[which].wrapping_add(*seq as i8 as u32);
-        let options: &[u8] = match kind >> 2 & 3 {
-            0 => &[],
-            1 => &[2, 4, 5, 0xb4],
-            2 => &[2, 4, 0, 0, 1, 3, 3, 200],
-            _ => &[1, 1, 4, 2, 254, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
-        };
+        let options = self.options(kind >> 2 & 15, *window_low);
         let mut tcp = Vec::new();
         tcp.extend_from_slice(&(5000 + which as u16).to_be_bytes());
         tcp.extend_from_slice(&PORT.to_be_bytes());
@@ -51,13 +49,46 @@ impl Peer {
         tcp.extend_from_slice(&self.ack.wrapping_add(*ack as i8 as u32).to_be_bytes());
         tcp.extend_from_slice(&[((20 + options.len()) / 4 << 4) as u8, *flags]);
         tcp.extend_from_slice(&[*window_high, *window_low, 0, 0, 0, 0]);
-        tcp.extend_from_slice(options);
+        tcp.extend_from_slice(&options);
         tcp.extend((0..len).map(|at| at as u8));
         // A SYN and data move this connection's number, so that sequences make progress.
         if flags & 2 != 0 || len > 0 {
             self.seq[which] = sequence.wrapping_add(len as u32 + u32::from(flags >> 1 & 1));
         }
         in_frame(&tcp)
+    }
+
+    /// A list of options; `near` says how far off its numbers are.
+    fn options(&mut self, which: u8, near: u8) -> Vec<u8> {
+        let off = near as i8 as u32;
+        let times = |value: u32, echo: u32| [&[8, 10][..], &value.to_be_bytes(), &echo.to_be_bytes()].concat();
+        let block = |from: u32, len: u32| [from.to_be_bytes(), from.wrapping_add(len).to_be_bytes()].concat();
+        self.clock = self.clock.wrapping_add(1);
+        match which {
+            0 => vec![],
+            1 => vec![2, 4, 5, 0xb4],
+            2 => vec![2, 4, 0, 0, 1, 3, 3, 200],
+            3 => vec![1, 1, 4, 2, 254, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
+            // A SYN of today.
+            4 | 5 => [&[2, 4, 5, 0xb4, 4, 2], &*times(self.clock, 0), &[1, 3, 3, near]].concat(),
+            // A segment of today.
+            6 | 7 => [&[1, 1], &*times(self.clock, self.echo)].concat(),
+            8 => [&[1, 1], &*times(self.clock.wrapping_add(off), self.echo)].concat(),
+            9 => [&[1, 1], &*times(self.clock, self.echo.wrapping_add(off))].concat(),
+            10 => [&[1, 1], &*times(self.clock.wrapping_add(1 << 31), self.echo), &[near; 4]].concat(),
+            // Selective acknowledgments, with times and alone; blocks that overlap, are empty or run backwards.
+            11 => {
+                let blocks = [block(self.ack.wrapping_add(off), 100), block(self.ack, u32::from(near))].concat();
+                [&[1, 1], &*times(self.clock, self.echo), &[1, 1, 5, 18], &blocks].concat()
+            }
+            12 => [&[1, 1, 5, 10], &*block(self.ack.wrapping_add(1000), 1000)].concat(),
+            13 => [&[1, 1, 5, 10], &*block(self.ack, off)].concat(),
+            14 => {
+                let blocks: Vec<u8> = (1..5).flat_map(|at| block(self.ack.wrapping_add(at * off), 20)).collect();
+                [&[1, 1, 5, 34], &*blocks].concat()
+            }
+            _ => vec![5, near, 8, near],
+        }
     }
 
     /// Acknowledges what the host sent last.
@@ -67,6 +98,12 @@ impl Peer {
         {
             let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
             self.ack = sequence.wrapping_add(u32::from(tcp[13] >> 1 & 1));
+            let options = &headers[54..];
+            if let Some(at) = options.windows(2).position(|pair| pair == [8, 10])
+                && let Some(value) = options[at + 2..].first_chunk()
+            {
+                self.echo = u32::from_be_bytes(*value);
+            }
         }
     }
 }
