@@ -13,6 +13,7 @@ use super::recovery::Verdict;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
+use super::timestamps::Stamps;
 use crate::drops::Reason;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
@@ -32,10 +33,14 @@ impl Connection {
             return DONE;
         }
         let window = u32::from(segment.window) << self.send.scale;
+        let marked = self.ecn.told(segment, self.moves_on(segment, ack));
         if ack.after(self.send.una) {
-            self.on_advance(segment, ack, now, shared);
+            self.on_advance(segment, ack, marked, now, shared);
         } else if self.is_duplicate(segment, ack, window) {
             self.on_duplicate(shared);
+        }
+        if marked > 0 {
+            self.on_marks(shared);
         }
         self.update_window(segment, ack, window, shared);
         self.run_timer(now);
@@ -52,7 +57,7 @@ impl Connection {
             && window == self.send.window
     }
 
-    fn on_advance(&mut self, segment: &Arrival, ack: Seq, now: Instant, shared: &mut Shared<'_>) {
+    fn on_advance(&mut self, segment: &Arrival, ack: Seq, marked: u32, now: Instant, shared: &mut Shared<'_>) {
         let acked = ack.since(self.send.una);
         let end = self.end_of_data();
         let bytes = acked.min(self.send.queue.bytes());
@@ -68,13 +73,16 @@ impl Connection {
         }
         let rtt = self.take_sample(segment, ack, acked, now, shared);
         let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
-        if let Some(Flight { recovery, congestion, limited, .. }) = self.flight_mut(shared) {
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.on_advance(ack);
+            let Flight { recovery, congestion, limited, .. } = flight;
             let verdict = recovery.on_advance(ack, bytes, mss);
             congestion.on_ack(&Acked {
                 now,
                 bytes,
                 lost: 0,
-                marked: 0,
+                // RFC 9768 appendix A.3: bytes, from packets of full size. A classic peer means the whole.
+                marked: if self.ecn.says_reduced() { bytes * marked } else { (marked * u32::from(mss)).min(bytes) },
                 flight: in_flight,
                 mss,
                 rtt,
@@ -101,13 +109,32 @@ impl Connection {
         self.send.timer = Deadline::NEVER;
     }
 
+    /// Whether `segment`, which acknowledges `ack`, is newer than all before it.
+    fn moves_on(&self, segment: &Arrival, ack: Seq) -> bool {
+        let is_newer = |stamps: Stamps| segment.timestamps.is_some_and(|theirs| stamps.is_newer(theirs.value));
+        ack.after(self.send.una) || (ack == self.send.una && self.stamps.is_some_and(is_newer))
+    }
+
+    /// RFC 3168 §6.1.2: the network marked what was sent: the window is cut, once for all marks of a window.
+    fn on_marks(&self, shared: &mut Shared<'_>) {
+        let (max, stand) = (self.send.max, self.stand());
+        if let Some(flight) = self.flight_mut(shared).filter(|flight| !flight.has_reduced()) {
+            flight.on_congestion(Signal::Ecn, &stand, max);
+        }
+    }
+
+    /// Whether the next new data says that the window was cut.
+    pub(super) fn owes_cwr(&self, shared: &Shared<'_>) -> bool {
+        self.ecn.says_reduced() && self.flight(shared).is_some_and(|flight| flight.owes_cwr)
+    }
+
     fn on_duplicate(&mut self, shared: &mut Shared<'_>) {
         let (una, max, mss, stand) = (self.send.una, self.send.max, self.send.mss, self.stand());
         let Some(flight) = self.flight_mut(shared) else { return };
         match flight.recovery.on_duplicate(una, max, mss) {
             Verdict::Entered => {
                 flight.timed = None;
-                flight.congestion.on_congestion(Signal::Loss, &stand);
+                flight.on_congestion(Signal::Loss, &stand, max);
             }
             Verdict::Normal | Verdict::Inflate | Verdict::Partial | Verdict::Recovered => {}
         }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a batch is what a device that coalesces could have handed up, and nothing is held beyond a burst. Its
 //! segments are checked already, stood next to each other in the stream, have the length of the first (the last may be
-//! shorter) and the same DSCP and ECN, no options but timestamps, and no flags but ACK, and PSH on the last.
+//! shorter) and the same DSCP and ECN, no options but timestamps, and no flags but ACK, PSH on the last, and what all of
+//! them say of congestion (ECE, CWR, AE).
 //! Acknowledgment, window and echoed time may move on from segment to segment; the last one's count, as they would one by
 //! one, and congestion control takes the step for what a stretched acknowledgment is (RFC 3465 §2.2). Of the sender's own
 //! time the first counts, for of what one acknowledgment answers that is the one to echo (RFC 7323 §4.3). Whatever else
@@ -157,7 +158,7 @@ impl<'s> Batches<'s> {
 /// pin a slot.
 fn begins_batch(segment: &Arrival) -> bool {
     let (len, size) = (segment.payload.len(), segment.size());
-    segment.flags == Flags::ACK
+    segment.flags.difference(Flags::ACE) == Flags::ACK
         && !segment.has_options
         && size > COPY_BREAK
         && len < LONGEST
@@ -179,7 +180,7 @@ fn follows(held: &Arrival, next: &Arrival) -> bool {
         (Some(_), None) | (None, Some(_)) => false,
     };
     next.seq == held.seq + held.payload.len() as u32
-        && next.flags.difference(Flags::PSH) == Flags::ACK
+        && next.flags.difference(Flags::PSH) == held.flags
         && !next.has_options
         && stamps_move_on
         && next.traffic_class == held.traffic_class

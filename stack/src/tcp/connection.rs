@@ -15,6 +15,7 @@
 use super::challenge::ChallengeLimit;
 use super::congestion::{Algorithm, Congestion};
 use super::demux::Tuple;
+use super::ecn::Feedback;
 use super::flight::Flight;
 use super::handshake::Agreed;
 use super::recv_queue::RecvQueue;
@@ -176,6 +177,7 @@ pub struct Connection {
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
     pub(super) challenges: ChallengeLimit,
+    pub(super) ecn: Feedback,
     /// The clocks of both ends, if timestamps were agreed on.
     pub(super) stamps: Option<Stamps>,
     /// The peer takes selective acknowledgments, and gives them.
@@ -271,6 +273,7 @@ impl Connection {
             writers: None,
             settings: None,
             challenges: ChallengeLimit::default(),
+            ecn: agreed.ecn,
             stamps: agreed.stamps,
             sack: agreed.sack,
             tuple: agreed.tuple,

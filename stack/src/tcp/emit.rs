@@ -211,7 +211,7 @@ impl Tcp<'_> {
         budget: &mut usize,
     ) -> Turn {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return Turn::Done };
-        let envelope = envelope(&connection.tuple, connection.interface, &self.shared.config);
+        let mut envelope = envelope(&connection.tuple, connection.interface, &self.shared.config);
         let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
@@ -233,6 +233,7 @@ impl Tcp<'_> {
                 }
                 return Turn::Done;
             };
+            envelope.traffic_class = connection.codepoint(&plan);
             let mut work = self.shared.work;
             let found = way.map_or_else(|| ip.way(nics, &envelope, now, &mut work), Ok);
             let sent = found.and_then(|found| {

@@ -5,7 +5,7 @@
 //! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
 //! time anyway. Connections that find no place stand in line until one rests.
 
-use super::congestion::{Congestion, Idle};
+use super::congestion::{Congestion, Idle, Signal, Stand};
 use super::recovery::Recovery;
 use super::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
@@ -26,6 +26,10 @@ pub struct Flight {
     pub(super) small: Seq,
     /// When something was last sent.
     pub(super) sent_at: Instant,
+    /// The congestion window was cut when all up to here had been sent.
+    reduced: Option<Seq>,
+    /// No new data was sent since (RFC 3168 §6.1.2).
+    pub(super) owes_cwr: bool,
     rest: Rest,
 }
 
@@ -43,8 +47,17 @@ enum Rest {
 impl Flight {
     /// For a connection whose next number is `nxt`.
     pub(super) const fn new(congestion: Congestion, nxt: Seq, now: Instant) -> Self {
-        let recovery = Recovery::new(nxt);
-        Self { congestion, recovery, timed: None, limited: false, small: nxt, sent_at: now, rest: Rest::Busy }
+        Self {
+            congestion,
+            recovery: Recovery::new(nxt),
+            timed: None,
+            limited: false,
+            small: nxt,
+            sent_at: now,
+            reduced: None,
+            owes_cwr: false,
+            rest: Rest::Busy,
+        }
     }
 
     /// Nothing is in flight, and something is to be sent.
@@ -52,6 +65,22 @@ impl Flight {
         self.congestion.on_idle(&Idle { lasted: now.since(self.sent_at), rto, mss });
         // What was idle time once is not so twice, should nothing be sent now.
         self.sent_at = now;
+    }
+
+    /// The path is congested. `max` is the highest number that was sent.
+    pub(super) fn on_congestion(&mut self, signal: Signal, stand: &Stand, max: Seq) {
+        self.congestion.on_congestion(signal, stand);
+        (self.reduced, self.owes_cwr) = (Some(max), true);
+    }
+
+    /// All up to `una` is acknowledged.
+    pub(super) fn on_advance(&mut self, una: Seq) {
+        self.reduced = self.reduced.filter(|&reduced| !una.after(reduced));
+    }
+
+    /// Whether the window was cut for what is being acknowledged.
+    pub(super) const fn has_reduced(&self) -> bool {
+        self.reduced.is_some()
     }
 
     /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.

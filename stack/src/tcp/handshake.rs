@@ -7,6 +7,7 @@ use core::num::NonZeroU32;
 
 use super::connection::Ended;
 use super::demux::Tuple;
+use super::ecn::{Feedback, Negotiation, Opener};
 use super::options;
 use super::segment::Arrival;
 use super::seq::Seq;
@@ -40,6 +41,8 @@ pub struct Handshake {
     clock: NonZeroU32,
     /// The peer's SYN, once it came: its number, its window, and what of its options we take part in.
     theirs: Option<(Seq, u16, HandshakeOptions)>,
+    /// What our SYN asked of ECN, and theirs.
+    ecn: Negotiation,
     /// The path's.
     mtu: u16,
     tries: u8,
@@ -63,6 +66,7 @@ pub(super) struct Agreed {
     pub(super) send_scale: u8,
     pub(super) receive_scale: u8,
     pub(super) sack: bool,
+    pub(super) ecn: Feedback,
     pub(super) stamps: Option<Stamps>,
     /// How long our SYN took to be answered, where that can be known.
     pub(super) round_trip: Option<Span>,
@@ -105,6 +109,7 @@ impl Handshake {
             iss,
             clock,
             theirs: None,
+            ecn: Negotiation::NONE,
             mtu,
             tries: 0,
             due: true,
@@ -114,10 +119,16 @@ impl Handshake {
         }
     }
 
+    /// With what it asks of ECN.
+    pub(super) fn asking(self, config: &TcpConfig) -> Self {
+        Self { ecn: Negotiation::asking(config.ecn), ..self }
+    }
+
     /// A passive open instead, for the SYN that came to `listener`.
     pub(super) fn passive(mut self, syn: &Arrival, listener: Key, config: &TcpConfig) -> Self {
         self.role = Role::Passive(listener);
         self.note(syn, config);
+        self.ecn.on_syn(syn, config.ecn);
         self
     }
 
@@ -162,9 +173,12 @@ impl Handshake {
         }
         self.note(segment, config);
         if acknowledged {
+            self.ecn.on_syn_ack(segment);
             return Progress::Established(self.agreed(segment, 0, now, config));
         }
         // A simultaneous open (§3.5, figure 7): answer with SYN-ACK.
+        self.ecn = Negotiation::NONE;
+        self.ecn.on_syn(segment, config.ecn);
         self.due = true;
         Progress::Answer
     }
@@ -181,6 +195,7 @@ impl Handshake {
                 return Progress::Established(self.agreed(segment, 0, now, config));
             }
             self.note_clock(segment);
+            self.ecn.on_syn(segment, config.ecn);
             self.due = true;
             return Progress::Answer;
         }
@@ -262,6 +277,7 @@ impl Handshake {
             receive_scale: if self.scales() { options::receive_scale(config) } else { 0 },
             sack: options.sack_permitted,
             stamps,
+            ecn: self.ecn.feedback(if self.role == Role::Active { Opener::Us } else { Opener::Peer }),
             round_trip: if self.repeated { echoed() } else { self.sent_at.map(|sent_at| now.since(sent_at)) },
             repeated: self.repeated,
             lost_syns: self.tries > 2,
@@ -271,7 +287,10 @@ impl Handshake {
     /// The flags and options of what is due.
     pub(super) fn segment(&self, now: Instant, config: &TcpConfig) -> (Flags, HandshakeOptions) {
         let theirs = self.theirs.map(|(_, _, options)| options);
-        let flags = if theirs.is_some() { Flags::SYN | Flags::ACK } else { Flags::SYN };
+        let flags = match theirs {
+            Some(_) => Flags::SYN | Flags::ACK | self.ecn.syn_ack(),
+            None => Flags::SYN | self.ecn.syn(),
+        };
         (flags, options::ours(self.mtu, self.tuple.remote(), config, theirs, timestamps::clock(self.clock, now)))
     }
 
@@ -297,6 +316,7 @@ impl Handshake {
         }
         self.deadline = None;
         self.due = true;
+        self.ecn.unanswered(self.tries, self.is_received());
         self.tries <= config.syn_retries
     }
 }

@@ -6,6 +6,7 @@
 use core::ops::ControlFlow;
 
 use super::connection::{Connection, Ended, OurFin, Outcome, PeerFin};
+use super::ecn::Due;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
@@ -65,6 +66,9 @@ impl Connection {
         self.trim(segment, shared);
         self.check_ack(segment, now, shared)?;
         self.record_timestamps(start, segment, now);
+        if self.ecn.on_segment(segment) == Due::Now {
+            self.owe_now();
+        }
         self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);

@@ -18,7 +18,7 @@
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
 //! | `flight` | what it holds while data is on the way |
 //! | `timestamps`, `rtt` | its clocks, its timing |
-//! | `recovery`, `congestion` | its losses, its share |
+//! | `recovery`, `congestion`, `ecn` | its losses, its share, what marks say of it |
 //! | `coalesce` | segments of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
@@ -38,6 +38,7 @@ mod congestion;
 mod connection;
 mod delayed_ack;
 mod demux;
+mod ecn;
 mod emit;
 mod ending;
 mod flight;
@@ -97,6 +98,7 @@ pub use self::coalesce::Batch;
 pub use self::congestion::Algorithm;
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
+pub use self::ecn::Ecn;
 pub use self::flight::Flight;
 pub use self::handle::{
     ConnectError, ListenError, ListenerHandle, OptionError, PushError, PushRefused, ReadError, TcpEvent, TcpHandle,

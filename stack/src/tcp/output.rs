@@ -9,6 +9,7 @@ use lendwire_nic::{Payload, Segmentation, TxPacket};
 
 use super::congestion::Signal;
 use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
+use super::ecn;
 use super::header::{self, Fields};
 use super::send_queue::{Ending, Limits};
 use super::seq::Seq;
@@ -127,7 +128,14 @@ impl Connection {
         }
         let len = self.send.queue.prepare(cell, mss as usize, Ending::Exact, limits, shared) as u32;
         let edge = self.receive.edge;
-        (len == mss).then_some(Plan { seq: nxt, flags: Flags::ACK, cell: Some(cell), len, kind: Kind::Next, edge })
+        (len == mss).then_some(Plan {
+            seq: nxt,
+            flags: Flags::ACK | self.ecn.flags(len),
+            cell: Some(cell),
+            len,
+            kind: Kind::Next,
+            edge,
+        })
     }
 
     /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.
@@ -137,7 +145,8 @@ impl Connection {
             && plan.len == self.full_size(shared)
             && plan.kind == Kind::Next
             && plan.seq == self.send.max
-            && plan.flags == Flags::ACK
+            && plan.flags == Flags::ACK | self.ecn.flags(plan.len)
+            && !self.ecn.is_first()
     }
 
     /// What the windows of the peer and of the network leave for new data.
@@ -155,7 +164,10 @@ impl Connection {
         let unsent = self.end_of_data().since(send.nxt);
         let mss = self.full_size(shared);
         let usable = self.usable(shared);
+        // Who cuts a run clears CWR in all but its first segment (RFC 3168 §6.1.2), also where it is a counter's bit.
+        let has_cwr = self.ecn.flags(mss).contains(Flags::CWR) || self.owes_cwr(shared);
         if !self.is_urgent(shared)
+            && !has_cwr
             && let Some(run) = self.run_len(unsent, usable, limits, shared)
         {
             return Some(run);
@@ -207,14 +219,24 @@ impl Connection {
 
     fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
         let end = seq + len;
-        let mut flags = Flags::ACK;
+        let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();
         let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Head);
         flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
+        // RFC 3168 §6.1.2: the first new data after the window was cut says so.
+        if len > 0 && kind == Kind::Next && seq == self.send.max && self.owes_cwr(shared) {
+            flags |= Flags::CWR;
+        }
         flags.set(Flags::URG, kind != Kind::KeepAlive && self.urgent_pointer(seq, shared).is_some());
         Plan { seq, flags, cell, len, kind, edge: self.next_edge(shared) }
+    }
+
+    /// What IP is to say of the segment of `plan`: ECT on new data, and on nothing else (RFC 3168 §6.1.4 to §6.1.6).
+    pub(super) fn codepoint(&self, plan: &Plan) -> u8 {
+        let is_new_data = plan.len > 0 && plan.kind == Kind::Next && plan.seq == self.send.max;
+        if is_new_data && self.ecn.is_capable() { ecn::ECT_0 } else { 0 }
     }
 
     /// The segment that `plan` describes, as a borrow of the queue.
@@ -283,6 +305,7 @@ impl Connection {
             self.stall(now, shared);
         }
         self.took_off(plan, end, now, shared);
+        self.ecn.sent();
         self.send.max = self.send.max.later(end);
         if plan.kind == Kind::Probe {
             self.wait(Waiting::Window, self.rtt.rto(), now);
@@ -302,6 +325,7 @@ impl Connection {
         match plan.kind {
             // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
             Kind::Next => {
+                flight.owes_cwr &= is_again || plan.len == 0;
                 flight.limited = sent + mss > flight.window();
                 if !plan.len.is_multiple_of(mss) {
                     flight.small = end;
@@ -373,7 +397,7 @@ impl Connection {
             (if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain }, self.stand());
         let max = self.send.max;
         if let Some(flight) = self.flight_mut(shared) {
-            flight.congestion.on_congestion(signal, &stand);
+            flight.on_congestion(signal, &stand, max);
             flight.recovery.on_timeout(max);
             flight.timed = None;
         }

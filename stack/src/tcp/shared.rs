@@ -7,6 +7,7 @@ use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 use super::blocks::Block;
 use super::budget::Account;
 use super::congestion::Algorithm;
+use super::ecn::Ecn;
 use super::flight::Flights;
 use super::intake::Intakes;
 use super::settings::Settings;
@@ -71,6 +72,8 @@ pub struct TcpConfig {
     pub timestamps: bool,
     /// Whether selective acknowledgments are offered, and answered where they are (RFC 2018).
     pub sack: bool,
+    /// Whether explicit congestion notification is asked for, and agreed to.
+    pub ecn: Ecn,
 }
 
 impl TcpConfig {
@@ -99,6 +102,7 @@ impl TcpConfig {
         window_scaling: true,
         timestamps: true,
         sack: true,
+        ecn: Ecn::Passive,
     };
 
     /// With what `pool` leaves open, and no budget larger than its memory allows.

@@ -86,7 +86,9 @@ impl Tcp<'_> {
         let tuple = self.free_tuple(path.source, local_port, remote).ok_or(ConnectError::InUse)?;
         let iss = self.initial_sequence(&tuple, now);
         let scope = super::emit::scope(remote.ip(), path.interface);
-        let entry = Entry::Opening(Handshake::new(tuple, scope, iss, self.clock_start(&tuple), path.mtu));
+        let entry = Entry::Opening(
+            Handshake::new(tuple, scope, iss, self.clock_start(&tuple), path.mtu).asking(&self.shared.config),
+        );
         let key = self.connections.insert(entry).map_err(|_| ConnectError::Full)?;
         if !self.demux.insert(self.hash(&tuple), Entity::Connection(key.index)) {
             self.connections.remove(key);

@@ -46,6 +46,11 @@ impl Stamps {
         is_before && seconds(now).wrapping_sub(self.recent_at) < VALID_SECONDS
     }
 
+    /// Whether `value` comes after what was seen.
+    pub(super) const fn is_newer(&self, value: u32) -> bool {
+        value.wrapping_sub(self.recent) as i32 > 0
+    }
+
     /// RFC 7323 §5.3 R3: a segment with `value` was taken that began at or below what was last acknowledged.
     pub(super) fn record(&mut self, value: u32, now: Instant) {
         (self.recent, self.recent_at) = (value, seconds(now));

@@ -6,9 +6,9 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 bitflags::bitflags! {
-    /// The control bits (RFC 9293 §3.1, RFC 3168 §6.1).
+    /// The control bits (RFC 9293 §3.1, RFC 3168 §6.1, RFC 9768 §3).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Flags: u8 {
+    pub struct Flags: u16 {
         /// No more data from the sender.
         const FIN = 1;
         /// Synchronize sequence numbers.
@@ -25,6 +25,10 @@ bitflags::bitflags! {
         const ECE = 1 << 6;
         /// Congestion window reduced.
         const CWR = 1 << 7;
+        /// Accurate ECN.
+        const AE = 1 << 8;
+        /// The three bits that tell of congestion: a counter of three bits where both ends agree on it.
+        const ACE = 7 << 6;
     }
 }
 
@@ -40,9 +44,9 @@ pub struct Header {
     pub sequence: U32,
     /// The next number the sender expects.
     pub acknowledgment: U32,
-    /// The header's length in words in the upper half; reserved bits below.
+    /// The header's length in words in the upper half; below it three reserved bits, and [`Flags::AE`].
     pub data_offset: u8,
-    /// The control bits.
+    /// The control bits but [`Flags::AE`].
     pub flags: u8,
     /// The window, before scaling.
     pub window: U16,
@@ -96,6 +100,6 @@ impl<'a> Segment<'a> {
     /// The control bits.
     #[must_use]
     pub fn flags(&self) -> Flags {
-        Flags::from_bits_retain(self.header.flags)
+        Flags::from_bits_retain(u16::from(self.header.data_offset & 1) << 8 | u16::from(self.header.flags))
     }
 }

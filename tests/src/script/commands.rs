@@ -2,7 +2,7 @@
 //!
 //! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
 
-use lendwire::tcp::{Algorithm, TcpConfig};
+use lendwire::tcp::{Algorithm, Ecn, TcpConfig};
 use lendwire::time::Span;
 
 use super::settings::{budget_of, fix_receive, fix_send};
@@ -38,6 +38,8 @@ const MAPPED: &[(&str, Apply)] = &[
     }),
     ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
     ("net.ipv4.tcp_timestamps", |tcp, value| switch(value).map(|it| tcp.timestamps = it)),
+    ("net.ipv4.tcp_ecn", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
+    ("net.inet.tcp.ecn.enable", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.ipv4.tcp_sack", |tcp, value| switch(value).map(|it| tcp.sack = it)),
     ("net.ipv4.tcp_window_scaling", |tcp, value| switch(value).map(|it| tcp.window_scaling = it)),
     ("net.inet.tcp.sack.enable", |tcp, value| switch(value).map(|it| tcp.sack = it)),
@@ -212,6 +214,17 @@ fn words(command: &str) -> Vec<String> {
 
 fn number(value: &str) -> Result<u64, String> {
     value.trim().parse().map_err(|_| format!("`{value}` is no number"))
+}
+
+/// The two systems count alike, but that Linux has one number more.
+fn ecn(value: &str) -> Result<Ecn, String> {
+    match number(value)? {
+        0 => Ok(Ecn::Off),
+        1 => Ok(Ecn::Classic),
+        2 | 4 | 5 => Ok(Ecn::Passive),
+        3 => Ok(Ecn::Accurate),
+        other => Err(format!("{other} is no way of ECN")),
+    }
 }
 
 /// Anything but zero is on.

@@ -96,7 +96,6 @@ pub(crate) struct RateSample {
 
 /// What tells of congestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code))]
 pub(crate) enum Signal {
     /// Recovery begins: once for all losses of a window.
     Loss,
