@@ -75,7 +75,7 @@ impl Connection {
         let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
         if let Some(flight) = self.flight_mut(shared) {
             flight.on_advance(ack);
-            let Flight { recovery, congestion, limited, .. } = flight;
+            let Flight { recovery, congestion, limited, pacer, .. } = flight;
             let verdict = recovery.on_advance(ack, bytes, mss);
             congestion.on_ack(&Acked {
                 now,
@@ -93,13 +93,14 @@ impl Connection {
                 rate: None,
                 limited: *limited,
                 recovering: verdict != Verdict::Normal,
-                paced: false,
+                paced: pacer.rate().is_some(),
             });
             match verdict {
                 Verdict::Recovered => congestion.on_recovered(&Stand { flight: in_flight, mss }),
                 Verdict::Normal | Verdict::Entered | Verdict::Inflate | Verdict::Partial => {}
             }
         }
+        self.pace(shared);
         if in_flight == 0 {
             shared.flights.rest(self.flight);
         }

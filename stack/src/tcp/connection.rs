@@ -327,7 +327,9 @@ impl Connection {
 
     /// When the connection wants to be looked at.
     pub(super) fn deadline(&self, shared: &Shared<'_>) -> Option<Instant> {
-        self.send.timer.min(self.ack_at).min(self.settings_deadline(shared)).instant()
+        let timers = self.send.timer.min(self.ack_at).min(self.settings_deadline(shared)).instant();
+        let paced = self.flight(shared).and_then(|flight| flight.pacer.deadline());
+        timers.into_iter().chain(paced).min()
     }
 
     /// What the connection knows of its path while it sends.
@@ -354,13 +356,22 @@ impl Connection {
         let Some(flight) = self.flight_mut(shared) else { return false };
         if is_idle {
             flight.on_idle(rto, mss, now);
+            self.pace(shared);
         }
         true
     }
 
+    /// See [`Flight::pace`].
+    pub(super) fn pace(&self, shared: &mut Shared<'_>) {
+        let (paced, smoothed, mss) = (shared.config.paced, self.rtt.smoothed(), self.send.mss);
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.pace(paced, smoothed, mss);
+        }
+    }
+
     /// The flight of a connection that knows nothing of its path.
     pub(super) fn fresh_flight(&self, now: Instant) -> Flight {
-        let mut congestion = Congestion::new(self.algorithm, self.send.mss);
+        let mut congestion = Congestion::new(self.algorithm, self.send.mss, self.send.max.0);
         if self.lost_syns {
             congestion.begin_with_one_segment(self.send.mss);
         }

@@ -5,7 +5,8 @@
 //! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
 //! time anyway. Connections that find no place stand in line until one rests.
 
-use super::congestion::{Congestion, Idle, Signal, Stand};
+use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
+use super::pacing::Pacer;
 use super::recovery::Recovery;
 use super::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
@@ -30,6 +31,7 @@ pub struct Flight {
     reduced: Option<Seq>,
     /// No new data was sent since (RFC 3168 §6.1.2).
     pub(super) owes_cwr: bool,
+    pub(super) pacer: Pacer,
     rest: Rest,
 }
 
@@ -56,6 +58,7 @@ impl Flight {
             sent_at: now,
             reduced: None,
             owes_cwr: false,
+            pacer: Pacer::OFF,
             rest: Rest::Busy,
         }
     }
@@ -81,6 +84,18 @@ impl Flight {
     /// Whether the window was cut for what is being acknowledged.
     pub(super) const fn has_reduced(&self) -> bool {
         self.reduced.is_some()
+    }
+
+    /// The window or what is known of the path has changed: so does the pace.
+    pub(super) fn pace(&mut self, paced: Paced, smoothed: Option<Span>, mss: u16) {
+        self.pacer.follow(self.congestion.pacing_rate(paced, smoothed), mss);
+    }
+
+    /// Whether the window limits, `sent` bytes being in flight. Slow start that is paced is on its way to filling the
+    /// window; half of it says as much.
+    pub(super) fn is_limited(&self, sent: u32, mss: u32) -> bool {
+        let paced_start = self.pacer.rate().is_some() && self.congestion.is_in_slow_start();
+        sent + mss > self.window() || (paced_start && sent > self.window() / 2)
     }
 
     /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
@@ -194,7 +209,7 @@ mod tests {
     use crate::tcp::Algorithm;
 
     fn fresh() -> Flight {
-        Flight::new(Congestion::new(Algorithm::Reno, 1460), Seq(0), Instant::from_micros(0))
+        Flight::new(Congestion::new(Algorithm::Reno, 1460, 0), Seq(0), Instant::from_micros(0))
     }
 
     proptest! {

@@ -49,6 +49,8 @@ pub struct TcpInfo {
     pub congestion: Algorithm,
     /// What congestion control lets be in flight.
     pub congestion_window: u32,
+    /// How fast data leaves at most, in bytes a second, where it is paced.
+    pub pacing_rate: Option<u64>,
     /// Where slow start ends (RFC 5681).
     pub slow_start_threshold: u32,
     /// Sequence numbers that are sent and not acknowledged.

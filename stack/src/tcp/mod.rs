@@ -51,6 +51,7 @@ mod keep_alive;
 mod listen;
 mod options;
 mod output;
+mod pacing;
 mod question;
 mod reassembly;
 mod recovery;
@@ -95,7 +96,7 @@ use crate::wheel::{Timer, Wheel};
 
 pub use self::blocks::Block;
 pub use self::coalesce::Batch;
-pub use self::congestion::Algorithm;
+pub use self::congestion::{Algorithm, Paced};
 pub use self::connection::{Ended, State};
 pub use self::demux::Bucket;
 pub use self::ecn::Ecn;

@@ -56,7 +56,7 @@ impl Connection {
         }
         let numbered = if self.take_flight(now, shared) {
             let head = self.plan_head(limits, shared);
-            head.or_else(|| self.plan_next(limits, shared)).or_else(|| self.plan_probe(shared))
+            head.or_else(|| self.plan_next(limits, now, shared)).or_else(|| self.plan_probe(shared))
         } else {
             None
         };
@@ -94,13 +94,13 @@ impl Connection {
     }
 
     /// New data, or data again after a timeout, as far as both windows allow.
-    fn plan_next(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+    fn plan_next(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let nxt = self.send.nxt;
         let Some(cell) = self.send.queue.unsent() else {
             let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
             return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
         };
-        let want = self.next_len(limits, shared)?;
+        let want = self.next_len(limits, now, shared)?;
         let ending = if nxt.before(self.send.max) { Ending::AsBefore } else { Ending::Exact };
         let len = self.prepare(cell, want, ending, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
@@ -120,10 +120,10 @@ impl Connection {
 
     /// Question: the next segment, if it differs from the one just sent, a [`Connection::is_model`], in its number and its
     /// data alone: a full one of new data, with more behind it.
-    pub(super) fn plan_like(&mut self, limits: Limits, _now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+    pub(super) fn plan_like(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let (nxt, mss) = (self.send.nxt, self.full_size(shared));
         let cell = self.send.queue.unsent()?;
-        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(shared) < mss {
+        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(now, shared) < mss {
             return None;
         }
         let len = self.send.queue.prepare(cell, mss as usize, Ending::Exact, limits, shared) as u32;
@@ -149,21 +149,22 @@ impl Connection {
             && !self.ecn.is_first()
     }
 
-    /// What the windows of the peer and of the network leave for new data.
-    fn usable(&self, shared: &Shared<'_>) -> u32 {
+    /// What the windows of the peer and of the network leave for new data, and the pace.
+    fn usable(&self, now: Instant, shared: &Shared<'_>) -> u32 {
         let send = &self.send;
         let Some(flight) = self.flight(shared) else { return 0 };
         let congestion = flight.window().saturating_add(flight.recovery.limited_transmit(send.mss));
-        send.window.min(congestion).saturating_sub(send.nxt.since(send.una))
+        let room = send.window.min(congestion).saturating_sub(send.nxt.since(send.una));
+        room.min(flight.pacer.allowance(now))
     }
 
     /// How much of the unsent data the next segment takes, by the sender's silly-window avoidance (RFC 9293
     /// §3.8.6.2.1) and Nagle's algorithm (§3.7.4).
-    fn next_len(&self, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
+    fn next_len(&self, limits: Limits, now: Instant, shared: &Shared<'_>) -> Option<u32> {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
         let mss = self.full_size(shared);
-        let usable = self.usable(shared);
+        let usable = self.usable(now, shared);
         // Who cuts a run clears CWR in all but its first segment (RFC 3168 §6.1.2), also where it is a counter's bit.
         let has_cwr = self.ecn.flags(mss).contains(Flags::CWR) || self.owes_cwr(shared);
         if !self.is_urgent(shared)
@@ -326,7 +327,7 @@ impl Connection {
             // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
             Kind::Next => {
                 flight.owes_cwr &= is_again || plan.len == 0;
-                flight.limited = sent + mss > flight.window();
+                flight.limited = flight.is_limited(sent, mss);
                 if !plan.len.is_multiple_of(mss) {
                     flight.small = end;
                 }
@@ -338,6 +339,7 @@ impl Connection {
         // wait for the last one's.
         let timed = Some((if is_run { plan.seq + mss } else { end }, now));
         flight.sent_at = now;
+        flight.pacer.sent(plan.len, now);
         flight.timed = if is_again || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
     }
 
@@ -350,6 +352,11 @@ impl Connection {
             && self.ended.is_none();
         if self.send.queue.unsent().is_some() && self.is_corked(shared) {
             return self.hold_corked(now, shared);
+        }
+        // Only the pace may hold it back: then a time is set.
+        let has_data = self.send.queue.unsent().is_some();
+        if has_data && self.flight_mut(shared).is_some_and(|flight| flight.pacer.hold(now)) {
+            return;
         }
         if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::Window) {
             self.wait(Waiting::Window, self.rtt.rto(), now);
@@ -365,6 +372,9 @@ impl Connection {
 
     /// Input: time has passed. Says whether the connection lives on.
     pub(super) fn on_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.pacer.on_deadline(now);
+        }
         if self.ack_at.is_due(now) {
             self.ack_at = Deadline::NEVER;
             if self.receive.owed == Owed::Later {

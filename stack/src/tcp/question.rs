@@ -46,6 +46,7 @@ impl Tcp<'_> {
             rto: connection.rtt.rto(),
             mss: send.mss,
             congestion: connection.algorithm,
+            pacing_rate: flight.pacer.rate(),
             congestion_window: flight.window(),
             slow_start_threshold: flight.congestion.threshold(),
             in_flight: connection.in_flight(),

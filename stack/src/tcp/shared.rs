@@ -6,7 +6,7 @@ use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 
 use super::blocks::Block;
 use super::budget::Account;
-use super::congestion::Algorithm;
+use super::congestion::{Algorithm, Paced};
 use super::ecn::Ecn;
 use super::flight::Flights;
 use super::intake::Intakes;
@@ -40,6 +40,8 @@ pub struct TcpConfig {
     /// Memory that data of all connections which waits to be sent or acknowledged may pin together. Beyond it each may
     /// have one segment. Without a number it is three quarters of the pool that the stack sends from.
     pub send_memory: Option<usize>,
+    /// Which connections spread what they send over time.
+    pub paced: Paced,
     /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
     /// The floor of what the retransmission timeout is above the smoothed round trip. RFC 6298 §2.4 asks for 1 s in all;
     /// stacks of today use 200 ms.
@@ -86,6 +88,7 @@ impl TcpConfig {
         send_budget: 4 << 20,
         send_budget_start: 256 << 10,
         send_memory: None,
+        paced: Paced::WhereItMust,
         min_rto: Span::from_millis(200),
         max_rto: Span::from_secs(60),
         initial_rto: Span::from_secs(1),

@@ -248,7 +248,7 @@ impl Tcp<'_> {
         let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
         connection.algorithm = algorithm;
         if let Some(flight) = self.shared.flights.of_mut(connection.flight) {
-            flight.congestion.choose(algorithm);
+            flight.congestion.choose(algorithm, connection.send.max.0);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
 
-use lendwire::tcp::{Algorithm, Ecn, TcpConfig};
+use lendwire::tcp::{Algorithm, Ecn, Paced, TcpConfig};
 use lendwire::time::Span;
 
 use super::settings::{budget_of, fix_receive, fix_send};
@@ -27,6 +27,11 @@ pub(super) enum Applied {
 const MAPPED: &[(&str, Apply)] = &[
     ("net.ipv4.tcp_congestion_control", |tcp, value| algorithm(value).map(|it| tcp.congestion = it)),
     ("net.inet.tcp.cc.algorithm", |tcp, value| algorithm(value).map(|it| tcp.congestion = it)),
+    // What that queue does for a socket, the stack does itself.
+    ("net.core.default_qdisc", |tcp, value| {
+        tcp.paced = if value == "fq" { Paced::Always } else { Paced::WhereItMust };
+        Ok(())
+    }),
     ("net.ipv4.tcp_syn_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_synack_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_retries2", |tcp, value| count(value).map(|count| tcp.retries = count)),
@@ -68,7 +73,6 @@ const UNMAPPED: &[&str] = &[
     "kern.eventtimer",
     "kern.ipc.maxsockbuf",
     "kern.timecounter",
-    "net.core.default_qdisc",
     "net.core.optmem_max",
     "net.core.rmem_",
     "net.core.somaxconn",

@@ -182,6 +182,8 @@ impl Sockets for Stack<'_> {
             ("tcpi_snd_mss", mss),
             ("tcpi_snd_cwnd", count(info.congestion_window)),
             ("tcpi_snd_ssthresh", threshold),
+            // Linux's number for "as fast as may be".
+            ("tcpi_pacing_rate", info.pacing_rate.map_or(-1, |rate| rate.min(i64::MAX as u64) as i64)),
             ("tcpi_unacked", (i64::from(info.in_flight) + mss - 1) / mss),
             ("tcpi_snd_wnd", i64::from(info.send_window)),
             ("tcpi_rcv_wnd", i64::from(info.receive_window)),
@@ -191,8 +193,13 @@ impl Sockets for Stack<'_> {
 }
 
 /// Congestion control, by the names that systems give it.
-const ALGORITHMS: [(&str, Algorithm); 4] =
-    [("cubic", Algorithm::Cubic), ("reno", Algorithm::Reno), ("newreno", Algorithm::Reno), ("dctcp", Algorithm::Dctcp)];
+const ALGORITHMS: [(&str, Algorithm); 5] = [
+    ("cubic", Algorithm::Cubic),
+    ("reno", Algorithm::Reno),
+    ("newreno", Algorithm::Reno),
+    ("bbr", Algorithm::Bbr),
+    ("dctcp", Algorithm::Dctcp),
+];
 
 /// The algorithm that systems call `name`.
 pub(super) fn algorithm_of(name: &str) -> Option<Algorithm> {

@@ -7,14 +7,17 @@
 //! |---|---|
 //! | `reno` | RFC 5681, with appropriate byte counting (RFC 3465) |
 //! | `cubic`, `hystart`, `cube_root` | RFC 9438, and its slow start (RFC 9406) |
+//! | `bbr` | control by a model of the path (draft-ietf-ccwg-bbr) |
 //! | `dctcp` | the response to the share of marks (RFC 8257) |
 
+mod bbr;
 mod cube_root;
 mod cubic;
 mod dctcp;
 mod hystart;
 mod reno;
 
+use self::bbr::Bbr;
 use self::cubic::Cubic;
 use self::dctcp::Dctcp;
 use self::reno::Reno;
@@ -29,8 +32,21 @@ pub enum Algorithm {
     Cubic,
     /// Reno (RFC 5681).
     Reno,
+    /// Control by a model of the path's bandwidth and round-trip time (draft-ietf-ccwg-bbr). It paces.
+    Bbr,
     /// Reno with DCTCP's response to marks (RFC 8257), for networks that mark early, such as those of data centres.
     Dctcp,
+}
+
+/// Which connections spread what they send over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paced {
+    /// Those whose congestion control cannot do without: [`Algorithm::Bbr`].
+    #[default]
+    WhereItMust,
+    /// All: those that follow losses too send at a rate that is a little above a window a round trip, in goes of a
+    /// millisecond. Shallow queues on the path lose less, at the price of more, smaller bursts and of timers.
+    Always,
 }
 
 /// What every algorithm steers, in bytes.
@@ -44,7 +60,6 @@ struct Share {
 
 /// What an acknowledgment that delivered something says, after its losses were noticed.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code)]
 pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// Bytes that it delivered: newly acknowledged, or newly reported by SACK.
@@ -78,7 +93,6 @@ pub(crate) struct Acked {
 /// How fast the path delivered what was in flight when the last delivered segment was sent
 /// (draft-ietf-ccwg-bbr, delivery-rate estimation).
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code)]
 pub(crate) struct RateSample {
     /// Bytes delivered since that segment was sent.
     pub(crate) delivered: u32,
@@ -147,6 +161,7 @@ trait Control {
 enum Chosen {
     Cubic(Cubic),
     Reno(Reno),
+    Bbr(Bbr),
     Dctcp(Dctcp),
 }
 
@@ -159,17 +174,18 @@ pub(crate) struct Congestion {
     chosen: Chosen,
 }
 
-const _: () = assert!(size_of::<Reno>() <= 16 && size_of::<Cubic>() <= 96);
+const _: () = assert!(size_of::<Reno>() <= 16 && size_of::<Cubic>() <= 96 && size_of::<Bbr>() <= 160);
 
 impl Congestion {
-    pub(crate) fn new(algorithm: Algorithm, mss: u16) -> Self {
+    /// `seed` is what no other connection has: it keeps their phases apart.
+    pub(crate) fn new(algorithm: Algorithm, mss: u16, seed: u32) -> Self {
         let share = Share { window: initial_window(mss), threshold: u32::MAX };
-        Self { share, before: share, chosen: Chosen::new(algorithm) }
+        Self { share, before: share, chosen: Chosen::new(algorithm, seed) }
     }
 
     /// Command: changes the algorithm. What may be in flight stays.
-    pub(crate) fn choose(&mut self, algorithm: Algorithm) {
-        self.chosen = Chosen::new(algorithm);
+    pub(crate) fn choose(&mut self, algorithm: Algorithm, seed: u32) {
+        self.chosen = Chosen::new(algorithm, seed);
     }
 
     /// Question: how much may be in flight.
@@ -180,6 +196,32 @@ impl Congestion {
     /// Question: where slow start ends.
     pub(crate) const fn threshold(&self) -> u32 {
         self.share.threshold
+    }
+
+    /// Question: whether a loss takes the window down to the threshold, over a round trip (RFC 6937). Otherwise the window
+    /// is a model's, which hears of losses with each acknowledgment, and what is lost goes again at its pace.
+    #[expect(dead_code)]
+    pub(crate) const fn follows_losses(&self) -> bool {
+        !self.is_model()
+    }
+
+    const fn is_model(&self) -> bool {
+        matches!(self.chosen, Chosen::Bbr(_))
+    }
+
+    /// Question: whether the window is to double in a round trip.
+    pub(crate) const fn is_in_slow_start(&self) -> bool {
+        self.share.window < self.share.threshold && !self.is_model()
+    }
+
+    /// Question: how fast data is to leave, in bytes a second, if the path is known well enough to say, and where all
+    /// are `paced`, or the algorithm cannot do without. `smoothed` is SRTT.
+    pub(crate) fn pacing_rate(&self, paced: Paced, smoothed: Option<Span>) -> Option<u64> {
+        match (&self.chosen, paced) {
+            (Chosen::Bbr(bbr), _) => bbr.pacing_rate(),
+            (Chosen::Cubic(_) | Chosen::Reno(_) | Chosen::Dctcp(_), Paced::WhereItMust) => None,
+            (Chosen::Cubic(_) | Chosen::Reno(_) | Chosen::Dctcp(_), Paced::Always) => Some(self.share.rate(smoothed?)),
+        }
     }
 
     /// Input: the handshake lost more than one SYN (RFC 6928 §2, RFC 5681 §3.1).
@@ -217,10 +259,11 @@ impl Congestion {
 }
 
 impl Chosen {
-    const fn new(algorithm: Algorithm) -> Self {
+    const fn new(algorithm: Algorithm, seed: u32) -> Self {
         match algorithm {
             Algorithm::Cubic => Self::Cubic(Cubic::NEW),
             Algorithm::Reno => Self::Reno(Reno::NEW),
+            Algorithm::Bbr => Self::Bbr(Bbr::new(seed)),
             Algorithm::Dctcp => Self::Dctcp(Dctcp::NEW),
         }
     }
@@ -229,6 +272,7 @@ impl Chosen {
         match self {
             Self::Cubic(cubic) => cubic,
             Self::Reno(reno) => reno,
+            Self::Bbr(bbr) => bbr,
             Self::Dctcp(dctcp) => dctcp,
         }
     }
@@ -246,6 +290,14 @@ impl Share {
             self.threshold = self.threshold.max(self.window - self.window / 4);
             self.window = most;
         }
+    }
+
+    /// A window a round trip, and more: twice in slow start, where the window doubles meanwhile, and six fifths
+    /// afterwards, so that the window is what limits.
+    fn rate(&self, smoothed: Span) -> u64 {
+        let window = u64::from(self.window) * 1_000_000;
+        let scaled = if self.window < self.threshold / 2 { window * 2 } else { window / 5 * 6 };
+        scaled / smoothed.micros().max(1)
     }
 }
 
