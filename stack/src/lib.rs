@@ -21,7 +21,7 @@ pub mod wire;
 
 pub use drops::{Drops, Reason};
 pub use ip::{
-    AddAddressError, AddInterfaceError, AddRouteError, AddressState, ErrorKind, InterfaceConfig, InterfaceId,
+    AddAddressError, AddInterfaceError, AddRouteError, AddressState, Dscp, ErrorKind, InterfaceConfig, InterfaceId,
     InterfaceSlot, NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
 };
 pub use slab::Slot;

@@ -8,6 +8,32 @@ use crate::wire::protocol::Protocol;
 /// Hops a packet may take unless somebody says otherwise (RFC 1700's recommendation).
 pub(crate) const DEFAULT_HOP_LIMIT: u8 = 64;
 
+/// A Differentiated Services codepoint (RFC 2474 §3): six bits in which a packet says what service it wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dscp(u8);
+
+impl Dscp {
+    /// No service in particular.
+    pub const DEFAULT: Self = Self(0);
+
+    /// `None` for what does not fit six bits.
+    #[must_use]
+    pub const fn new(codepoint: u8) -> Option<Self> {
+        if codepoint < 64 { Some(Self(codepoint)) } else { None }
+    }
+
+    /// The codepoint.
+    #[must_use]
+    pub const fn codepoint(self) -> u8 {
+        self.0
+    }
+
+    /// The byte that carries it, Not-ECT.
+    pub(crate) const fn traffic_class(self) -> u8 {
+        self.0 << 2
+    }
+}
+
 /// How to send a packet whose outermost header is the transport's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope {

@@ -30,6 +30,7 @@ use lendwire_nic::{NicInfo, RxPacket};
 
 pub use address::{AddAddressError, AddressState};
 pub(crate) use datagram::{BadChecksum, Datagram};
+pub use envelope::Dscp;
 pub(crate) use envelope::{DEFAULT_HOP_LIMIT, Envelope, NotSent, Path};
 pub(crate) use error::TransportError;
 pub use error::{ErrorKind, Unreachable};

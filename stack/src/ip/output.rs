@@ -53,6 +53,13 @@ impl Ip<'_> {
         self.neighbours.confirm(hop.interface, hop.next_hop, timing, now);
     }
 
+    /// Input: what is sent to `destination` is not answered, so its next hop may be dead (RFC 1122 §3.3.1.4). It is asked
+    /// before long whether it is there; one that is silent gives way to another.
+    pub(crate) fn suspect(&mut self, destination: IpAddr) {
+        let Ok(hop) = self.hop(destination, None, None) else { return };
+        self.neighbours.suspect(hop.interface, hop.next_hop);
+    }
+
     /// Question: the hardware address of `interface`.
     pub(crate) fn mac(&self, interface: InterfaceId) -> Option<MacAddress> {
         self.interfaces.at(interface).map(|state| state.mac)

@@ -5,9 +5,10 @@ use core::net::SocketAddr;
 use lendwire_nic::Chunk;
 
 use super::Stack;
+use crate::ip::Dscp;
 use crate::tcp::{
     Algorithm, ConnectError, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError, State,
-    TcpEvent, TcpHandle, TcpInfo, TcpUsage, WriteError,
+    TcpEvent, TcpHandle, TcpInfo, TcpUsage, Trouble, WriteError,
 };
 use crate::time::{Instant, Span};
 
@@ -165,6 +166,15 @@ impl Stack<'_> {
         self.tcp.set_cork(connection, cork)
     }
 
+    /// Command: the Differentiated Services codepoint of everything that is sent from now on, in place of
+    /// [`crate::tcp::TcpConfig::dscp`] (RFC 9293 §3.9.1.9). As a rule it stays as it is while a connection lives (SHLD-23).
+    ///
+    /// # Errors
+    /// See [`OptionError`].
+    pub fn set_dscp(&mut self, connection: TcpHandle, dscp: Dscp) -> Result<(), OptionError> {
+        self.tcp.set_dscp(connection, dscp)
+    }
+
     /// Command: tells the peer that everything queued so far is urgent (RFC 9293 §3.8.5). New applications ought not to
     /// (SHLD-13); data stays in line.
     ///
@@ -172,6 +182,12 @@ impl Stack<'_> {
     /// See [`OptionError`].
     pub fn mark_urgent(&mut self, connection: TcpHandle) -> Result<(), OptionError> {
         self.tcp.mark_urgent(connection)
+    }
+
+    /// Question: what has gone wrong since this was asked last, and ended nothing yet (RFC 9293 §3.9.1.8): an ICMP error,
+    /// or a segment that was repeated three times. An event tells that there is something to ask.
+    pub fn take_trouble(&mut self, connection: TcpHandle) -> Option<Trouble> {
+        self.tcp.take_trouble(connection)
     }
 
     /// Question: how many bytes from the next one to read lie before the end of what the peer marked as urgent, whether

@@ -10,6 +10,7 @@ use super::handshake::{Agreed, Handshake, Progress, Role};
 use super::reply::Reply;
 use super::segment::Arrival;
 use super::time_wait::Verdict;
+use super::trouble::Trouble;
 use super::{Ended, Entry, Tcp};
 use crate::drops::Reason;
 use crate::ip::{Datagram, ErrorKind, Ip, TransportError, Unreachable};
@@ -251,12 +252,13 @@ impl Tcp<'_> {
     /// Input: an ICMP error about a segment of ours (RFC 5927: believed only if it quotes what is in flight).
     pub(crate) fn on_error(&mut self, error: &TransportError) {
         let Some(Entity::Connection(index)) = self.find(&Tuple::new(error.local, error.remote)) else { return };
-        let Some(Entry::Opening(handshake)) = self.connections.by_index(index) else {
-            // RFC 9293 MUST-56 for soft errors; RFC 5927 §5.2: hard ones too, once a connection stands.
-            return;
-        };
-        if error.sequence != handshake.iss.0 {
-            return;
+        match self.connections.by_index(index) {
+            Some(Entry::Opening(handshake)) if error.sequence == handshake.iss.0 => {}
+            Some(Entry::Open(connection)) if connection.has_sent(error.sequence) => {
+                // RFC 9293 MUST-56 for soft errors; RFC 5927 §5.2: hard ones too, once a connection stands.
+                return self.trouble(index, Trouble::of(error.kind));
+            }
+            Some(Entry::Opening(_) | Entry::Open(_) | Entry::Failed(_)) | None => return,
         }
         match error.kind {
             ErrorKind::Unreachable(Unreachable::Port | Unreachable::Protocol) => self.fail(index, Ended::Refused),
@@ -265,7 +267,7 @@ impl Tcp<'_> {
             ErrorKind::Unreachable(Unreachable::Network | Unreachable::Host | Unreachable::Other)
             | ErrorKind::TooBig { .. }
             | ErrorKind::TimeExceeded
-            | ErrorKind::ParameterProblem => {}
+            | ErrorKind::ParameterProblem => self.trouble(index, Trouble::of(error.kind)),
         }
     }
 }

@@ -24,8 +24,9 @@ use super::send_queue::SendQueue;
 use super::seq::Seq;
 use super::shared::{Shared, TcpConfig, Writers};
 use super::timestamps::Stamps;
+use super::trouble::Trouble;
 use super::window::initial_window;
-use crate::ip::InterfaceId;
+use crate::ip::{Dscp, InterfaceId};
 use crate::slab::Key;
 use crate::time::{Instant, Span};
 
@@ -182,6 +183,10 @@ pub struct Connection {
     pub(super) stamps: Option<Stamps>,
     /// The peer takes selective acknowledgments, and gives them.
     pub(super) sack: bool,
+    /// What went wrong, until the application asks.
+    pub(super) trouble: Option<Trouble>,
+    /// What all its packets say of the service that they want.
+    pub(super) dscp: Dscp,
     /// The application still holds its handle.
     pub(super) held: bool,
     /// Segments no longer lead here: it has ended, or a TIME-WAIT took over.
@@ -278,6 +283,8 @@ impl Connection {
             sack: agreed.sack,
             tuple: agreed.tuple,
             interface: agreed.interface,
+            trouble: None,
+            dscp: config.dscp,
             budget: config.receive_budget_start,
             held: true,
             ended: None,

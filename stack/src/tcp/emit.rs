@@ -15,7 +15,7 @@ use super::send_queue::{Limits, Sums};
 use super::shared::TcpConfig;
 use super::{Ended, Entry, State, Tcp};
 use crate::drops::Reason;
-use crate::ip::{Envelope, InterfaceId, Ip, NotSent};
+use crate::ip::{Dscp, Envelope, InterfaceId, Ip, NotSent};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
 use crate::wire::{ipv6, tcp, tcp_options};
@@ -52,10 +52,11 @@ pub(super) fn scope(remote: IpAddr, interface: InterfaceId) -> Option<InterfaceI
     Some(interface).filter(|_| is_local)
 }
 
-fn envelope(tuple: &Tuple, interface: Option<InterfaceId>, config: &TcpConfig) -> Envelope {
+fn envelope(tuple: &Tuple, interface: Option<InterfaceId>, config: &TcpConfig, dscp: Dscp) -> Envelope {
     let mut envelope = Envelope::new(tuple.local(), tuple.remote(), Protocol::TCP, Some(tcp::CHECKSUM_OFFSET));
     envelope.interface = interface;
     envelope.hop_limit = config.hop_limit;
+    envelope.traffic_class = dscp.traffic_class();
     envelope
 }
 
@@ -165,7 +166,7 @@ impl Tcp<'_> {
         now: Instant,
     ) -> Result<(), NotSent> {
         let interface = reply.interface.and_then(|interface| scope(reply.tuple.remote(), interface));
-        let envelope = envelope(&reply.tuple, interface, &self.shared.config);
+        let envelope = envelope(&reply.tuple, interface, &self.shared.config, self.shared.config.dscp);
         ip.send(nics, &envelope, &mut reply.packet(now), now, &mut self.shared.work)
     }
 
@@ -211,7 +212,11 @@ impl Tcp<'_> {
         budget: &mut usize,
     ) -> Turn {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return Turn::Done };
-        let mut envelope = envelope(&connection.tuple, connection.interface, &self.shared.config);
+        let mut envelope = envelope(&connection.tuple, connection.interface, &self.shared.config, connection.dscp);
+        if connection.is_unanswered() {
+            // RFC 9293 §3.8.3 (MUST-20): at R1 the next hop may be dead.
+            ip.suspect(envelope.destination);
+        }
         let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
@@ -233,7 +238,7 @@ impl Tcp<'_> {
                 }
                 return Turn::Done;
             };
-            envelope.traffic_class = connection.codepoint(&plan);
+            envelope.traffic_class = connection.dscp.traffic_class() | connection.codepoint(&plan);
             let mut work = self.shared.work;
             let found = way.map_or_else(|| ip.way(nics, &envelope, now, &mut work), Ok);
             let sent = found.and_then(|found| {
@@ -307,7 +312,10 @@ fn send_handshake(
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);
-    let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config);
+    let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config, shared.config.dscp);
+    if handshake.is_unanswered() {
+        ip.suspect(envelope.destination);
+    }
     if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
         return turn_of(not_sent);
     }

@@ -13,6 +13,7 @@ use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::TcpConfig;
 use super::timestamps::{self, Stamps};
+use super::trouble::Trouble;
 use super::window::initial_window;
 use crate::drops::Reason;
 use crate::ip::InterfaceId;
@@ -45,7 +46,9 @@ pub struct Handshake {
     ecn: Negotiation,
     /// The path's.
     mtu: u16,
-    tries: u8,
+    pub(super) tries: u8,
+    /// What went wrong, until the application asks.
+    pub(super) trouble: Option<Trouble>,
     /// A SYN or SYN-ACK is to be sent.
     pub(super) due: bool,
     sent_at: Option<Instant>,
@@ -112,6 +115,7 @@ impl Handshake {
             ecn: Negotiation::NONE,
             mtu,
             tries: 0,
+            trouble: None,
             due: true,
             sent_at: None,
             repeated: false,

@@ -70,6 +70,7 @@ mod socket_options;
 mod starved;
 mod time_wait;
 mod timestamps;
+mod trouble;
 mod urgent;
 mod window;
 
@@ -114,6 +115,7 @@ pub use self::reply::Reply;
 pub use self::settings::Settings;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
 pub use self::time_wait::TimeWait;
+pub use self::trouble::Trouble;
 
 /// What a place in the table of connections holds.
 #[derive(Debug)]
@@ -286,12 +288,18 @@ impl<'s> Tcp<'s> {
     fn on_connection_deadline(&mut self, index: u32, now: Instant) {
         match self.connections.by_index_mut(index) {
             Some(Entry::Open(connection)) => {
+                let was_answered = !connection.is_unanswered();
                 let outcome = connection.on_deadline(now, &mut self.shared);
+                if was_answered && connection.is_unanswered() {
+                    self.trouble(index, Some(Trouble::Unanswered));
+                }
                 self.settle(index, outcome, now);
             }
             Some(Entry::Opening(handshake)) => {
                 let goes_on = handshake.on_deadline(now, &self.shared.config);
                 if goes_on {
+                    let unanswered = Some(Trouble::Unanswered).filter(|_| handshake.is_unanswered());
+                    self.trouble(index, unanswered);
                     self.attend(index);
                 } else {
                     self.fail(index, Ended::TimedOut);

@@ -12,6 +12,7 @@ use super::flight::Flights;
 use super::intake::Intakes;
 use super::settings::Settings;
 use crate::drops::Drops;
+use crate::ip::Dscp;
 use crate::slab::Slab;
 use crate::time::Span;
 
@@ -64,6 +65,8 @@ pub struct TcpConfig {
     pub syn_retries: u8,
     /// Routers that a segment may pass (RFC 9293 MUST-49).
     pub hop_limit: u8,
+    /// What segments say of the service that they want, unless a connection says otherwise (RFC 9293 MUST-48).
+    pub dscp: Dscp,
     /// How many segments that do not belong to a connection it answers at once (RFC 5961 §7).
     pub challenge_burst: u8,
     /// How long it takes until one more is answered; no time at all is no limit.
@@ -99,6 +102,7 @@ impl TcpConfig {
         retries: 15,
         syn_retries: 7,
         hop_limit: crate::ip::DEFAULT_HOP_LIMIT,
+        dscp: Dscp::DEFAULT,
         // RFC 5961 §7: 10 in 5 seconds.
         challenge_burst: 10,
         challenge_interval: Span::from_millis(500),

@@ -8,6 +8,7 @@ use super::handle::{OptionError, TcpHandle, WriteError};
 use super::keep_alive::{KeepAlive, KeepAliveState};
 use super::settings::{Cork, Settings};
 use super::{Entry, Tcp};
+use crate::ip::Dscp;
 use crate::time::{Instant, Span};
 
 impl Tcp<'_> {
@@ -46,6 +47,12 @@ impl Tcp<'_> {
             (true, Cork::In | Cork::Holding(_) | Cork::Leaking) => {}
             (false, _) => settings.cork = Cork::Out,
         })
+    }
+
+    /// Command: what the connection's packets say of the service that they want (RFC 9293 MUST-48).
+    pub(crate) fn set_dscp(&mut self, handle: TcpHandle, dscp: Dscp) -> Result<(), OptionError> {
+        open(self.connections.at_mut(handle.0))?.dscp = dscp;
+        Ok(())
     }
 
     /// Command: everything that is queued is urgent.

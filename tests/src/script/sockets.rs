@@ -5,9 +5,9 @@
 
 use std::net::SocketAddr;
 
-use lendwire::Stack;
 use lendwire::tcp::{Algorithm, ConnectError, Ended, ListenError, ListenerHandle, ReadError, TcpHandle, WriteError};
 use lendwire::time::Instant;
+use lendwire::{Dscp, Stack};
 
 use super::errno::Errno;
 use super::states;
@@ -143,6 +143,12 @@ impl Sockets for Stack<'_> {
                     self.set_congestion(connection, algorithm);
                 }
                 Ok(())
+            }
+            ("IP_TOS" | "IPV6_TCLASS", Value::Number(number)) if connection.is_some() => {
+                // As on Linux, the two bits of ECN are TCP's own.
+                let dscp = u8::try_from(*number).ok().and_then(|byte| Dscp::new(byte >> 2)).unwrap_or_default();
+                let set = connection.map(|connection| self.set_dscp(connection, dscp));
+                set.unwrap_or(Ok(())).map_err(|_| Refused::Error(Errno("ENOTCONN")))
             }
             ("IP_TOS" | "IPV6_TCLASS" | "SO_KEEPALIVE" | "TCP_CORK" | "TCP_NOPUSH", Value::Number(0)) => Ok(()),
             ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(1 | 2)) => Ok(()),

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use lendwire::tcp::{ConnectError, State};
+use lendwire::tcp::{ConnectError, State, TcpHandle, Trouble};
 use lendwire::time::Instant;
 use lendwire::wire::address::Cidr;
-use lendwire::{Capacities, Config, InterfaceConfig, Stack, Storage};
+use lendwire::{Capacities, Config, Dscp, InterfaceConfig, Stack, Storage, Unreachable};
 use lendwire_nic::{MacAddress, Nic, NicInfo, Offloads};
 use lendwire_tests::cable::{Cable, Hand};
 use lendwire_tests::frame::{self, Opened};
@@ -28,13 +28,16 @@ struct Host {
     nic: Cable,
     hand: Hand,
     now: Instant,
+    /// How often the peer's hardware address was asked for.
+    questions: u32,
 }
 
 /// A segment that the stack sent.
 #[derive(Debug)]
 struct Sent {
     source: IpAddr,
-    /// Of IPv4.
+    /// Of IPv4, as are the hops.
+    traffic_class: u8,
     hops: u8,
     seq: u32,
     flags: u8,
@@ -57,7 +60,7 @@ impl Host {
             let cidr = Cidr::new(own, bits).expect("a prefix of this length");
             stack.add_address(interface, cidr, now).expect("there is room");
         }
-        let mut host = Self { stack, nic, hand, now };
+        let mut host = Self { stack, nic, hand, now, questions: 0 };
         // Duplicate address detection is over.
         host.runs(1500);
         host
@@ -75,6 +78,18 @@ impl Host {
         self.hand.put(frame::ethernet(MAC, PEER_MAC, ethertype, &packet));
     }
 
+    /// A router sends an ICMP error about a segment of the stack's to the peer.
+    fn receives_error(&mut self, kind: u8, code: u8, sequence: u32) {
+        let ports = [PORT.to_be_bytes(), PEER_PORT.to_be_bytes()].concat();
+        let quoted = [&ports[..], &sequence.to_be_bytes()].concat();
+        let (_, quoted) = frame::ip(OWN[0].into(), PEER.into(), frame::TCP, 64, &quoted);
+        let mut message = [&[kind, code, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
+        let checksum = !frame::sum(&[&message]);
+        message[2..4].copy_from_slice(&checksum.to_be_bytes());
+        let (ethertype, packet) = frame::ip(Ipv4Addr::new(10, 0, 0, 3).into(), OWN[0].into(), 1, 64, &message);
+        self.hand.put(frame::ethernet(MAC, PEER_MAC, ethertype, &packet));
+    }
+
     /// Lets the stack run for some milliseconds; its questions for neighbours are answered.
     fn runs(&mut self, millis: u64) -> Vec<Sent> {
         let mut sent = Vec::new();
@@ -83,6 +98,7 @@ impl Host {
             while let Some(bytes) = self.hand.take() {
                 match frame::open(&bytes) {
                     Opened::ArpRequest { sender, target, .. } if target == PEER => {
+                        self.questions += 1;
                         self.hand.put(frame::arp_reply(PEER_MAC, PEER, MAC, sender));
                     }
                     Opened::Solicitation { sender, target, .. } if target == PEER6 => {
@@ -92,7 +108,14 @@ impl Host {
                         let seq = u32::from_be_bytes(body[4..8].try_into().expect("four bytes"));
                         let mss = body.get(20..24).filter(|option| option.starts_with(&[2, 4]));
                         let mss = mss.map(|option| u16::from_be_bytes([option[2], option[3]]));
-                        sent.push(Sent { source, hops: bytes[22], seq, flags: body[13], mss });
+                        sent.push(Sent {
+                            source,
+                            traffic_class: bytes[15],
+                            hops: bytes[22],
+                            seq,
+                            flags: body[13],
+                            mss,
+                        });
                     }
                     _ => {}
                 }
@@ -198,4 +221,116 @@ fn shld_6_a_router_that_announces_a_smaller_mtu_makes_the_mss_smaller() {
     let (ethertype, packet) = frame::ip(router.into(), everybody.into(), frame::ICMPV6, 255, &message);
     host.hand.put(frame::ethernet(MacAddress([0x33, 0x33, 0, 0, 0, 1]), PEER_MAC, ethertype, &packet));
     assert_eq!(mss(&mut host), Some(1240));
+}
+
+/// The peer's connection to the first address, data of ours on its way to it. Returns the number of that data.
+fn with_data_in_flight(host: &mut Host) -> (TcpHandle, u32) {
+    let listener = host.stack.listen(SocketAddr::new(OWN[0].into(), PORT), 4).expect("the port is free");
+    host.receives(OWN[0], 100, 0, SYN);
+    let next = host.runs(20)[0].seq + 1;
+    host.receives(OWN[0], 101, next, ACK);
+    host.runs(20);
+    let connection = host.stack.accept(listener).expect("the handshake is complete");
+    while host.stack.next_event().is_some() {}
+    host.stack.write(connection, b"hello").expect("it is established");
+    assert_eq!(host.says(OWN[0]), [ACK | PSH]);
+    (connection, next)
+}
+
+#[test]
+fn must_48_shld_21_and_shld_22_packets_carry_the_codepoint_of_their_connection() {
+    let mut host = Host::new(|config| config.tcp.dscp = Dscp::new(10).expect("six bits"));
+    host.stack.connect(peer(), None, host.now).expect("there is room");
+    assert_eq!(host.runs(20)[0].traffic_class, 10 << 2, "a SYN");
+    let (connection, next) = with_data_in_flight(&mut host);
+    assert!(host.runs(900).iter().all(|it| it.traffic_class == 10 << 2), "as the stack says");
+    host.stack.set_dscp(connection, Dscp::new(46).expect("six bits")).expect("it is established");
+    let again = host.runs(1500);
+    assert!(again.iter().any(|it| it.seq == next), "it is sent again");
+    assert!(again.iter().filter(|it| it.seq == next).all(|it| it.traffic_class == 46 << 2), "{again:?}");
+    host.receives(OWN[0], 101, next + 5, ACK | FIN);
+    let acknowledgment = &host.runs(100)[0];
+    assert_eq!((acknowledgment.flags, acknowledgment.traffic_class), (ACK, 46 << 2));
+    assert_eq!((Dscp::new(63).map(Dscp::codepoint), Dscp::new(64)), (Some(63), None));
+}
+
+#[test]
+fn must_20_shld_9_and_shld_10_at_the_third_repetition_ip_and_the_application_hear() {
+    let mut host = Host::new(|_| {});
+    let (connection, next) = with_data_in_flight(&mut host);
+    host.questions = 0;
+    let mut repetitions = 0;
+    for _ in 0..10_000 {
+        let trouble = host.stack.take_trouble(connection);
+        assert_eq!(trouble, (repetitions == 3).then_some(Trouble::Unanswered), "after {repetitions} repetitions");
+        if trouble.is_some() {
+            break;
+        }
+        assert_eq!(host.questions, 0, "nobody suspects the next hop");
+        repetitions += host.runs(1).iter().filter(|it| it.seq == next).count();
+    }
+    assert_eq!(host.stack.next_event().map(|event| event.0), Some(connection), "an event tells");
+    // RFC 4861 §7.3.3: a suspect is asked after five seconds.
+    host.runs(8_000);
+    assert!(host.questions > 0, "the next hop is asked");
+    assert_eq!(host.stack.state(connection), State::Established);
+}
+
+#[test]
+fn must_22_the_application_hears_of_a_syn_that_nobody_answers() {
+    let mut host = Host::new(|_| {});
+    let connection = host.stack.connect(peer(), None, host.now).expect("there is room");
+    // 1 s, 2 s.
+    assert_eq!(host.runs(6_000).iter().filter(|it| it.flags == SYN).count(), 3);
+    assert_eq!(host.stack.take_trouble(connection), None);
+    assert_eq!(host.runs(2_000).iter().filter(|it| it.flags == SYN).count(), 1);
+    assert_eq!(host.stack.take_trouble(connection), Some(Trouble::Unanswered));
+    assert_eq!(host.stack.state(connection), State::SynSent);
+}
+
+#[test]
+fn must_47_and_shld_25_soft_errors_are_told_once_and_end_nothing() {
+    let mut host = Host::new(|_| {});
+    let (connection, next) = with_data_in_flight(&mut host);
+    let told = |host: &mut Host, kind, code, sequence| {
+        host.receives_error(kind, code, sequence);
+        host.runs(1);
+        let is_told = host.stack.next_event().is_some();
+        assert_eq!(host.stack.state(connection), State::Established, "must_56: it lives on");
+        host.stack.take_trouble(connection).inspect(|_| assert!(is_told, "by an event"))
+    };
+    use Unreachable::{Host as NoHost, Network, Port, Protocol};
+    for (kind, code, trouble) in [
+        (3, 0, Trouble::Undelivered(Network)),
+        (3, 1, Trouble::Undelivered(NoHost)),
+        (3, 2, Trouble::Undelivered(Protocol)),
+        (3, 3, Trouble::Undelivered(Port)),
+        (11, 0, Trouble::TimeExceeded),
+        (12, 0, Trouble::ParameterProblem),
+    ] {
+        assert_eq!(told(&mut host, kind, code, next), Some(trouble));
+        assert_eq!(host.stack.take_trouble(connection), None, "once");
+    }
+    // RFC 5927 §4.1: what is not in flight is somebody's guess. A source quench is nothing (must_55).
+    assert_eq!(told(&mut host, 3, 1, next - 1), None);
+    assert_eq!(told(&mut host, 3, 1, next + 5), None);
+    assert_eq!(told(&mut host, 4, 0, next), None);
+    // SHLD-20: who does not ask is not bothered; the newest one is kept.
+    host.receives_error(3, 0, next);
+    host.receives_error(3, 1, next);
+    host.runs(1);
+    assert_eq!(host.stack.take_trouble(connection), Some(Trouble::Undelivered(NoHost)));
+}
+
+#[test]
+fn must_56_a_soft_error_about_a_syn_is_told_and_the_attempt_goes_on() {
+    let mut host = Host::new(|_| {});
+    let local = SocketAddr::new(OWN[0].into(), PORT);
+    let connection = host.stack.connect_from(local, peer(), host.now).expect("there is room");
+    let syn = host.runs(20)[0].seq;
+    host.receives_error(3, 1, syn);
+    host.runs(1);
+    assert_eq!(host.stack.next_event().map(|event| event.0), Some(connection));
+    assert_eq!(host.stack.take_trouble(connection), Some(Trouble::Undelivered(Unreachable::Host)));
+    assert_eq!(host.stack.state(connection), State::SynSent);
 }

@@ -209,6 +209,16 @@ impl<'s> Neighbours<'s> {
         }
     }
 
+    /// A transport gets no answers by way of the neighbour: that it is reachable counts no longer.
+    pub(crate) fn suspect(&mut self, interface: InterfaceId, address: IpAddr) {
+        let Some(index) = self.find(interface, address) else { return };
+        let neighbour = self.neighbour_mut(index);
+        match neighbour.state {
+            State::Reachable => neighbour.state = State::Stale,
+            State::Stale | State::Delay | State::Probe { .. } | State::Incomplete { .. } | State::Silent => {}
+        }
+    }
+
     /// `address` has just spoken to us from `mac`, by a request or a solicitation: an entry is made if there is none
     /// (RFC 826, RFC 4861 §7.2.3, §6.3.4).
     pub(crate) fn on_mention(
