@@ -38,7 +38,7 @@ impl Model {
         true
     }
 
-    /// Keeps text and FIN (SHLD-31), each byte once. A FIN before text that came, and text behind a FIN, are none.
+    /// Keeps text and FIN (SHLD-31), each byte once. Of what came early, a FIN before text and text behind a FIN are none.
     pub(super) fn hold(&mut self, segment: &Arrived) {
         for (number, &byte) in (segment.text_seq()..).zip(&segment.text) {
             let in_order = segment.text_seq() <= self.tcb.rcv_nxt;
@@ -56,10 +56,10 @@ impl Model {
 
     /// Eighth, check the FIN bit.
     pub(super) fn step_8_fin(&mut self, segment: &Arrived) {
-        let in_its_place = self.tcb.their_fin == Some(self.tcb.rcv_nxt);
-        let again = segment.fin && segment.fin_seq() == self.tcb.rcv_nxt;
+        let comes_next = segment.fin && segment.fin_seq() == self.tcb.rcv_nxt;
+        let in_its_place = comes_next || self.tcb.their_fin == Some(self.tcb.rcv_nxt);
         if self.has_closed() {
-            if !self.follows(Amendment::OneFin) && again {
+            if !self.follows(Amendment::OneFin) && comes_next {
                 self.tcb.rcv_nxt += 1;
                 self.owe(When::Now);
             }

@@ -24,7 +24,7 @@ pub(crate) fn run(world: &mut World, case: &Case) -> Result<(), Difference> {
     world.clear()
 }
 
-/// An old acknowledgment, which asks where we stand, and the text that fills every hole.
+/// An old acknowledgment, which asks where we stand, and the text that fills every hole, up to a FIN if one is held.
 pub(crate) fn follow(world: &mut World) -> Result<(), Difference> {
     let old = |world: &World| (world.model().tcb.rcv_nxt - 5000) as u32;
     if world.model().can_be_asked() {
@@ -32,7 +32,8 @@ pub(crate) fn follow(world: &mut World) -> Result<(), Difference> {
         world.arrives(&Segment { seq, ack, control: 0, wnd: OFFERED, text: Vec::new() })?;
     }
     let tcb = &world.model().tcb;
-    let (seq, ack, len) = (tcb.rcv_nxt as u32, Some(tcb.snd_nxt as u32), tcb.rcv_wnd.min(700) as u32);
+    let (seq, ack) = (tcb.rcv_nxt as u32, Some(tcb.snd_nxt as u32));
+    let len = tcb.their_fin.map_or(700, |fin| (fin - tcb.rcv_nxt).max(0)).min(tcb.rcv_wnd) as u32;
     world.arrives(&Segment { seq, ack, control: 0, wnd: OFFERED, text: World::text(seq, len) })
 }
 

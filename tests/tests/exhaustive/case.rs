@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lendwire_tests::segment::flag::{ACK, FIN, PSH, RST, SYN};
+use lendwire_tests::segment::flag::{ACK, FIN, PSH, RST, SYN, URG};
 use lendwire_tests::segment_arrives::{Segment, Tcb};
 
 use crate::situation::Situation;
@@ -63,7 +63,7 @@ const fn of(from: Ours, offset: i64) -> Option<Of> {
 }
 
 /// Every edge position.
-pub(crate) const PLACES: [Place; 30] = [
+pub(crate) const PLACES: [Place; 31] = [
     place(From::Nxt, -FAR, 0),
     place(From::Nxt, -1000, 0),
     place(From::Nxt, -1, 0),
@@ -95,6 +95,7 @@ pub(crate) const PLACES: [Place; 30] = [
     place(From::Nxt, 0, BUFFER),
     place(From::Nxt, -10, BUFFER + 10),
     place(From::Nxt, -10, BUFFER),
+    place(From::Nxt, 0, BUFFER + 1),
     place(From::Nxt, 0, BUFFER + 10),
     place(From::Nxt, -10, BUFFER + 20),
 ];
@@ -139,7 +140,8 @@ impl Case {
     /// A case; `below` chooses a number below its argument.
     pub(crate) fn any(mut below: impl FnMut(usize) -> usize) -> Self {
         let situation = Situation::ALL[below(Situation::ALL.len())];
-        let control = controls().nth(below(16)).expect("there are 16");
+        let urgent = if below(4) == 0 { URG } else { 0 };
+        let control = controls().nth(below(16)).expect("there are 16") | urgent;
         let (place, ack) = (PLACES[below(PLACES.len())], ACKS[below(ACKS.len())]);
         Self { situation, control, place, ack, wnd: WINDOWS[below(WINDOWS.len())] }
     }
@@ -169,7 +171,7 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ack_bit = if self.ack.is_some() { ACK } else { 0 };
-        let names = [(SYN, 'S'), (FIN, 'F'), (RST, 'R'), (PSH, 'P'), (ACK, 'A')];
+        let names = [(SYN, 'S'), (FIN, 'F'), (RST, 'R'), (PSH, 'P'), (ACK, 'A'), (URG, 'U')];
         let set: String =
             names.iter().filter(|(flag, _)| (self.control | ack_bit) & flag != 0).map(|it| it.1).collect();
         let Place { from, offset, len } = self.place;

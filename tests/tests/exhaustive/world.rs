@@ -136,6 +136,14 @@ impl World {
         self.model.leaves();
     }
 
+    /// The application is done with a connection whose TIME-WAIT made room for another.
+    fn forgets(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.peer.stack.close(handle, self.peer.now());
+        }
+        self.read.clear();
+    }
+
     /// A second passes.
     pub(crate) fn waits(&mut self) {
         self.peer.waits(Span::from_secs(1));
@@ -151,10 +159,13 @@ impl World {
         if let Some(ack) = arriving.ack {
             built = built.ack(ack);
         }
-        let time_waits = self.model.time_waits;
+        let (before, time_waits) = (self.model.state, self.model.time_waits);
         let expected = self.model.arrives(arriving);
         if self.model.time_waits > time_waits {
             self.waits_since = self.peer.now();
+        }
+        if (before, self.model.state) == (State::TimeWait, State::SynReceived) {
+            self.forgets();
         }
         self.peer.sends(built);
         let came: Vec<_> = self.peer.inbox.drain(..).collect();
@@ -190,10 +201,7 @@ impl World {
         if let Some(listener) = self.listener
             && let Some(handle) = self.peer.stack.accept(listener)
         {
-            if let Some(before) = self.handle.replace(handle) {
-                self.peer.stack.close(before, self.peer.now());
-                self.read.clear();
-            }
+            self.handle = Some(handle);
             self.peer.stack.unlisten(listener);
             (self.listener, self.model.listens) = (None, false);
         }
