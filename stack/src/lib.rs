@@ -4,6 +4,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod chain;
 pub mod dhcp;
 mod drops;
 mod icmp;

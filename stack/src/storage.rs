@@ -96,7 +96,7 @@ mod owned {
         ports: Box<[udp::PortBucket]>,
         udp_links: Box<[u32]>,
         listeners: Box<[Slot<tcp::Listener>]>,
-        handshakes: Box<[Slot<tcp::Handshake>]>,
+        handshakes: Box<[Slot<tcp::SynReceived>]>,
         connections: Box<[Slot<tcp::Entry>]>,
         time_waits: Box<[Slot<tcp::TimeWait>]>,
         buckets: Box<[tcp::Bucket]>,

@@ -133,16 +133,15 @@ fn a_full_table_of_connections_refuses_and_takes_again() {
 }
 
 #[test]
-fn a_full_table_of_handshakes_drops_syns_of_every_listener() {
+fn a_full_table_of_handshakes_answers_with_cookies() {
     let mut peer = Peer::with(&Setup::new().capacities(|capacities| capacities.handshakes = 2));
     peer.listen();
     for port in 1..=3 {
         peer.uses_port(port);
         peer.sends(syn().mss(1460));
+        peer.expects(syn_ack());
     }
-    peer.uses_port(3);
-    peer.expects_nothing();
-    assert_eq!(peer.stack.drops().of(Reason::TcpBacklog), 1);
+    assert_eq!((peer.stack.tcp_usage().handshakes, peer.stack.tcp_statistics().cookies_sent), (2, 1));
 }
 
 #[test]

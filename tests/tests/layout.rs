@@ -23,20 +23,21 @@ const PACKAGES: [(&str, &[&str], &[&str]); 8] = [
 ];
 const ALL_THREE: [&str; 3] = ["lendwire", "lendwire-nic", "lendwire-drivers"];
 
-/// Which modules of the stack each of them may use. `drops`, `time`, `list`, `slab` and `wheel` are the small pieces
+/// Which modules of the stack each of them may use. `drops`, `time`, `list`, `chain`, `slab` and `wheel` are the small pieces
 /// that layers share.
-const MODULES: [(&str, &[&str]); 15] = [
+const MODULES: [(&str, &[&str]); 16] = [
     ("wire", &[]),
     ("time", &[]),
     ("drops", &[]),
     ("list", &[]),
+    ("chain", &["slab"]),
     ("slab", &[]),
     ("wheel", &["time"]),
     ("link", &["wire", "drops", "time", "list", "slab"]),
     ("ip", &["link", "wire", "drops", "time", "list", "slab"]),
     ("icmp", &["ip", "link", "wire", "drops", "time"]),
     ("udp", &["ip", "link", "wire", "drops", "time", "list", "slab"]),
-    ("tcp", &["ip", "link", "wire", "drops", "time", "list", "slab", "wheel"]),
+    ("tcp", &["ip", "link", "wire", "drops", "time", "list", "chain", "slab", "wheel"]),
     ("dhcp", &["udp", "ip", "link", "wire", "drops", "time"]),
     ("storage", &["dhcp", "ip", "tcp", "udp", "slab", "wheel"]),
     ("stack", &["dhcp", "drops", "icmp", "ip", "slab", "storage", "tcp", "time", "udp", "wheel", "wire"]),

@@ -56,7 +56,7 @@ macro_rules! storage {
             },
             tcp: tcp::Storage {
                 listeners: places!(2, Slot<tcp::Listener>, Slot::EMPTY),
-                handshakes: places!(4, Slot<tcp::Handshake>, Slot::EMPTY),
+                handshakes: places!(4, Slot<tcp::SynReceived>, Slot::EMPTY),
                 connections: places!(4, Slot<tcp::Entry>, Slot::EMPTY),
                 time_waits: places!(4, Slot<tcp::TimeWait>, Slot::EMPTY),
                 buckets: places!(32, tcp::Bucket, tcp::Bucket::EMPTY),

@@ -61,13 +61,24 @@ impl Tuple {
 
     /// A keyed hash of the tuple, `purpose` keeping the uses apart.
     pub(crate) fn hash(&self, secret: &[u8; 16], purpose: u8) -> u64 {
+        self.hasher(secret, purpose).finish()
+    }
+
+    /// [`Tuple::hash`] of the tuple and a number.
+    pub(crate) fn hash_about(&self, secret: &[u8; 16], purpose: u8, about: u64) -> u64 {
+        let mut hasher = self.hasher(secret, purpose);
+        hasher.write(&about.to_be_bytes());
+        hasher.finish()
+    }
+
+    fn hasher(&self, secret: &[u8; 16], purpose: u8) -> SipHasher13 {
         let mut hasher = SipHasher13::new_with_key(secret);
         hasher.write(&self.local);
         hasher.write(&self.remote);
         let [a, b] = self.local_port.to_be_bytes();
         let [c, d] = self.remote_port.to_be_bytes();
         hasher.write(&[a, b, c, d, purpose]);
-        hasher.finish()
+        hasher
     }
 }
 

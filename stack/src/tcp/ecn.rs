@@ -65,6 +65,9 @@ impl Negotiation {
     /// Of a handshake whose options were forgotten.
     pub(super) const NONE: Self = Self { mode: Mode::None, codepoint: NOT_CAPABLE, quiet: false };
 
+    /// Classic feedback was asked for.
+    pub(super) const CLASSIC: Self = Self { mode: Mode::Classic, ..Self::NONE };
+
     /// For our own SYN.
     pub(super) const fn asking(setting: Ecn) -> Self {
         let mode = match setting {
@@ -73,6 +76,27 @@ impl Negotiation {
             Ecn::Accurate => Mode::Accurate,
         };
         Self { mode, ..Self::NONE }
+    }
+
+    /// What a cookie can hold of what `syn` asks: classic feedback, or none.
+    pub(super) fn of_cookie(syn: &Arrival, setting: Ecn) -> Self {
+        let mut negotiation = Self::NONE;
+        negotiation.on_syn(syn, if setting == Ecn::Off { Ecn::Off } else { Ecn::Classic });
+        if negotiation.mode == Mode::Classic { Self::CLASSIC } else { Self::NONE }
+    }
+
+    /// In five bits.
+    pub(super) fn packed(self) -> u8 {
+        self.mode as u8 | self.codepoint << 2 | u8::from(self.quiet) << 4
+    }
+
+    pub(super) const fn unpacked(bits: u8) -> Self {
+        let mode = match bits & 3 {
+            0 => Mode::None,
+            1 => Mode::Classic,
+            _ => Mode::Accurate,
+        };
+        Self { mode, codepoint: bits >> 2 & CODEPOINT, quiet: bits & 1 << 4 != 0 }
     }
 
     /// The flags of our SYN.

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use lendwire_nic::{Nic, NicInfo, Offloads, Payload, TxPacket};
 
-use super::demux::Tuple;
+use super::demux::{Entity, Tuple};
 use super::handshake::Handshake;
 use super::header::{self, Fields};
 use super::reply::Reply;
@@ -180,12 +180,7 @@ impl Tcp<'_> {
         budget: &mut usize,
     ) -> Turn {
         if let Some(handshake) = self.handshake_of(index) {
-            let Some(handshake) = self.handshakes.by_index_mut(handshake) else { return Turn::Done };
-            let turn = send_handshake(handshake, &mut self.shared, nics, ip, now);
-            if let Some(deadline) = handshake.deadline {
-                self.wheel.arm(index, deadline);
-            }
-            return turn;
+            return self.send_syn_ack(handshake, nics, ip, now);
         }
         match self.connections.by_index_mut(index) {
             Some(Entry::Opening(handshake)) => {
@@ -200,6 +195,24 @@ impl Tcp<'_> {
             }
             Some(Entry::Failed(_)) | None => Turn::Done,
         }
+    }
+
+    /// Sends the SYN-ACK of the handshake in place `index` of the SYN cache, if it is due.
+    fn send_syn_ack(&mut self, index: u32, nics: &mut [&mut dyn Nic], ip: &mut Ip<'_>, now: Instant) -> Turn {
+        let Some(tuple) = self.handshakes.get(index).map(|entry| entry.tuple) else { return Turn::Done };
+        let Ok(path) = ip.route(tuple.remote(), Some(tuple.local())) else {
+            return Turn::Unreachable(Reason::NoRoute);
+        };
+        let Some(mut handshake) = self.unpacked(index, path.mtu, now) else { return Turn::Done };
+        let turn = send_handshake(&mut handshake, &mut self.shared, nics, ip, now);
+        let timer = self.timer_of(Entity::Handshake(index));
+        if let Some(entry) = self.handshakes.get_mut(index) {
+            entry.update(&handshake);
+            if let Some(deadline) = handshake.deadline {
+                self.wheel.arm(timer, deadline);
+            }
+        }
+        turn
     }
 
     fn send_segments(

@@ -6,7 +6,8 @@
 use super::connection::{Outcome, Owed, State};
 use super::demux::Entity;
 use super::reply::Reply;
-use super::{Ended, Entry, Tcp, TimeWait, handshake};
+use super::timestamps::Stamps;
+use super::{Ended, Entry, Tcp, TimeWait};
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
 
@@ -38,18 +39,24 @@ impl Tcp<'_> {
             None => self.demux.remove(hash, Entity::Connection(index)),
         }
         if owes {
-            self.acknowledge_time_wait(place);
+            self.acknowledge_time_wait(place, now);
         }
         self.finish(index, Ended::Closed);
     }
 
     /// The acknowledgment of the peer's FIN.
-    pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>) {
-        let Some(entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
-        let (send_next, receive_next) = (entry.send_next, entry.receive_next);
-        let reply =
-            Reply::acknowledgment(entry.tuple, entry.interface, send_next, receive_next, entry.window, entry.stamps);
-        self.reply(Some(reply));
+    pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>, now: Instant) {
+        let Some(&entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
+        let TimeWait { tuple, interface, send_next, receive_next, window, .. } = entry;
+        let stamps = entry.timestamp().map(|recent| Stamps::new(self.clock_start(&tuple), recent, now));
+        self.reply(Some(Reply::acknowledgment(tuple, interface, send_next, receive_next, window, stamps)));
+    }
+
+    /// A new connection takes the place of the TIME-WAIT in place `index`.
+    pub(super) fn forget_time_wait(&mut self, index: u32) {
+        if let Some(entry) = self.time_waits.remove(index) {
+            self.demux.remove(self.hash(&entry.tuple), Entity::TimeWait(index));
+        }
     }
 
     /// The connection in place `index` is over for the network.
@@ -119,16 +126,5 @@ impl Tcp<'_> {
         *entry = Entry::Failed(ended);
         self.demux.remove(self.hash(&tuple), Entity::Connection(index));
         self.tell(index);
-    }
-
-    pub(super) fn remove_handshake(&mut self, index: u32) {
-        self.wheel.disarm(self.timer_of(Entity::Handshake(index)));
-        let Some(handshake) = self.handshakes.key(index).and_then(|key| self.handshakes.remove(key)) else { return };
-        self.demux.remove(self.hash(&handshake.tuple), Entity::Handshake(index));
-        if let handshake::Role::Passive(listener) = handshake.role
-            && let Some(listener) = self.listeners.at_mut(listener)
-        {
-            listener.handshakes -= 1;
-        }
     }
 }

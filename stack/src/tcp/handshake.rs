@@ -5,6 +5,7 @@
 
 use core::num::NonZeroU32;
 
+use super::challenge::ChallengeLimit;
 use super::connection::Ended;
 use super::demux::Tuple;
 use super::ecn::{Feedback, Negotiation, Opener};
@@ -17,43 +18,34 @@ use super::trouble::Trouble;
 use super::window::initial_window;
 use crate::drops::Reason;
 use crate::ip::InterfaceId;
-use crate::slab::Key;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
-
-/// Who began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// We did.
-    Active,
-    /// A peer did, with this listener.
-    Passive(Key),
-}
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake {
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
-    pub(super) role: Role,
+    pub(super) opener: Opener,
     pub(super) iss: Seq,
     /// Where the clock that the peer sees begins.
-    clock: NonZeroU32,
-    /// The peer's SYN, once it came: its number, its window, and what of its options we take part in.
-    theirs: Option<(Seq, u16, HandshakeOptions)>,
+    pub(super) clock: NonZeroU32,
+    /// The peer's SYN, once it came: its number, and what of its options we take part in.
+    pub(super) theirs: Option<(Seq, HandshakeOptions)>,
     /// What our SYN asked of ECN, and theirs.
-    ecn: Negotiation,
+    pub(super) ecn: Negotiation,
     /// The path's.
-    mtu: u16,
+    pub(super) mtu: u16,
     pub(super) tries: u8,
     /// What went wrong, until the application asks.
     pub(super) trouble: Option<Trouble>,
+    pub(super) challenges: ChallengeLimit,
     /// A SYN or SYN-ACK is to be sent.
     pub(super) due: bool,
-    sent_at: Option<Instant>,
+    pub(super) sent_at: Option<Instant>,
     /// It was sent more than once, so that nobody knows which one is answered (Karn's rule) but by a timestamp.
-    repeated: bool,
+    pub(super) repeated: bool,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -98,21 +90,16 @@ pub(super) enum Progress {
 
 impl Handshake {
     /// An active open. `clock` is where the clock that the peer sees begins.
-    pub(super) const fn new(
-        tuple: Tuple,
-        interface: Option<InterfaceId>,
-        iss: Seq,
-        clock: NonZeroU32,
-        mtu: u16,
-    ) -> Self {
+    pub(super) fn new(tuple: Tuple, interface: Option<InterfaceId>, iss: Seq, clock: NonZeroU32, mtu: u16) -> Self {
         Self {
             tuple,
             interface,
-            role: Role::Active,
+            opener: Opener::Us,
             iss,
             clock,
             theirs: None,
             ecn: Negotiation::NONE,
+            challenges: ChallengeLimit::default(),
             mtu,
             tries: 0,
             trouble: None,
@@ -128,16 +115,8 @@ impl Handshake {
         Self { ecn: Negotiation::asking(config.ecn), ..self }
     }
 
-    /// A passive open instead, for the SYN that came to `listener`.
-    pub(super) fn passive(mut self, syn: &Arrival, listener: Key, config: &TcpConfig) -> Self {
-        self.role = Role::Passive(listener);
-        self.note(syn, config);
-        self.ecn.on_syn(syn, config.ecn);
-        self
-    }
-
     fn note(&mut self, syn: &Arrival, config: &TcpConfig) {
-        self.theirs = Some((syn.seq, syn.window, options::taken(syn.options, config)));
+        self.theirs = Some((syn.seq, options::taken(syn.options, config)));
     }
 
     /// Whether the peer's SYN has come: SYN-RECEIVED.
@@ -231,16 +210,16 @@ impl Handshake {
 
     /// RFC 7323 §2.2: scaling only if both sides offered it.
     fn scales(&self) -> bool {
-        self.theirs.is_some_and(|(_, _, options)| options.window_scale.is_some())
+        self.theirs.is_some_and(|(_, options)| options.window_scale.is_some())
     }
 
     fn send_scale(&self) -> u8 {
-        self.theirs.and_then(|(_, _, options)| options.window_scale).unwrap_or(0)
+        self.theirs.and_then(|(_, options)| options.window_scale).unwrap_or(0)
     }
 
     /// The clocks of both ends, if both offered to tell them.
     pub(super) fn stamps(&self, now: Instant) -> Option<Stamps> {
-        let (_, _, options) = self.theirs?;
+        let (_, options) = self.theirs?;
         options.timestamps.map(|theirs| Stamps::new(self.clock, theirs.value, now))
     }
 
@@ -256,7 +235,7 @@ impl Handshake {
 
     /// RFC 7323 §5.3 R3: the SYN came again, and its sender's clock has moved on.
     fn note_clock(&mut self, syn: &Arrival) {
-        if let Some((_, _, options)) = &mut self.theirs
+        if let Some((_, options)) = &mut self.theirs
             && options.timestamps.is_some()
         {
             options.timestamps = syn.timestamps;
@@ -265,7 +244,7 @@ impl Handshake {
 
     /// `scale` is that of `segment`'s window.
     fn agreed(&self, segment: &Arrival, scale: u8, now: Instant, config: &TcpConfig) -> Agreed {
-        let (_, _, options) = self.theirs.expect("the peer's SYN has come");
+        let (_, options) = self.theirs.expect("the peer's SYN has come");
         let (stamps, mss) = (self.stamps(now), options::effective_mss(options.mss, self.mtu, self.tuple.remote()));
         // RFC 6298 §3: of a SYN that was sent twice only a timestamp says which one was answered.
         let echoed = || stamps?.since_echoed(segment.timestamps?.echo, now);
@@ -281,7 +260,7 @@ impl Handshake {
             receive_scale: if self.scales() { options::receive_scale(config) } else { 0 },
             sack: options.sack_permitted,
             stamps,
-            ecn: self.ecn.feedback(if self.role == Role::Active { Opener::Us } else { Opener::Peer }),
+            ecn: self.ecn.feedback(self.opener),
             round_trip: if self.repeated { echoed() } else { self.sent_at.map(|sent_at| now.since(sent_at)) },
             repeated: self.repeated,
             lost_syns: self.tries > 2,
@@ -290,7 +269,7 @@ impl Handshake {
 
     /// The flags and options of what is due.
     pub(super) fn segment(&self, now: Instant, config: &TcpConfig) -> (Flags, HandshakeOptions) {
-        let theirs = self.theirs.map(|(_, _, options)| options);
+        let theirs = self.theirs.map(|(_, options)| options);
         let flags = match theirs {
             Some(_) => Flags::SYN | Flags::ACK | self.ecn.syn_ack(),
             None => Flags::SYN | self.ecn.syn(),
@@ -306,9 +285,7 @@ impl Handshake {
         // An answer to a SYN that came again is no try of ours: it neither uses one up nor puts the next one off.
         if self.deadline.is_none() {
             self.tries = self.tries.saturating_add(1);
-            // RFC 6298 §2.1 and §5.5: the initial timeout at first, then twice as long each time.
-            let timeout = config.initial_rto.micros() << u32::from(self.tries - 1).min(6);
-            self.deadline = Some(now + Span::from_micros(timeout));
+            self.deadline = Some(now + timeout(self.tries, config));
         }
         again
     }
@@ -323,4 +300,9 @@ impl Handshake {
         self.ecn.unanswered(self.tries, self.is_received());
         self.tries <= config.syn_retries
     }
+}
+
+/// RFC 6298 §2.1 and §5.5: how long the `tries`th SYN waits: the initial timeout at first, then twice as long each time.
+pub(super) fn timeout(tries: u8, config: &TcpConfig) -> Span {
+    Span::from_micros(config.initial_rto.micros() << u32::from(tries.saturating_sub(1)).min(6))
 }

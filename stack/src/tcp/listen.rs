@@ -4,7 +4,9 @@
 //! hold more than its share.
 
 use super::demux::Tuple;
+use crate::chain::Chain;
 use crate::list::List;
+use crate::time::Instant;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -12,16 +14,14 @@ pub struct Listener {
     pub(super) tuple: Tuple,
     /// Connections to accept, oldest first.
     pub(super) accept: List,
-    /// Handshakes under way.
-    pub(super) handshakes: usize,
+    /// Its entries in the SYN cache.
+    pub(super) handshakes: Chain,
     pub(super) backlog: usize,
+    /// Until then an acknowledgment may show a cookie.
+    pub(super) cookies_until: Instant,
 }
 
 impl Listener {
-    pub(super) fn has_room_for_handshake(&self) -> bool {
-        self.handshakes < self.backlog
-    }
-
     pub(super) fn has_room_for_connection(&self) -> bool {
         self.accept.len() < self.backlog
     }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `seq`, `segment`, `options` | sequence numbers, a checked segment, what SYNs agree on |
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
+//! | `passive`, `syn_cache`, `cookie` | a peer's open, what is kept of it, or sent to be kept by the peer |
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
@@ -26,7 +27,7 @@
 //! | `socket`, `socket_options`, `question`, `handle` | what an application commands, asks and holds |
 //! | `settings`, `keep_alive`, `urgent` | what one connection has that others have not |
 //!
-//! Left out as yet: SYN cookies.
+//! Left out as yet: Fast Open.
 
 mod ack;
 mod arrive;
@@ -36,6 +37,7 @@ mod challenge;
 mod coalesce;
 mod congestion;
 mod connection;
+mod cookie;
 mod delayed_ack;
 mod demux;
 mod ecn;
@@ -52,6 +54,7 @@ mod listen;
 mod options;
 mod output;
 mod pacing;
+mod passive;
 mod question;
 mod reassembly;
 mod recovery;
@@ -68,6 +71,7 @@ mod shared;
 mod socket;
 mod socket_options;
 mod starved;
+mod syn_cache;
 mod time_wait;
 mod timestamps;
 mod trouble;
@@ -88,6 +92,7 @@ use self::reply::Replies;
 use self::seq::Seq;
 use self::shared::Shared;
 use self::starved::Starved;
+use self::syn_cache::SynCache;
 use self::time_wait::TimeWaits;
 use crate::drops::{Drops, Reason};
 use crate::list::{Links, List};
@@ -99,6 +104,7 @@ pub use self::blocks::Block;
 pub use self::coalesce::Batch;
 pub use self::congestion::{Algorithm, Paced};
 pub use self::connection::{Ended, State};
+pub use self::cookie::SynCookies;
 pub use self::demux::Bucket;
 pub use self::ecn::Ecn;
 pub use self::flight::Flight;
@@ -114,6 +120,7 @@ pub use self::listen::Listener;
 pub use self::reply::Reply;
 pub use self::settings::Settings;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
+pub use self::syn_cache::SynReceived;
 pub use self::time_wait::TimeWait;
 pub use self::trouble::Trouble;
 
@@ -133,8 +140,8 @@ pub enum Entry {
 pub struct Storage<'s> {
     /// Listeners.
     pub listeners: &'s mut [Slot<Listener>],
-    /// The SYN queue of all listeners.
-    pub handshakes: &'s mut [Slot<Handshake>],
+    /// The SYN cache of all listeners.
+    pub handshakes: &'s mut [Slot<SynReceived>],
     /// Connections and active opens.
     pub connections: &'s mut [Slot<Entry>],
     /// TIME-WAITs; when all are taken, the one that expires first gives way.
@@ -168,7 +175,7 @@ pub struct Storage<'s> {
 #[derive(Debug)]
 pub(crate) struct Tcp<'s> {
     listeners: Slab<'s, Listener>,
-    handshakes: Slab<'s, Handshake>,
+    handshakes: SynCache<'s>,
     connections: Slab<'s, Entry>,
     time_waits: TimeWaits<'s>,
     demux: Demux<'s>,
@@ -189,8 +196,8 @@ pub(crate) struct Tcp<'s> {
     starved: Starved<'s>,
     events: List,
     secret: [u8; 16],
-    /// How many active opens there were: RFC 6056's counter.
-    opened: u32,
+    /// How many active opens there were: RFC 6056 §3.3.4's table of counters.
+    opened: [u32; 16],
 }
 
 impl<'s> Tcp<'s> {
@@ -208,6 +215,7 @@ impl<'s> Tcp<'s> {
         let entities = both + storage.time_waits.len() + storage.listeners.len();
         assert!(storage.timers.len() >= both, "a timer for each connection and handshake");
         assert!(storage.links.len() >= 2 * both + 4 * connections, "six links a connection, two a handshake");
+        assert!(storage.listeners.len() <= 1 << 16, "listeners are counted in 16 bits");
         assert!(storage.buckets.len() > entities, "more buckets than entities");
         let (ready, rest) = storage.links.split_at_mut(both);
         let (waiting, rest) = rest.split_at_mut(both);
@@ -218,7 +226,7 @@ impl<'s> Tcp<'s> {
         let reserve = (storage.cells.len() / 8).max(4);
         Self {
             listeners: Slab::new(storage.listeners),
-            handshakes: Slab::new(storage.handshakes),
+            handshakes: SynCache::new(storage.handshakes),
             connections: Slab::new(storage.connections),
             time_waits: TimeWaits::new(storage.time_waits),
             demux: Demux::new(storage.buckets),
@@ -251,7 +259,7 @@ impl<'s> Tcp<'s> {
             starved: Starved::new(cell, slot),
             events: List::EMPTY,
             secret,
-            opened: 0,
+            opened: [0; 16],
         }
     }
 
@@ -306,20 +314,6 @@ impl<'s> Tcp<'s> {
                 }
             }
             Some(Entry::Failed(_)) | None => {}
-        }
-    }
-
-    fn on_handshake_deadline(&mut self, index: u32, now: Instant) {
-        let Some(handshake) = self.handshakes.by_index_mut(index) else { return };
-        let is_wanted = match handshake.role {
-            handshake::Role::Passive(listener) => self.listeners.at(listener).is_some(),
-            handshake::Role::Active => true,
-        };
-        if is_wanted && handshake.on_deadline(now, &self.shared.config) {
-            let timer = self.timer_of(Entity::Handshake(index));
-            self.look_at(timer);
-        } else {
-            self.remove_handshake(index);
         }
     }
 

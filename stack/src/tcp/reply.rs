@@ -12,7 +12,7 @@ use super::timestamps::Stamps;
 use crate::ip::InterfaceId;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::SegmentOptions;
+use crate::wire::tcp_options::{HandshakeOptions, SegmentOptions};
 
 /// A segment of a header alone.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub struct Reply {
     pub(super) window: u16,
     /// The clocks of who sends it, where the peer knows them (RFC 7323 §3.2).
     pub(super) stamps: Option<Stamps>,
+    /// The options of a SYN-ACK.
+    pub(super) offer: Option<HandshakeOptions>,
     /// Its next hop is being asked for.
     pub(super) waits: bool,
 }
@@ -40,7 +42,17 @@ impl Reply {
             None => (Seq(0), segment.seq + segment.len(), Flags::RST | Flags::ACK),
         };
         let interface = Some(segment.interface);
-        Some(Self { tuple: segment.tuple, interface, seq, ack, flags, window: 0, stamps: None, waits: false })
+        Some(Self {
+            tuple: segment.tuple,
+            interface,
+            seq,
+            ack,
+            flags,
+            window: 0,
+            stamps: None,
+            offer: None,
+            waits: false,
+        })
     }
 
     /// An acknowledgment alone.
@@ -52,13 +64,24 @@ impl Reply {
         window: u16,
         stamps: Option<Stamps>,
     ) -> Self {
-        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, stamps, waits: false }
+        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, stamps, offer: None, waits: false }
+    }
+
+    /// A SYN-ACK that nothing is kept of.
+    pub(super) fn syn_ack(syn: &Arrival, seq: Seq, window: u16, ecn: Flags, offer: HandshakeOptions) -> Self {
+        let (interface, ack) = (Some(syn.interface), syn.seq + 1);
+        let reply = Self::acknowledgment(syn.tuple, interface, seq, ack, window, None);
+        Self { flags: Flags::SYN | Flags::ACK | ecn, offer: Some(offer), ..reply }
     }
 
     /// The segment.
     pub(super) fn packet(&self, now: Instant) -> TxPacket<'static> {
         let mut packet = TxPacket::new(Payload::EMPTY);
         let fields = Fields { seq: self.seq, ack: self.ack, flags: self.flags, window: self.window, urgent: 0 };
+        if let Some(offer) = &self.offer {
+            header::push(&mut packet, &self.tuple, fields, offer);
+            return packet;
+        }
         let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
         header::push(&mut packet, &self.tuple, fields, &SegmentOptions { timestamps, ..SegmentOptions::default() });
         packet

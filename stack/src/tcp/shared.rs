@@ -7,6 +7,7 @@ use lendwire_nic::{Cells, ChunkMut, Pool, Work};
 use super::blocks::Block;
 use super::budget::Account;
 use super::congestion::{Algorithm, Paced};
+use super::cookie::SynCookies;
 use super::ecn::Ecn;
 use super::flight::Flights;
 use super::intake::Intakes;
@@ -55,8 +56,10 @@ pub struct TcpConfig {
     pub ack_delay: Span,
     /// How many segments are acknowledged one by one when a connection begins and after a hole, without delay.
     pub quick_acks: u8,
-    /// Twice the maximum segment lifetime: how long a TIME-WAIT stays (RFC 9293 §3.4.2).
+    /// Twice the maximum segment lifetime: how long a TIME-WAIT stays (RFC 9293 §3.4.2); 35 minutes at most.
     pub time_wait: Span,
+    /// Whether a new connection of ours may take the place of a TIME-WAIT when timestamps tell them apart.
+    pub time_wait_reuse: bool,
     /// How long a closed connection waits for its peer's FIN.
     pub fin_wait: Span,
     /// Timeouts in a row before a connection is given up. 15 take some 15 minutes (RFC 9293 MUST-20: over 100 s).
@@ -71,6 +74,8 @@ pub struct TcpConfig {
     pub challenge_burst: u8,
     /// How long it takes until one more is answered; no time at all is no limit.
     pub challenge_interval: Span,
+    /// When SYNs are answered by a cookie instead of being kept (RFC 4987 §3.6).
+    pub syn_cookies: SynCookies,
     /// Whether windows may be scaled (RFC 7323 §2). Without it none is larger than 65535 bytes.
     pub window_scaling: bool,
     /// Whether timestamps are offered, and answered where they are (RFC 7323 §3). They take 12 bytes of each segment.
@@ -98,6 +103,7 @@ impl TcpConfig {
         ack_delay: Span::from_millis(40),
         quick_acks: 16,
         time_wait: Span::from_secs(60),
+        time_wait_reuse: true,
         fin_wait: Span::from_secs(60),
         retries: 15,
         syn_retries: 7,
@@ -106,6 +112,7 @@ impl TcpConfig {
         // RFC 5961 §7: 10 in 5 seconds.
         challenge_burst: 10,
         challenge_interval: Span::from_millis(500),
+        syn_cookies: SynCookies::WhenFull,
         window_scaling: true,
         timestamps: true,
         sack: true,
@@ -161,6 +168,12 @@ pub struct TcpStatistics {
     pub challenges: u64,
     /// The same without an answer, for the connection had given its share of them.
     pub challenges_withheld: u64,
+    /// SYNs that were answered by a cookie.
+    pub cookies_sent: u64,
+    /// Connections that came out of one.
+    pub cookies_accepted: u64,
+    /// Acknowledgments that showed none, or a wrong one, while some were out.
+    pub cookies_rejected: u64,
 }
 
 /// The writable ends of a connection's queues: held only while there is something in them.

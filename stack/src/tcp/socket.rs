@@ -15,6 +15,7 @@ use super::handle::{
 use super::handshake::Handshake;
 use super::listen::Listener;
 use super::{Algorithm, Connection, Ended, Entry, Tcp};
+use crate::chain::Chain;
 use crate::ip::Ip;
 use crate::list::List;
 use crate::time::{Instant, Span};
@@ -29,7 +30,13 @@ impl Tcp<'_> {
         if self.find(&tuple).is_some() {
             return Err(ListenError::InUse);
         }
-        let listener = Listener { tuple, accept: List::EMPTY, handshakes: 0, backlog: backlog.max(1) };
+        let listener = Listener {
+            tuple,
+            accept: List::EMPTY,
+            handshakes: Chain::EMPTY,
+            backlog: backlog.max(1),
+            cookies_until: Instant::from_micros(0),
+        };
         let key = self.listeners.insert(listener).map_err(|_| ListenError::Full)?;
         if !self.demux.insert(self.hash(&tuple), Entity::Listener(key.index)) {
             self.listeners.remove(key);
@@ -49,6 +56,9 @@ impl Tcp<'_> {
     pub(crate) fn unlisten(&mut self, handle: ListenerHandle) {
         while let Some(connection) = self.accept(handle) {
             self.abort_connection(connection);
+        }
+        while let Some(handshake) = self.listeners.at(handle.0).and_then(|listener| listener.handshakes.oldest()) {
+            self.remove_handshake(handshake);
         }
         let Some(listener) = self.listeners.remove(handle.0) else { return };
         self.demux.remove(self.hash(&listener.tuple), Entity::Listener(handle.0.index));
@@ -83,7 +93,7 @@ impl Tcp<'_> {
             return Err(ConnectError::NotOurs);
         }
         let path = ip.route_out_of(remote.ip(), source, named).map_err(|_| ConnectError::NoRoute)?;
-        let tuple = self.free_tuple(path.source, local_port, remote).ok_or(ConnectError::InUse)?;
+        let tuple = self.free_tuple(path.source, local_port, remote, now).ok_or(ConnectError::InUse)?;
         let iss = self.initial_sequence(&tuple, now);
         let scope = super::emit::scope(remote.ip(), path.interface);
         let entry = Entry::Opening(
@@ -98,25 +108,46 @@ impl Tcp<'_> {
         Ok(TcpHandle(key))
     }
 
-    /// RFC 6056 §3.3.3: from a place that only we can know for each destination, on by the count of opens.
-    fn free_tuple(&mut self, local: IpAddr, port: Option<u16>, remote: SocketAddr) -> Option<Tuple> {
+    /// RFC 6056 §3.3.4: from a place that only we can know for each destination, on by the count of opens to it and to the
+    /// few others that share its counter.
+    fn free_tuple(&mut self, local: IpAddr, port: Option<u16>, remote: SocketAddr, now: Instant) -> Option<Tuple> {
         let with = |port| Tuple::new(SocketAddr::new(local, port), remote);
         if let Some(port) = port {
-            return Some(with(port)).filter(|tuple| port != 0 && self.find(tuple).is_none());
+            return Some(with(port)).filter(|tuple| port != 0 && (self.is_free(tuple) || self.takes_over(tuple, now)));
         }
         // RFC 6335 §6: the dynamic ports.
         const FIRST: u32 = 49_152;
         const COUNT: u32 = 65_536 - FIRST;
-        let offset = with(0).hash(&self.secret, 2) as u32;
-        for _ in 0..COUNT {
-            self.opened = self.opened.wrapping_add(1);
-            let port = FIRST + offset.wrapping_add(self.opened) % COUNT;
-            let tuple = with(port as u16);
-            if self.find(&tuple).is_none() {
-                return Some(tuple);
-            }
+        let [offset, counter] = [2, 5].map(|purpose| with(0).hash(&self.secret, purpose));
+        let counter = (counter % self.opened.len() as u64) as usize;
+        let from = (offset as u32).wrapping_add(self.opened[counter]);
+        let tuple_at = |tried: u32| with((FIRST + from.wrapping_add(tried) % COUNT) as u16);
+        let free = (0..COUNT).find(|&tried| self.is_free(&tuple_at(tried)));
+        let tried = free.or_else(|| (0..COUNT).find(|&tried| self.takes_over(&tuple_at(tried), now)))?;
+        self.opened[counter] = self.opened[counter].wrapping_add(tried + 1);
+        Some(tuple_at(tried))
+    }
+
+    fn is_free(&self, tuple: &Tuple) -> bool {
+        self.find(tuple).is_none()
+    }
+
+    /// Whether a TIME-WAIT stood under `tuple` that the timestamps of a new connection tell apart from it, as RFC 6191 has
+    /// it for the other end. It is forgotten. It has lasted a second, for the slowest clock to tick (RFC 7323 §5.4).
+    fn takes_over(&mut self, tuple: &Tuple, now: Instant) -> bool {
+        let config = &self.shared.config;
+        let Some(Entity::TimeWait(index)) = self.find(tuple).filter(|_| config.timestamps && config.time_wait_reuse)
+        else {
+            return false;
+        };
+        let ends_if_new = now + config.time_wait;
+        let tells_apart = self.time_waits.get(index).is_some_and(|entry| {
+            entry.timestamp().is_some() && ends_if_new.since(entry.expires(now)) >= Span::from_secs(1)
+        });
+        if tells_apart {
+            self.forget_time_wait(index);
         }
-        None
+        tells_apart
     }
 
     /// Command: copies `bytes` into the connection's queue; returns how many were taken.

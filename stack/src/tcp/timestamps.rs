@@ -35,7 +35,6 @@ impl Stamps {
     }
 
     /// TS.Recent: what a new connection of the same tuple must come after (RFC 6191 §2).
-    #[expect(dead_code, reason = "TIME-WAIT is to ask")]
     pub(super) const fn recent(&self) -> u32 {
         self.recent
     }

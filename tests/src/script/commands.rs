@@ -2,7 +2,7 @@
 //!
 //! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
 
-use lendwire::tcp::{Algorithm, Ecn, Paced, TcpConfig};
+use lendwire::tcp::{Algorithm, Ecn, Paced, SynCookies, TcpConfig};
 use lendwire::time::Span;
 
 use super::settings::{budget_of, fix_receive, fix_send};
@@ -36,6 +36,24 @@ const MAPPED: &[(&str, Apply)] = &[
     ("net.ipv4.tcp_synack_retries", |tcp, value| count(value).map(|count| tcp.syn_retries = count)),
     ("net.ipv4.tcp_retries2", |tcp, value| count(value).map(|count| tcp.retries = count)),
     ("net.ipv4.tcp_fin_timeout", |tcp, value| number(value).map(|it| tcp.fin_wait = Span::from_secs(it))),
+    ("net.ipv4.tcp_syncookies", |tcp, value| {
+        tcp.syn_cookies = match number(value)? {
+            0 => SynCookies::Off,
+            1 => SynCookies::WhenFull,
+            _ => SynCookies::Always,
+        };
+        Ok(())
+    }),
+    ("net.inet.tcp.syncookies", |tcp, value| {
+        tcp.syn_cookies = if number(value)? == 0 { SynCookies::Off } else { SynCookies::WhenFull };
+        Ok(())
+    }),
+    ("net.inet.tcp.syncookies_only", |tcp, value| {
+        tcp.syn_cookies = if number(value)? == 0 { SynCookies::WhenFull } else { SynCookies::Always };
+        Ok(())
+    }),
+    // Linux's 2 means its own loopback alone.
+    ("net.ipv4.tcp_tw_reuse", |tcp, value| number(value).map(|it| tcp.time_wait_reuse = it == 1)),
     // Linux answers one, then the next when the time is over.
     ("net.ipv4.tcp_invalid_ratelimit", |tcp, value| {
         tcp.challenge_burst = 1;

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use lendwire::tcp::{ListenerHandle, State, TcpHandle, TcpUsage};
+use lendwire::tcp::{ListenerHandle, State, SynCookies, TcpHandle, TcpUsage};
 use lendwire::time::{Instant, Span};
 use lendwire::udp::{SocketError, UdpHandle};
 use lendwire::wire::address::Cidr;
@@ -100,6 +100,8 @@ impl Host {
         let now = Instant::from_micros(1_000_000);
         let mut settings = Config::new([9; 16]);
         settings.tcp.receive_memory = Some(1 << 20);
+        // A cookie would be no drop.
+        settings.tcp.syn_cookies = SynCookies::Off;
         let mut stack = Stack::new(Storage::leaked(&capacities), settings, transmit, now);
         let config = InterfaceConfig { autoconfigure: true, loopback: false };
         let interface = stack.add_interface(&info, config, now).expect("there is a place");

@@ -193,7 +193,7 @@ fn nobody() -> Vec<Row> {
             it.bytes[AT_FLAGS] = FIN | PSH | URG;
         }),
         unwelcome(
-            "a SYN beyond the SYN queue",
+            "a SYN that takes the place of the oldest in the SYN queue",
             Reason::TcpBacklog,
             |host| {
                 for number in 0..BACKLOG as u16 {
@@ -201,7 +201,8 @@ fn nobody() -> Vec<Row> {
                 }
             },
             syn,
-        ),
+        )
+        .answered(Said::Tcp { flags: SYN | ACK }),
     ]
 }
 

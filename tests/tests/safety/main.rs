@@ -1,0 +1,7 @@
+//! What strangers can make a stack do and hold: SYN cache, SYN cookies, TIME-WAIT, forged segments, floods.
+
+mod ephemeral;
+mod flood;
+mod reuse;
+mod syn_cache;
+mod syn_cookies;
