@@ -35,16 +35,15 @@ pub struct TcpConfig {
     pub receive_memory: Option<usize>,
     /// Bytes that may wait to be sent or acknowledged at the most before [`crate::Stack::write`] takes no more.
     pub send_budget: u32,
-    /// Congestion control of new connections; [`crate::Stack::set_congestion`] changes one connection's.
-    pub congestion: Algorithm,
     /// The same at the start. It grows with the congestion window, to twice that.
     pub send_budget_start: u32,
     /// Memory that data of all connections which waits to be sent or acknowledged may pin together. Beyond it each may
     /// have one segment. Without a number it is three quarters of the pool that the stack sends from.
     pub send_memory: Option<usize>,
+    /// Congestion control of new connections; [`crate::Stack::set_congestion`] changes one connection's.
+    pub congestion: Algorithm,
     /// Which connections spread what they send over time.
     pub paced: Paced,
-    /// The floor of the retransmission timeout. RFC 6298 §2.4 asks for 1 s; stacks of today use 200 ms.
     /// The floor of what the retransmission timeout is above the smoothed round trip. RFC 6298 §2.4 asks for 1 s in all;
     /// stacks of today use 200 ms.
     pub min_rto: Span,

@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use lendwire::tcp::TcpConfig;
+use lendwire::tcp::{Algorithm, TcpConfig};
 use lendwire::time::Span;
 
 use super::ideal::{self, Facts, Law};
-use super::{Delays, Demand, Direction, FlowConfig, LinkConfig, Loss, Policer, Reordering, Scenario, World};
+use super::{Delays, Demand, Direction, FlowConfig, LinkConfig, Loss, Policer, Reordering, Scenario, World, roomy};
 
 /// Bits a second.
 pub const RATES: [u64; 5] = [1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
@@ -50,18 +50,21 @@ impl Shape {
 }
 
 /// A congestion control under test.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
     /// Its name in the table.
     pub name: &'static str,
     /// What it answers to.
     pub law: Law,
-    tune: fn(&mut TcpConfig),
+    algorithm: Algorithm,
 }
 
 impl Control {
     /// All that the stack has.
-    pub const ALL: [Self; 1] = [Self { name: "reno", law: Law::Reno, tune: |_| {} }];
+    pub const ALL: [Self; 2] = [
+        Self { name: "cubic", law: Law::Cubic, algorithm: Algorithm::Cubic },
+        Self { name: "reno", law: Law::Reno, algorithm: Algorithm::Reno },
+    ];
 }
 
 /// A place in the grid.
@@ -223,11 +226,9 @@ impl Cell {
             policer: self.policer(),
             ..backward
         };
-        let mut tcp = TcpConfig { ..TcpConfig::DEFAULT };
-        // Twice what can be under way, for what is sent while a loss is mended; the most that a window can say.
-        let budget = 2 * (self.product(self.rate) + self.queue()) + (1 << 18);
-        (tcp.send_budget, tcp.receive_budget) = [budget.min(65_535 << 14) as u32; 2].into();
-        (self.control.tune)(&mut tcp);
+        // Twice what can be under way, for what is sent while a loss is mended.
+        let window = 2 * (self.product(self.rate) + self.queue()) + (1 << 18);
+        let tcp = TcpConfig { congestion: self.control.algorithm, ..roomy(window) };
         let flow = FlowConfig { tcp, start: Span::ZERO, demand: Demand::Endless };
         Scenario { mtu: self.mtu(), links: [forward, backward], flows: vec![flow], seed }
     }

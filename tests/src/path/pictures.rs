@@ -4,11 +4,10 @@
 //! Segments, acknowledgments and their blocks are what a capture on the sender's side shows; windows are what the
 //! sender says of itself.
 
-use lendwire::tcp::TcpConfig;
 use lendwire::time::Span;
 
 use super::trace::{Fate, Trace};
-use super::{Demand, FlowConfig, LinkConfig, Loss, Reordering, Scenario};
+use super::{Demand, FlowConfig, LinkConfig, Loss, Reordering, Scenario, roomy};
 use crate::plot::{Curve, Figure, Ink, Marks, Panel};
 
 /// Bits a second of every path here.
@@ -88,8 +87,7 @@ fn title(text: &str) -> String {
 
 fn path(seed: u64, flows: usize) -> Scenario {
     let link = LinkConfig::new(RATE, DELAY, PRODUCT);
-    let tcp = TcpConfig { send_budget: 4 << 20, receive_budget: 4 << 20, ..TcpConfig::DEFAULT };
-    let flow = FlowConfig { tcp, start: Span::ZERO, demand: Demand::Endless };
+    let flow = FlowConfig { tcp: roomy(4 << 20), start: Span::ZERO, demand: Demand::Endless };
     Scenario { mtu: 1500, links: [link; 2], flows: vec![flow; flows], seed }
 }
 

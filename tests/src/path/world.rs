@@ -86,6 +86,21 @@ pub struct World<'s> {
     seed: u64,
 }
 
+/// Settings of TCP whose windows may grow to `window` bytes, however small the pools of a test are.
+#[must_use]
+pub fn roomy(window: u64) -> TcpConfig {
+    // The most that a window can say (RFC 7323 §2.3), and what memory it is taken to need.
+    let window = window.min(65_535 << 14);
+    let (receive, memory) = ((window * 8 / 5) as u32, Some(usize::MAX / 4));
+    TcpConfig {
+        send_budget: window as u32,
+        send_memory: memory,
+        receive_budget: receive,
+        receive_memory: memory,
+        ..TcpConfig::DEFAULT
+    }
+}
+
 impl Scenario {
     /// The same with `bytes` to send for each flow.
     #[must_use]
@@ -258,6 +273,12 @@ impl<'s> World<'s> {
                 self.info(place),
                 self.statistics(place),
             );
+            for (name, host) in [("sender", 2 * place), ("receiver", 2 * place + 1)] {
+                let stack = &self.hosts[host].stack;
+                let drops = stack.drops();
+                let drops: Vec<_> = drops.iter().filter(|(_, n)| *n > 0).map(|(why, n)| (why.name(), n)).collect();
+                let _ = write!(text, "\n    {name}: {:?}, dropped {drops:?}", stack.tcp_usage());
+            }
         }
         let [forward, backward] = [Direction::Forward, Direction::Backward].map(|way| self.counts(way));
         let _ = write!(text, "\n  forward: {forward:?}\n  backward: {backward:?}");
