@@ -61,8 +61,9 @@ pub struct Control {
 
 impl Control {
     /// All that the stack has.
-    pub const ALL: [Self; 2] = [
+    pub const ALL: [Self; 3] = [
         Self { name: "cubic", law: Law::Cubic, algorithm: Algorithm::Cubic },
+        Self { name: "bbr", law: Law::Model, algorithm: Algorithm::Bbr },
         Self { name: "reno", law: Law::Reno, algorithm: Algorithm::Reno },
     ];
 }
@@ -281,7 +282,9 @@ impl Cell {
     /// How long before counting, and how long counted.
     fn durations(&self, segments: f64) -> (Span, Span) {
         let rounds = |count: u64| Span::from_micros(self.round_trip().micros() * count);
-        let losses = if self.loss == 0 { 0.0 } else { 300.0 / (segments * f64::from(self.loss) / 1000.0) };
+        // Those of a thousand are dear: enough for some 5 %, else for 3.
+        let wanted = if self.loss == 1 { 300.0 } else { 1000.0 };
+        let losses = if self.loss == 0 { 0.0 } else { wanted / (segments * f64::from(self.loss) / 1000.0) };
         let losses = Span::from_micros((losses * 1e6) as u64);
         let enough = Span::from_micros((3000.0 / segments * 1e6) as u64);
         let counted = losses.max(rounds(40)).max(enough);

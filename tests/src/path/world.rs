@@ -125,10 +125,11 @@ impl Scenario {
         body(&mut World::new(self, &mut tables))
     }
 
-    /// A place for each segment that may be queued, and some.
+    /// A place for each segment that may be queued, and, for one connection may have a quarter of them only, four for each
+    /// that may come before its time.
     fn capacities(&self, tcp: &TcpConfig) -> Capacities {
         let segments = tcp.send_budget.max(tcp.receive_budget) as usize / (usize::from(self.mtu) - 100);
-        Capacities { cells: segments * 5 / 4 + 4096, ..Setup::new().capacities }
+        Capacities { cells: segments * 4 + 4096, ..Setup::new().capacities }
     }
 }
 
