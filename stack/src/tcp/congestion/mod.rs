@@ -250,7 +250,7 @@ impl Congestion {
     }
 
     /// Input: the last loss or timeout was spurious (RFC 4015, RFC 9438 §4.9).
-    #[expect(dead_code)]
+    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn undo(&mut self) {
         self.share.window = self.share.window.max(self.before.window);
         self.share.threshold = self.share.threshold.max(self.before.threshold);
@@ -341,3 +341,6 @@ impl Acked {
 impl Stand {
     const NOWHERE: Self = Self { flight: 0, mss: 1000 };
 }
+
+#[cfg(test)]
+mod tests;
