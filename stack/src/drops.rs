@@ -164,6 +164,9 @@ reasons! {
     TcpNoRoom = "tcp_no_room",
     /// A TCP segment's urgent mark, for which no [`crate::tcp::Settings`] was left; its data is kept.
     TcpUrgent = "tcp_urgent",
+    /// A report that a packet of TCP's was too big, about none that is in flight, or with an MTU that cannot be or changes
+    /// nothing (RFC 5927 §7).
+    TcpPathMtu = "tcp_path_mtu",
     /// Our own reply found no place in the reply queue.
     ReplyQueueFull = "reply_queue_full",
     /// Our own packet whose next hop never answered.

@@ -23,7 +23,7 @@ pub mod wire;
 pub use drops::{Drops, Reason};
 pub use ip::{
     AddAddressError, AddInterfaceError, AddRouteError, AddressState, Dscp, ErrorKind, InterfaceConfig, InterfaceId,
-    InterfaceSlot, NeighbourSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
+    InterfaceSlot, NeighbourSlot, PathMtuSlot, ReplySlot, RouteSlot, Storage as IpStorage, Unreachable,
 };
 pub use slab::Slot;
 pub use stack::{Config, DhcpError, Polled, Stack};

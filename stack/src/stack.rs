@@ -149,7 +149,7 @@ impl<'s> Stack<'s> {
     /// What ICMP says of a packet of ours goes to the transport that sent it.
     fn on_error(&mut self, error: &TransportError) {
         match error.protocol {
-            Protocol::TCP => self.tcp.on_error(error),
+            Protocol::TCP => self.tcp.on_error(error, &mut self.ip, self.now),
             Protocol::UDP => self.udp.on_error(error),
             _ => {}
         }

@@ -35,7 +35,7 @@ mod owned {
     pub struct Capacities {
         /// Network interfaces.
         pub interfaces: usize,
-        /// Known hardware addresses.
+        /// Known hardware addresses; as many destinations with a narrow path are known.
         pub neighbours: usize,
         /// Routes.
         pub routes: usize,
@@ -89,6 +89,7 @@ mod owned {
         neighbours: Box<[ip::NeighbourSlot]>,
         routes: Box<[ip::RouteSlot]>,
         ip_replies: Box<[ip::ReplySlot]>,
+        path_mtus: Box<[ip::PathMtuSlot]>,
         dhcp: Box<[Slot<dhcp::Dhcp>]>,
         sockets: Box<[Slot<udp::Socket>]>,
         arrivals: Box<[Slot<udp::Arrival>]>,
@@ -125,6 +126,7 @@ mod owned {
                 neighbours: filled(neighbours, || ip::NeighbourSlot::EMPTY),
                 routes: filled(routes, || ip::RouteSlot::EMPTY),
                 ip_replies: filled(replies, || ip::ReplySlot::EMPTY),
+                path_mtus: filled(neighbours, || ip::PathMtuSlot::EMPTY),
                 dhcp: filled(interfaces, || Slot::EMPTY),
                 sockets: filled(sockets, || Slot::EMPTY),
                 arrivals: filled(datagrams, || Slot::EMPTY),
@@ -158,6 +160,7 @@ mod owned {
                     neighbours: &mut self.neighbours,
                     routes: &mut self.routes,
                     replies: &mut self.ip_replies,
+                    path_mtus: &mut self.path_mtus,
                 },
                 dhcp: &mut self.dhcp,
                 udp: udp::Storage {

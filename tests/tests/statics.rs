@@ -6,8 +6,8 @@ use lendwire::tcp::State;
 use lendwire::time::Instant;
 use lendwire::wire::address::Cidr;
 use lendwire::{
-    Config, InterfaceConfig, InterfaceSlot, IpStorage, NeighbourSlot, ReplySlot, RouteSlot, Slot, Stack, Storage,
-    Timer, tcp, udp,
+    Config, InterfaceConfig, InterfaceSlot, IpStorage, NeighbourSlot, PathMtuSlot, ReplySlot, RouteSlot, Slot, Stack,
+    Storage, Timer, tcp, udp,
 };
 use lendwire_drivers::loopback::{Loopback, Options, Place, Wire};
 use lendwire_nic::{Cell, Chunk, Nic, Pool, Word};
@@ -45,6 +45,7 @@ macro_rules! storage {
                 neighbours: places!(4, NeighbourSlot, NeighbourSlot::EMPTY),
                 routes: places!(4, RouteSlot, RouteSlot::EMPTY),
                 replies: places!(8, ReplySlot, ReplySlot::EMPTY),
+                path_mtus: places!(4, PathMtuSlot, PathMtuSlot::EMPTY),
             },
             dhcp: places!(1, Slot<lendwire::dhcp::Dhcp>, Slot::EMPTY),
             udp: udp::Storage {

@@ -34,6 +34,7 @@ pub(super) fn read(datagram: Datagram, header: Header, ip: &Ip<'_>, work: &mut W
         local: SocketAddr::new(quote.source, quote.source_port),
         remote: SocketAddr::new(quote.destination, quote.destination_port),
         sequence: quote.sequence,
+        packet_len: quote.packet_len,
         kind,
     })
 }
@@ -80,17 +81,25 @@ struct Quote {
     source_port: u16,
     destination_port: u16,
     sequence: u32,
+    packet_len: u16,
 }
 
 /// RFC 1122 §3.2.2: the IP header and at least 8 bytes behind it are there.
 fn quote(bytes: &[u8], is_v4: bool) -> Option<Quote> {
-    let (protocol, source, destination, offset): (_, IpAddr, IpAddr, _) = if is_v4 {
+    let (protocol, source, destination, offset, packet_len): (_, IpAddr, IpAddr, _, u16) = if is_v4 {
         let packet = ipv4::Packet::parse(bytes).ok()?;
         let header = packet.header;
-        (header.protocol(), header.source().into(), header.destination().into(), packet.header_len())
+        (
+            header.protocol(),
+            header.source().into(),
+            header.destination().into(),
+            packet.header_len(),
+            header.total_len.get(),
+        )
     } else {
         let header = ipv6::Header::parse(bytes).ok()?;
-        (header.next_header(), header.source().into(), header.destination().into(), ipv6::HEADER_LEN)
+        let len = header.payload_len.get().saturating_add(ipv6::HEADER_LEN as u16);
+        (header.next_header(), header.source().into(), header.destination().into(), ipv6::HEADER_LEN, len)
     };
     // What was sent from here has no extension header in front of its transport.
     if !matches!(protocol, Protocol::TCP | Protocol::UDP) {
@@ -104,6 +113,7 @@ fn quote(bytes: &[u8], is_v4: bool) -> Option<Quote> {
         source_port: u16::from_be_bytes([a, b]),
         destination_port: u16::from_be_bytes([c, d]),
         sequence: u32::from_be_bytes(sequence),
+        packet_len,
     })
 }
 

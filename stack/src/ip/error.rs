@@ -14,6 +14,8 @@ pub(crate) struct TransportError {
     pub(crate) remote: SocketAddr,
     /// Bytes 4 to 8 of the quoted transport header: TCP's sequence number.
     pub(crate) sequence: u32,
+    /// The quoted packet's length, as it says itself.
+    pub(crate) packet_len: u16,
     pub(crate) kind: ErrorKind,
 }
 

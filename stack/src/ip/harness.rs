@@ -13,7 +13,9 @@ use lendwire_nic::{
 };
 use zerocopy::IntoBytes;
 
-use super::{Arrived, InterfaceConfig, InterfaceId, InterfaceSlot, Ip, NeighbourSlot, ReplySlot, RouteSlot, Storage};
+use super::{
+    Arrived, InterfaceConfig, InterfaceId, InterfaceSlot, Ip, NeighbourSlot, PathMtuSlot, ReplySlot, RouteSlot, Storage,
+};
 use super::{Envelope, NotSent};
 use crate::drops::Reason;
 use crate::time::{Instant, Span};
@@ -104,6 +106,7 @@ impl Host {
             neighbours: leak(4, || NeighbourSlot::EMPTY),
             routes: leak(16, || RouteSlot::EMPTY),
             replies: leak(8, || ReplySlot::EMPTY),
+            path_mtus: leak(4, || PathMtuSlot::EMPTY),
         };
         let info = NicInfo { name: "wire", address: MAC, mtu: 1500, offloads, max_parts: 8, queues: 1 };
         let now = Instant::from_micros(1_000_000);

@@ -19,6 +19,7 @@ mod interface;
 mod listener;
 mod ndp;
 mod output;
+mod path_mtu;
 mod reply;
 mod route;
 mod router_discovery;
@@ -36,6 +37,8 @@ pub(crate) use error::TransportError;
 pub use error::{ErrorKind, Unreachable};
 use interface::Interfaces;
 pub use interface::{AddInterfaceError, InterfaceConfig, InterfaceSlot};
+pub use path_mtu::PathMtuSlot;
+use path_mtu::PathMtus;
 use reply::Replies;
 pub use reply::ReplySlot;
 pub(crate) use reply::{Header, Message, Precedence};
@@ -59,6 +62,8 @@ pub struct Storage<'s> {
     pub routes: &'s mut [RouteSlot],
     /// Replies and probes that wait for a ring; those that find no place are dropped and counted.
     pub replies: &'s mut [ReplySlot],
+    /// Destinations whose path is narrower than the interface; none, and every connection finds out for itself.
+    pub path_mtus: &'s mut [PathMtuSlot],
 }
 
 /// What a received frame turned out to be.
@@ -93,6 +98,7 @@ pub(crate) struct Ip<'s> {
     neighbours: Neighbours<'s>,
     routes: Routes<'s>,
     replies: Replies<'s>,
+    path_mtus: PathMtus<'s>,
     secret: [u8; 16],
     /// Of addresses, routes and questions for routers.
     alarm: Alarm,
@@ -102,13 +108,14 @@ pub(crate) struct Ip<'s> {
 
 impl<'s> Ip<'s> {
     pub(crate) fn new(storage: Storage<'s>, secret: [u8; 16]) -> Self {
-        let Storage { interfaces, neighbours, routes, replies } = storage;
+        let Storage { interfaces, neighbours, routes, replies, path_mtus } = storage;
         Self {
             drops: Drops::default(),
             interfaces: Interfaces::new(interfaces),
             neighbours: Neighbours::new(neighbours, &secret),
             routes: Routes::new(routes),
             replies: Replies::new(replies),
+            path_mtus: PathMtus::new(path_mtus),
             secret,
             alarm: Alarm::OFF,
             resolved: false,

@@ -75,6 +75,7 @@ impl Connection {
         let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
         if let Some(flight) = self.flight_mut(shared) {
             flight.on_advance(ack);
+            flight.fits.acknowledged(ack);
             let Flight { recovery, congestion, limited, pacer, .. } = flight;
             let verdict = recovery.on_advance(ack, bytes, mss);
             congestion.on_ack(&Acked {

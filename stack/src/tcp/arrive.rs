@@ -71,13 +71,13 @@ impl Tcp<'_> {
             }
             Some(Entry::Opening(handshake)) => {
                 let progress = handshake.on_segment(&segment, now, &self.shared.config);
-                self.on_opening_progress(index, progress, segment, now);
+                self.on_opening_progress(index, progress, segment, ip, now);
             }
             Some(Entry::Failed(_)) | None => {}
         }
     }
 
-    fn on_opening_progress(&mut self, index: u32, progress: Progress, segment: Arrival, now: Instant) {
+    fn on_opening_progress(&mut self, index: u32, progress: Progress, segment: Arrival, ip: &Ip<'_>, now: Instant) {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.attend(index),
@@ -94,6 +94,7 @@ impl Tcp<'_> {
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);
+                connection.heed(ip.path_mtu(connection.tuple.remote(), now), &mut self.shared);
                 let outcome = connection.on_first_segment(segment, now, &mut self.shared);
                 self.shared.statistics.connected += 1;
                 if let Some(entry) = self.connections.by_index_mut(index) {
@@ -149,15 +150,24 @@ impl Tcp<'_> {
     }
 
     /// Input: an ICMP error about a segment of ours (RFC 5927: believed only if it quotes what is in flight).
-    pub(crate) fn on_error(&mut self, error: &TransportError) {
+    pub(crate) fn on_error(&mut self, error: &TransportError, ip: &mut Ip<'_>, now: Instant) {
         let Some(Entity::Connection(index)) = self.find(&Tuple::new(error.local, error.remote)) else { return };
-        match self.connections.by_index(index) {
+        match self.connections.by_index_mut(index) {
             Some(Entry::Opening(handshake)) if error.sequence == handshake.iss.0 => {}
-            Some(Entry::Open(connection)) if connection.has_sent(error.sequence) => {
+            Some(Entry::Open(connection)) => {
+                if let ErrorKind::TooBig { mtu } = error.kind {
+                    if let Some(mtu) = connection.on_too_big(error, mtu, &mut self.shared) {
+                        ip.learn_path_mtu(error.remote.ip(), mtu, now);
+                    }
+                    return self.attend(index);
+                }
+                if !connection.has_sent(error.sequence) {
+                    return;
+                }
                 // RFC 9293 MUST-56 for soft errors; RFC 5927 §5.2: hard ones too, once a connection stands.
                 return self.trouble(index, Trouble::of(error.kind));
             }
-            Some(Entry::Opening(_) | Entry::Open(_) | Entry::Failed(_)) | None => return,
+            Some(Entry::Opening(_) | Entry::Failed(_)) | None => return,
         }
         match error.kind {
             ErrorKind::Unreachable(Unreachable::Port | Unreachable::Protocol) => self.fail(index, Ended::Refused),

@@ -7,6 +7,7 @@
 
 use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
 use super::pacing::Pacer;
+use super::path_mtu::Fits;
 use super::recovery::Recovery;
 use super::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
@@ -32,6 +33,8 @@ pub struct Flight {
     /// No new data was sent since (RFC 3168 §6.1.2).
     pub(super) owes_cwr: bool,
     pub(super) pacer: Pacer,
+    /// Whether full segments arrive.
+    pub(super) fits: Fits,
     rest: Rest,
 }
 
@@ -55,6 +58,7 @@ impl Flight {
             timed: None,
             limited: false,
             small: nxt,
+            fits: Fits::NEW,
             sent_at: now,
             reduced: None,
             owes_cwr: false,

@@ -17,6 +17,7 @@
 //! | `repeated` | what a peer is told of data that came twice or before its time |
 //! | `window`, `send_budget`, `budget` | the window it shows, what may wait to be sent, and what all may pin |
 //! | `shared`, `starved` | the memory that all connections share, and who found none |
+//! | `path_mtu` | how much a packet of it may hold |
 //! | `flight` | what it holds while data is on the way |
 //! | `timestamps`, `rtt` | its clocks, its timing |
 //! | `recovery`, `congestion`, `ecn` | its losses, its share, what marks say of it |
@@ -55,6 +56,7 @@ mod options;
 mod output;
 mod pacing;
 mod passive;
+mod path_mtu;
 mod question;
 mod reassembly;
 mod recovery;

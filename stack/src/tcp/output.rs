@@ -16,7 +16,7 @@ use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::{Options, SegmentOptions};
+use crate::wire::tcp_options::{Options, SegmentOptions, Timestamps};
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;
@@ -269,6 +269,11 @@ impl Connection {
         SegmentOptions { timestamps, sack: self.sack_blocks(shared) }
     }
 
+    /// Bytes of options that every segment has.
+    pub(super) fn fixed_options_len(&self) -> u16 {
+        self.stamps.map_or(0, |_| Timestamps::LEN as u16)
+    }
+
     fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
         plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize))
     }
@@ -328,6 +333,9 @@ impl Connection {
             Kind::Next => {
                 flight.owes_cwr &= is_again || plan.len == 0;
                 flight.limited = flight.is_limited(sent, mss);
+                if plan.len >= mss {
+                    flight.fits.sent(plan.seq + mss);
+                }
                 if !plan.len.is_multiple_of(mss) {
                     flight.small = end;
                 }
@@ -403,6 +411,7 @@ impl Connection {
             self.send.probe = true;
             return Outcome::Open;
         }
+        self.doubt_path(shared);
         let (signal, stand) =
             (if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain }, self.stand());
         let max = self.send.max;
@@ -411,14 +420,18 @@ impl Connection {
             flight.recovery.on_timeout(max);
             flight.timed = None;
         }
-        // RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
-        self.send.nxt = self.send.una;
-        self.send.queue.rewind();
+        self.send_again();
         // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
         self.send.probe = self.send.window == 0 && self.send.queue.bytes() > 0;
         let waiting = if self.send.probe { Waiting::Window } else { Waiting::Acknowledgment };
         // RFC 6298 §5.6: the timer runs on even if the ring is full now.
         self.wait(waiting, self.rtt.rto(), now);
         Outcome::Open
+    }
+
+    /// RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
+    pub(super) fn send_again(&mut self) {
+        self.send.nxt = self.send.una;
+        self.send.queue.rewind();
     }
 }

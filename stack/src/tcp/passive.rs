@@ -89,7 +89,7 @@ impl Tcp<'_> {
             return self.reply(Reply::reset(&segment));
         };
         match handshake.on_segment(&segment, now, &self.shared.config) {
-            Progress::Established(agreed) => self.complete(None, key.index, &agreed, segment, now),
+            Progress::Established(agreed) => self.complete(None, key.index, &agreed, segment, ip, now),
             Progress::Dropped(reason) | Progress::Challenge(reason) => self.shared.drops.count(reason),
             Progress::Answer | Progress::Failed(_) | Progress::Reset => self.refuse(&segment),
         }
@@ -160,20 +160,29 @@ impl Tcp<'_> {
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let listener = entry.listener();
-                self.complete(Some(index), listener, &agreed, segment, now);
+                self.complete(Some(index), listener, &agreed, segment, ip, now);
             }
         }
     }
 
     /// The third step: the connection gets its place, and stands in line to be accepted. Where there is none the
     /// handshake stays: the peer's next segment, or our SYN-ACK again, gives it another chance.
-    fn complete(&mut self, handshake: Option<u32>, place: u32, agreed: &Agreed, segment: Arrival, now: Instant) {
+    fn complete(
+        &mut self,
+        handshake: Option<u32>,
+        place: u32,
+        agreed: &Agreed,
+        segment: Arrival,
+        ip: &Ip<'_>,
+        now: Instant,
+    ) {
         let Some(listener) = self.listeners.by_index(place) else { return };
         if !listener.has_room_for_connection() {
             return self.shared.drops.count(Reason::TcpBacklog);
         };
         let mut accept = listener.accept;
-        let connection = Connection::new(agreed, &self.shared.config);
+        let mut connection = Connection::new(agreed, &self.shared.config);
+        connection.heed(ip.path_mtu(agreed.tuple.remote(), now), &mut self.shared);
         let Ok(connection) = self.connections.insert(Entry::Open(connection)) else {
             return self.shared.drops.count(Reason::TcpBacklog);
         };

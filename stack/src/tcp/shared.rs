@@ -61,6 +61,12 @@ pub struct TcpConfig {
     pub time_wait_reuse: bool,
     /// How long a closed connection waits for its peer's FIN.
     pub fin_wait: Span,
+    /// Timeouts in a row, with full segments of which none has arrived, that show a path that swallows them (RFC 4821
+    /// §7.7); 0, and none does.
+    pub black_hole_timeouts: u8,
+    /// A router's word never makes IPv4 packets shorter than this: RFC 1191's least, 68, would let a liar make segments
+    /// that are nothing but headers.
+    pub least_path_mtu: u16,
     /// Timeouts in a row before a connection is given up. 15 take some 15 minutes (RFC 9293 MUST-20: over 100 s).
     pub retries: u8,
     /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 191 s.
@@ -104,6 +110,8 @@ impl TcpConfig {
         time_wait: Span::from_secs(60),
         time_wait_reuse: true,
         fin_wait: Span::from_secs(60),
+        black_hole_timeouts: 2,
+        least_path_mtu: 552,
         retries: 15,
         syn_retries: 7,
         hop_limit: crate::ip::DEFAULT_HOP_LIMIT,
@@ -161,6 +169,8 @@ pub struct TcpStatistics {
     pub accepted: u64,
     /// Connections that reached ESTABLISHED by our own.
     pub connected: u64,
+    /// Paths that swallowed full segments without a word (RFC 4821 §7.7).
+    pub black_holes: u64,
     /// Resets sent.
     pub resets: u64,
     /// Segments that did not belong to a connection and were answered by an acknowledgment (RFC 5961).

@@ -338,8 +338,14 @@ fn rfc1122_an_icmp_error_reaches_the_socket_that_sent() {
     let mut sockets = with_peer();
     let socket = sockets.bind(None, PORT).unwrap();
     let kind = ErrorKind::Unreachable(Unreachable::Port);
-    let error =
-        TransportError { protocol: Protocol::UDP, local: (OWN, PORT).into(), remote: peer(), sequence: 0, kind };
+    let error = TransportError {
+        protocol: Protocol::UDP,
+        local: (OWN, PORT).into(),
+        remote: peer(),
+        sequence: 0,
+        packet_len: 100,
+        kind,
+    };
     sockets.udp.on_error(&error);
     sockets.udp.on_error(&TransportError { local: (OWN, PORT + 1).into(), ..error });
     assert_eq!((sockets.udp.next_ready(), sockets.udp.next_ready()), (Some(socket), None));

@@ -78,6 +78,14 @@ const MAPPED: &[(&str, Apply)] = &[
         (tcp.send_budget_start, tcp.send_budget) = (start, most);
         Ok(())
     }),
+    ("net.ipv4.tcp_mtu_probing", |tcp, value| {
+        number(value)
+            .map(|it| tcp.black_hole_timeouts = if it == 0 { 0 } else { TcpConfig::DEFAULT.black_hole_timeouts })
+    }),
+    ("net.inet.tcp.pmtud_blackhole_detection", |tcp, value| {
+        number(value)
+            .map(|it| tcp.black_hole_timeouts = if it == 0 { 0 } else { TcpConfig::DEFAULT.black_hole_timeouts })
+    }),
     ("net.inet.tcp.rexmit_min", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_millis(it))),
     ("net.inet.tcp.delacktime", |tcp, value| number(value).map(|it| tcp.ack_delay = Span::from_millis(it))),
     ("net.inet.tcp.msl", |tcp, value| number(value).map(|it| tcp.time_wait = Span::from_millis(2 * it))),
@@ -105,7 +113,7 @@ const UNMAPPED: &[&str] = &[
 ];
 
 /// Settings that would change what a script shows, and that the stack cannot be told.
-const REFUSED: &[&str] = &["net.ipv4.tcp_base_mss", "net.ipv4.tcp_mtu_probing", "net.inet.tcp.mssdflt"];
+const REFUSED: &[&str] = &["net.ipv4.tcp_base_mss", "net.inet.tcp.mssdflt"];
 
 /// Programs about devices, counters, caches and modules of a kernel that is not there.
 const IRRELEVANT: &[&str] = &[
@@ -284,7 +292,8 @@ mod tests {
                 apply(&mut tcp, &value).expect("it is a value");
             }
         }
-        assert_eq!((tcp.syn_retries, tcp.send_budget, tcp.timestamps, tcp.sack), (3, 50_000, false, true));
+        assert_eq!((tcp.syn_retries, tcp.timestamps, tcp.sack), (3, false, true));
+        assert_eq!((tcp.send_budget_start, tcp.send_budget), (50_000, 4_194_304));
         assert_eq!(read("sysctl -w kern.made.up=1").unwrap_err(), "sysctl kern.made.up is unknown here");
         assert!(read("ip route change 1.2.3.4 mtu lock 660").unwrap_err().contains("is unknown here"));
         assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("kldstat | grep cubic").is_ok());

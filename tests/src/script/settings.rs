@@ -109,8 +109,8 @@ impl Settings {
                 addresses: Addresses::of(version),
                 mtu,
                 offloads: options.offloads,
-                // Only Linux does it, and its scripts say that they want its defaults.
-                tcp: TcpConfig { quick_acks: 0, ..TcpConfig::DEFAULT },
+                // Only Linux does the first, and its scripts say that they want its defaults; the second is off there.
+                tcp: TcpConfig { quick_acks: 0, black_hole_timeouts: 0, ..TcpConfig::DEFAULT },
             },
         };
         for (name, value) in &options.settings {

@@ -112,7 +112,7 @@ fn a_window_that_closes_over_what_is_in_flight_is_probed_until_it_opens() {
 #[test]
 fn a_probe_that_the_ring_held_back_is_forgotten_when_the_window_opens() {
     // Else the probe would go out behind the data, and its timer would stand where the data's belongs.
-    let mut peer = Peer::new();
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.black_hole_timeouts = 0));
     let connection = peer.established();
     peer.stack.write(connection, &[5; 4380]).unwrap();
     assert_eq!(peer.takes_all().len(), 3);
