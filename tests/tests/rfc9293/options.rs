@@ -155,3 +155,19 @@ fn options_on_a_data_segment_are_skipped_and_illegal_ones_end_it() {
     assert_eq!(peer.stack.unread(connection), 0);
     assert_eq!(peer.stack.drops().of(Reason::TcpOptions), 1);
 }
+
+#[test]
+fn rfc7323_5_4_two_connections_do_not_tell_the_same_time() {
+    let mut peer = Peer::new();
+    peer.listen();
+    let mut times = Vec::new();
+    for port in 1..=4 {
+        peer.uses_port(port);
+        peer.sends(syn().mss(1460).timestamps(1, 0));
+        let (value, echo) = peer.expects(syn_ack()).timestamps.expect("they are agreed on");
+        assert_eq!(echo, 1);
+        times.push(value);
+    }
+    let far_apart = |(at, &time): (usize, &u32)| times[..at].iter().all(|other| time.abs_diff(*other) > 1000);
+    assert!(times.iter().enumerate().all(far_apart), "{times:?}");
+}
