@@ -5,7 +5,7 @@ pub mod device;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
-use lendwire::tcp::{ListenerHandle, TcpHandle};
+use lendwire::tcp::{ListenerHandle, SynCookies, TcpHandle};
 use lendwire::time::Instant;
 use lendwire::udp::UdpHandle;
 use lendwire::wire::address::Cidr;
@@ -108,6 +108,11 @@ pub fn tables() -> Tables {
 impl<'s> Host<'s> {
     /// A host at time zero.
     pub fn new(tables: &'s mut Tables) -> Self {
+        Self::with(tables, SynCookies::WhenFull)
+    }
+
+    /// The same with another habit of SYN cookies.
+    pub fn with(tables: &'s mut Tables, cookies: SynCookies) -> Self {
         let info = NicInfo {
             name: "swallower",
             address: MAC,
@@ -117,7 +122,9 @@ impl<'s> Host<'s> {
             queues: 1,
         };
         let start = Instant::from_micros(0);
-        let mut stack = Stack::new(tables.lend(), Config::new([7; 16]), pool(), start);
+        let mut settings = Config::new([7; 16]);
+        settings.tcp.syn_cookies = cookies;
+        let mut stack = Stack::new(tables.lend(), settings, pool(), start);
         let config = InterfaceConfig { autoconfigure: true, loopback: false };
         let interface = stack.add_interface(&info, config, start).expect("the first interface has room");
         let cidr = Cidr::new(IpAddr::V4(ADDRESS), 24).expect("24 bits are a prefix");

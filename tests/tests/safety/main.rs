@@ -1,5 +1,6 @@
 //! What strangers can make a stack do and hold: SYN cache, SYN cookies, TIME-WAIT, forged segments, floods.
 
+mod acknowledgments;
 mod ephemeral;
 mod flood;
 mod reuse;
