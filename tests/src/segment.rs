@@ -20,6 +20,10 @@ pub mod flag {
     pub const ACK: u8 = 1 << 4;
     /// The urgent pointer counts.
     pub const URG: u8 = 1 << 5;
+    /// ECN echo.
+    pub const ECE: u8 = 1 << 6;
+    /// Congestion window reduced.
+    pub const CWR: u8 = 1 << 7;
 }
 
 use flag::{ACK, FIN, PSH, RST, SYN};

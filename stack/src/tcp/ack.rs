@@ -33,14 +33,14 @@ impl Connection {
             return DONE;
         }
         let window = u32::from(segment.window) << self.send.scale;
-        let marked = self.ecn.told(segment, self.moves_on(segment, ack));
+        let (marked, stand) = (self.ecn.told(segment, self.moves_on(segment, ack)), self.stand());
         if ack.after(self.send.una) {
             self.on_advance(segment, ack, marked, now, shared);
         } else if self.is_duplicate(segment, ack, window) {
             self.on_duplicate(shared);
         }
         if marked > 0 {
-            self.on_marks(shared);
+            self.on_marks(&stand, shared);
         }
         self.update_window(segment, ack, window, shared);
         self.run_timer(now);
@@ -117,11 +117,12 @@ impl Connection {
         ack.after(self.send.una) || (ack == self.send.una && self.stamps.is_some_and(is_newer))
     }
 
-    /// RFC 3168 §6.1.2: the network marked what was sent: the window is cut, once for all marks of a window.
-    fn on_marks(&self, shared: &mut Shared<'_>) {
-        let (max, stand) = (self.send.max, self.stand());
+    /// RFC 3168 §6.1.2: the network marked what was sent: the window is cut, once for all marks of a window. `stand` is from
+    /// before the acknowledgment, for what it acknowledges was in flight when that happened.
+    fn on_marks(&self, stand: &Stand, shared: &mut Shared<'_>) {
+        let max = self.send.max;
         if let Some(flight) = self.flight_mut(shared).filter(|flight| !flight.has_reduced()) {
-            flight.on_congestion(Signal::Ecn, &stand, max);
+            flight.on_congestion(Signal::Ecn, stand, max);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Explicit congestion notification (RFC 3168), and its accurate feedback of each mark (AccECN, RFC 9768).
+//! Explicit congestion notification (RFC 3168), and its accurate feedback of each mark (AccECN, RFC 9768; RFC 8257 §3.2).
 //!
 //! Invariant: only new data says that it is capable (ECT), and only on a connection whose SYNs agreed and on a path that
 //! was not caught rewriting them. What the network marks is told its sender: by ECE until CWR answers, or, where the
@@ -15,6 +15,7 @@
 //! Left out: AccECN's options with counters of bytes (RFC 9768 §3.2.3; bytes are estimated from packets, appendix A.3),
 //! ECT on SYNs, on acknowledgments and on what is sent again (RFC 8311 §4.3), the nonce.
 
+use super::congestion::Algorithm;
 use super::segment::Arrival;
 use crate::wire::tcp::Flags;
 
@@ -173,10 +174,11 @@ impl Negotiation {
     }
 
     /// What the connection goes on with; `opener` sent the first SYN, and reflects what IP said of the SYN-ACK.
-    pub(super) fn feedback(&self, opener: Opener) -> Feedback {
+    pub(super) fn feedback(&self, opener: Opener, congestion: Algorithm) -> Feedback {
+        let until = if congestion == Algorithm::Dctcp { Until::Unmarked } else { Until::Cwr };
         match self.mode {
             Mode::None => Feedback::None,
-            Mode::Classic => Feedback::Classic { is_capable: !self.quiet, echo: false },
+            Mode::Classic => Feedback::Classic { is_capable: !self.quiet, echo: false, until },
             Mode::Accurate => Feedback::Accurate(Accurate {
                 is_capable: !self.quiet,
                 first: if opener == Opener::Us { First::Count } else { First::Reflection },
@@ -207,8 +209,9 @@ pub(super) enum Feedback {
     Classic {
         /// New data is sent with ECT.
         is_capable: bool,
-        /// A mark came, and no CWR since.
+        /// A mark came, and since then nothing that ends its echo.
         echo: bool,
+        until: Until,
     },
     /// RFC 9768.
     Accurate(Accurate),
@@ -229,6 +232,15 @@ pub(super) struct Accurate {
     heard: u8,
     /// The last packet that came was marked.
     last_was_marked: bool,
+}
+
+/// What ends the echo of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// RFC 3168 §6.1.3.
+    Cwr,
+    /// RFC 8257 §3.2: data without one, so that the peer can tell how much was marked.
+    Unmarked,
 }
 
 /// What the first segment behind the SYNs is to tell.
@@ -286,7 +298,12 @@ impl Feedback {
         let has_data = !segment.payload.is_empty();
         match self {
             Self::None => Due::Whenever,
-            Self::Classic { echo, .. } => {
+            Self::Classic { until: Until::Unmarked, .. } if !has_data => Due::Whenever,
+            Self::Classic { echo, until: Until::Unmarked, .. } => {
+                // RFC 8257 §3.2: what changes is told at once. What was not acknowledged yet is told as what came now.
+                if core::mem::replace(echo, is_marked) == is_marked { Due::Whenever } else { Due::Now }
+            }
+            Self::Classic { echo, until: Until::Cwr, .. } => {
                 let before = *echo;
                 // RFC 3168 §6.1.3: CWR ends the echo of what was marked before it.
                 let answered = segment.has(Flags::CWR);

@@ -260,7 +260,7 @@ impl Handshake {
             receive_scale: if self.scales() { options::receive_scale(config) } else { 0 },
             sack: options.sack_permitted,
             stamps,
-            ecn: self.ecn.feedback(self.opener),
+            ecn: self.ecn.feedback(self.opener, config.congestion),
             round_trip: if self.repeated { echoed() } else { self.sent_at.map(|sent_at| now.since(sent_at)) },
             repeated: self.repeated,
             lost_syns: self.tries > 2,

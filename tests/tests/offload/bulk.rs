@@ -1,5 +1,6 @@
 //! Bulk data both ways through devices that cut and coalesce: no byte is copied, none is read, and few packets are.
 
+use lendwire::tcp::Ecn;
 use lendwire_tests::pair::Pair;
 use lendwire_tests::stream::{Check, PERIOD};
 
@@ -21,6 +22,22 @@ fn with_every_offload_copies_and_reads_nothing_and_is_looked_at_once_a_run() {
         }
         // 2 x 20 MB are some 27,400 segments of 1460 bytes.
         assert!(packets < 4_000, "{version:?}: {packets} packets");
+    }
+}
+
+#[test]
+fn rfc3168_and_rfc9768_ends_that_tell_of_marks_lose_no_offload() {
+    for ecn in [Ecn::Classic, Ecn::Accurate] {
+        for offloads in [EVERYTHING, Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM] {
+            let mut pair = Pair::loopback(&Setup::new().offloads(offloads).tcp(|tcp| tcp.ecn = ecn));
+            let (work, packets) = both_ways(&mut pair);
+            assert_eq!(work, Work::default());
+            assert!(offloads != EVERYTHING || packets < 4_000, "{ecn:?}: {packets} packets");
+            for end in [&pair.here.stack, &pair.there.stack] {
+                let statistics = end.tcp_statistics();
+                assert!(statistics.arrivals * 4 < statistics.segments_received, "{ecn:?}: {statistics:?}");
+            }
+        }
     }
 }
 

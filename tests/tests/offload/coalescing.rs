@@ -152,6 +152,16 @@ fn rfc3168_5_3_a_congestion_mark_is_not_made_one_with_what_has_none() {
 }
 
 #[test]
+fn rfc3168_6_1_what_segments_say_of_congestion_is_the_same_in_a_batch() {
+    let mut peer = Peer::new();
+    let connection = opened(&mut peer);
+    let (echo, reduced) = (|place| full(place).with(flag::ECE), |place| full(place).with(flag::CWR));
+    assert_eq!(looks(&mut peer, vec![echo(0), echo(1), echo(2)]), 1);
+    assert_eq!(looks(&mut peer, vec![full(3), echo(4), reduced(5), full(6)]), 4);
+    assert!(peer.reads(connection) == stream::bytes(0, 7 * MSS));
+}
+
+#[test]
 fn a_batch_is_no_longer_than_a_packet_can_be() {
     let mut peer = Peer::new();
     let connection = opened(&mut peer);

@@ -1,7 +1,7 @@
 //! A device that cuts gets large packets, and what is on the wire is what it would have been without.
 
 use lendwire::time::Span;
-use lendwire_tests::segment::{Came, ack, any_data, flag, syn};
+use lendwire_tests::segment::{Came, ack, any_data, flag, syn, syn_ack};
 
 use super::*;
 
@@ -269,4 +269,24 @@ fn segments_too_short_to_be_worth_it_are_not_cut_by_the_device() {
     peer.stack.push(connection, lent(500)).unwrap();
     assert_eq!(lens(&peer.takes_all()), [100; 5]);
     assert!(peer.hand.taken().iter().all(|taken| taken.frames == 1));
+}
+
+#[test]
+fn rfc3168_6_1_2_the_segment_that_says_that_the_window_was_cut_is_no_part_of_a_run() {
+    let mut peer = peer_with(Version::V4, CUTS);
+    let offer = syn().mss(1000).with(flag::ECE | flag::CWR);
+    let listener = peer.listen();
+    peer.sends(offer);
+    peer.expects(syn_ack().with(flag::ECE));
+    peer.sends(ack());
+    let connection = peer.stack.accept(listener).unwrap();
+    peer.stack.push(connection, lent(10_000)).unwrap();
+    assert_eq!(peer.takes_all().len(), 10);
+    peer.sends(ack().ack(10_001).with(flag::ECE));
+    let _ = frames(&peer);
+    peer.stack.push(connection, lent(5000)).unwrap();
+    let came = peer.takes_all();
+    let flags: Vec<_> = came.iter().map(|came| came.flags & flag::CWR != 0).collect();
+    assert_eq!(flags, [true, false, false, false, false]);
+    assert_eq!(frames(&peer), [1, 4]);
 }

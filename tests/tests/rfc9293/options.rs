@@ -109,6 +109,25 @@ fn rfc7323_2_2_the_windows_that_we_show_are_scaled() {
 }
 
 #[test]
+fn rfc7323_7_1_each_connection_has_a_clock_of_its_own_that_it_keeps() {
+    let mut peer = Peer::new();
+    peer.listen();
+    let mut clocks = [(); 3].map(|()| {
+        peer.sends(syn().seq(0).mss(1460).timestamps(1, 0));
+        let (value, echo) = peer.expects(syn_ack()).timestamps.expect("it was offered");
+        assert_eq!(echo, 1);
+        // Again from the same port, the clock goes on.
+        peer.sends(syn().seq(0).mss(1460).timestamps(2, 0));
+        let (again, _) = peer.expects(syn_ack()).timestamps.expect("it was offered");
+        assert!(again.wrapping_sub(value) < 10, "{value} {again}");
+        peer.uses_port(Peer::OWN_PORT + 1 + (value as u16 & 0xff));
+        value
+    });
+    clocks.sort_unstable();
+    assert!(clocks.windows(2).all(|pair| pair[1] - pair[0] > 100_000), "{clocks:?}");
+}
+
+#[test]
 fn rfc7323_2_3_a_shift_beyond_14_counts_as_14() {
     let mut peer = Peer::new();
     let listener = peer.listen();
