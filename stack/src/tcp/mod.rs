@@ -138,6 +138,18 @@ pub enum Entry {
 }
 
 /// The tables of TCP, of whatever capacity the embedder chose. All places are cleared at start.
+///
+/// What strangers can pin of them, and what happens then:
+///
+/// | what they do | what it holds | and beyond |
+/// |---|---|---|
+/// | send SYNs | `handshakes`; of one listener its backlog | SYN cookies, or the oldest of the same listener goes |
+/// | complete handshakes that nobody accepts | `connections`: the listener's backlog again | the handshake waits, then is forgotten |
+/// | never close | `connections`, for [`TcpConfig::fin_wait`] after we have | |
+/// | close again and again | `time_waits` | the one that expires first goes |
+/// | leave holes, or send crumbs | `blocks`, and pool slots for the receive budget, or a quarter more | the data is dropped |
+/// | do not read | what the application has written, up to [`TcpConfig::send_budget`] | `write` takes no more |
+/// | forge segments | `replies`, and some answers: [`TcpConfig::challenge_burst`] | they are dropped |
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Listeners.
