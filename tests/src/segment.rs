@@ -290,6 +290,8 @@ pub struct Came {
     pub sack_permitted: bool,
     /// The timestamps option: TSval and TSecr.
     pub timestamps: Option<(u32, u32)>,
+    /// The blocks of the SACK option, in their order; absolute.
+    pub sack: Vec<(u32, u32)>,
     /// The data.
     pub payload: Vec<u8>,
 }
@@ -312,6 +314,7 @@ impl Came {
         let long = |at: usize| long_of(&bytes[at..]);
         let header = usize::from(bytes[12] >> 4) * 4;
         let (mut mss, mut scale, mut sack_permitted, mut timestamps) = (None, None, false, None);
+        let mut sack = Vec::new();
         let mut options = &bytes[20..header];
         while let [kind, rest @ ..] = options {
             options = match kind {
@@ -323,6 +326,9 @@ impl Came {
                         (2, 4) => mss = Some(u16::from_be_bytes([rest[1], rest[2]])),
                         (3, 3) => scale = Some(rest[1]),
                         (4, 2) => sack_permitted = true,
+                        (5, _) => {
+                            sack.extend(rest[1..len - 1].chunks(8).map(|block| (long_of(block), long_of(&block[4..]))))
+                        }
                         (8, 10) => timestamps = Some((long_of(&rest[1..]), long_of(&rest[5..]))),
                         (kind, len) => panic!("the stack sent option {kind} with length {len}"),
                     }
@@ -342,6 +348,7 @@ impl Came {
             scale,
             sack_permitted,
             timestamps,
+            sack,
             payload: bytes[header..].to_vec(),
         }
     }
@@ -349,12 +356,16 @@ impl Came {
 
 impl fmt::Debug for Came {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, ports, flags, seq, ack, window, urgent, mss, scale, sack_permitted, timestamps, payload } = self;
+        let Self { at, ports, flags, seq, ack, window, urgent, mss, scale, sack_permitted, timestamps, sack, payload } =
+            self;
         write!(out, "{} us: {ports:?} {} seq {seq} ack {ack} window {window}", at.micros(), names(*flags))?;
         if flags & flag::URG != 0 {
             write!(out, " urgent {urgent}")?;
         }
         write!(out, " mss {mss:?} scale {scale:?} sack {sack_permitted} timestamps {timestamps:?}")?;
+        for (first, behind) in sack {
+            write!(out, " {first}:{behind}")?;
+        }
         write!(out, ", {} bytes", payload.len())
     }
 }

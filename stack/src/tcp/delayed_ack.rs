@@ -1,7 +1,7 @@
 //! When an acknowledgment is sent: RFC 9293 §3.8.6.3, RFC 1122 §4.2.3.2, RFC 5681 §4.2.
 //!
 //! Invariant: whatever came is acknowledged within the delay, and at once where the peer may wait for it: at every second
-//! full segment (MUST-58, SHLD-18), when the window that it knows has no room for another, and when what came shows a
+//! full segment (SHLD-19), when the window that it knows has no room for another, and when what came shows a
 //! hole, fills one or repeats. Segments above a hole have a duplicate acknowledgment each, also those that one poll takes
 //! in, so that a sender can count three of them.
 //!

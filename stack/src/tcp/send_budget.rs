@@ -31,7 +31,8 @@ impl Tcp<'_> {
     pub(crate) fn set_receive_budget(&mut self, handle: TcpHandle, bytes: u32) -> Result<(), OptionError> {
         self.set(handle, |settings| settings.receive_budget = Some(bytes))?;
         if let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) {
-            connection.budget = bytes;
+            // What was promised with a larger one is still taken.
+            connection.budget = connection.budget.max(bytes);
         }
         self.after_read(handle);
         Ok(())

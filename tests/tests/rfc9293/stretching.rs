@@ -1,4 +1,4 @@
-//! RFC 9293 §3.8.6.3 (MUST-58, SHLD-18, SHLD-19), RFC 5681 §4.2: acknowledgments are rare, and never so rare that the
+//! RFC 9293 §3.8.6.3 (SHLD-18, SHLD-19), RFC 5681 §4.2: acknowledgments are rare, and never so rare that the
 //! peer waits for one.
 
 use lendwire::time::Span;
@@ -24,7 +24,7 @@ fn jumbo() -> Setup {
 }
 
 #[test]
-fn must_58_a_path_narrower_than_the_mss_has_its_second_segments_acknowledged() {
+fn shld_19_a_path_narrower_than_the_mss_has_its_second_segments_acknowledged() {
     // Both ends say 1460, and 1000 is what comes: two are two full segments.
     let mut peer = Peer::new();
     peer.established();
@@ -45,7 +45,7 @@ fn small_segments_do_not_make_full_ones_look_small() {
 }
 
 #[test]
-fn shld_18_jumbo_frames_into_a_small_window_are_not_waited_for() {
+fn shld_19_jumbo_frames_into_a_small_window_are_not_waited_for() {
     // A window of 10,240 bytes takes one segment of 8960: the second one that a delay would wait for cannot come.
     let mut peer = Peer::with(&jumbo().tcp(|tcp| tcp.receive_budget = 16 * 1024));
     let connection = peer.opens(syn().mss(8960));
