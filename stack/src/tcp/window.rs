@@ -137,14 +137,15 @@ impl Connection {
         if enough { edge } else { self.receive.edge }
     }
 
-    /// Whether reading has freed so much that the peer ought to hear of it without asking: a segment where none was let
-    /// come; or two, or half of the buffer, and no less than the window that it still has.
+    /// Whether reading has freed so much that the peer ought to hear of it without asking: two segments or half of the
+    /// buffer, and no less than the window that it still has; or, when all is read and no later reading would tell, a
+    /// segment where none could come.
     pub(super) fn window_opened(&self, shared: &Shared<'_>) -> bool {
         let opened = self.next_edge(shared).since(self.receive.edge);
         let left = self.receive.edge.since(self.receive.nxt);
-        let was_stopped = left < self.segment() && left + opened >= self.segment();
+        let stopped = left < self.segment() && left + opened >= self.segment();
         let worth_it = (2 * u32::from(self.send.mss)).min((window_of(self.reach(shared)) / 2).max(1));
-        opened > 0 && (was_stopped || (opened >= worth_it && opened >= left))
+        opened > 0 && ((stopped && self.charged(shared) == 0) || (opened >= worth_it && opened >= left))
     }
 
     /// What the connection may pin before its data is refused. Short segments fill slots badly: beyond the budget those in
