@@ -101,6 +101,7 @@ pub fn tables() -> Tables {
         time_waits: 2,
         cells: 64,
         flights: 2,
+        runs: 8,
         batches: 2,
     })
 }

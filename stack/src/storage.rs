@@ -57,6 +57,8 @@ mod owned {
         pub cells: usize,
         /// Connections that have data on the way at the same time; others wait for their turn. As many may receive.
         pub flights: usize,
+        /// Runs of data on the way that are known apart: three for each flight at least.
+        pub runs: usize,
         /// Flows that a burst may interleave and still be coalesced.
         pub batches: usize,
     }
@@ -77,6 +79,7 @@ mod owned {
                 time_waits: 1024,
                 cells: 8192,
                 flights: 512,
+                runs: 8 * 512,
                 batches: 8,
             }
         }
@@ -110,6 +113,7 @@ mod owned {
         flights: Box<[Slot<tcp::Flight>]>,
         settings: Box<[Slot<tcp::Settings>]>,
         intakes: Box<[Slot<tcp::Intake>]>,
+        runs: Box<[Slot<tcp::Run>]>,
         batches: Box<[tcp::Batch]>,
     }
 
@@ -118,7 +122,7 @@ mod owned {
         #[must_use]
         pub fn new(capacities: &Capacities) -> Self {
             let Capacities { interfaces, neighbours, routes, replies, sockets, datagrams, .. } = *capacities;
-            let Capacities { listeners, handshakes, connections, time_waits, cells, flights, batches, .. } =
+            let Capacities { listeners, handshakes, connections, time_waits, cells, flights, runs, batches, .. } =
                 *capacities;
             let both = connections + handshakes;
             Self {
@@ -148,6 +152,7 @@ mod owned {
                 flights: filled(flights, || Slot::EMPTY),
                 settings: filled(connections, || Slot::EMPTY),
                 intakes: filled(flights, || Slot::EMPTY),
+                runs: filled(runs, || Slot::EMPTY),
                 batches: filled(batches, || tcp::Batch::EMPTY),
             }
         }
@@ -185,6 +190,7 @@ mod owned {
                     flights: &mut self.flights,
                     settings: &mut self.settings,
                     intakes: &mut self.intakes,
+                    runs: &mut self.runs,
                     batches: &mut self.batches,
                 },
             }

@@ -69,7 +69,9 @@ fn every_wrong_script_fails_for_its_own_reason() {
 
 #[test]
 fn a_script_that_is_due_moves_when_the_stack_is_mended() {
-    for script in scripts_in(&folder().join("due")) {
+    let due = folder().join("due");
+    // With nothing due there is no folder either.
+    for script in if due.exists() { scripts_in(&due) } else { Vec::new() } {
         let passed = run(&script).iter().any(Outcome::passed);
         assert!(!passed, "{} passes now: move it to the folder of its RFC", script.display());
         assert_fails_as_it_says(&script);

@@ -70,6 +70,7 @@ macro_rules! storage {
                 flights: places!(4, Slot<tcp::Flight>, Slot::EMPTY),
                 settings: places!(4, Slot<tcp::Settings>, Slot::EMPTY),
                 intakes: places!(4, Slot<tcp::Intake>, Slot::EMPTY),
+                runs: places!(16, Slot<tcp::Run>, Slot::EMPTY),
                 batches: places!(2, tcp::Batch, tcp::Batch::EMPTY),
             },
         }

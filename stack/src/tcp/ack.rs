@@ -5,11 +5,12 @@
 
 use core::ops::ControlFlow;
 
-use super::congestion::{Acked, Signal, Stand};
+use super::congestion::{Signal, Stand};
 use super::connection::{Connection, Deadline, OurFin, Waiting};
-use super::flight::Flight;
+use super::delivery::Acknowledgment;
 use super::input::{DONE, Step};
-use super::recovery::Verdict;
+use super::recovery::Detection;
+use super::sack::Blocks;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
@@ -17,6 +18,14 @@ use super::timestamps::Stamps;
 use crate::drops::Reason;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
+
+/// What an acknowledgment says beside its number.
+struct Means {
+    is_duplicate: bool,
+    /// Packets that the network marked.
+    marked: u32,
+    blocks: Blocks,
+}
 
 impl Connection {
     /// Fifth: the ACK field.
@@ -34,16 +43,16 @@ impl Connection {
         }
         let window = u32::from(segment.window) << self.send.scale;
         let (marked, stand) = (self.ecn.told(segment, self.moves_on(segment, ack)), self.stand());
-        if ack.after(self.send.una) {
-            self.on_advance(segment, ack, marked, now, shared);
-        } else if self.is_duplicate(segment, ack, window) {
-            self.on_duplicate(shared);
+        let blocks = self.blocks(segment, ack);
+        let is_duplicate = self.is_duplicate(segment, ack, window);
+        if ack.after(self.send.una) || is_duplicate || !blocks.is_empty() {
+            self.on_ack(segment, ack, &Means { is_duplicate, marked, blocks }, now, shared);
         }
         if marked > 0 {
             self.on_marks(&stand, shared);
         }
         self.update_window(segment, ack, window, shared);
-        self.run_timer(now);
+        self.run_timer(now, shared);
         ControlFlow::Continue(())
     }
 
@@ -57,7 +66,52 @@ impl Connection {
             && window == self.send.window
     }
 
-    fn on_advance(&mut self, segment: &Arrival, ack: Seq, marked: u32, now: Instant, shared: &mut Shared<'_>) {
+    /// The selective acknowledgments of `segment`, if the peer said that it would give them.
+    fn blocks(&self, segment: &Arrival, ack: Seq) -> Blocks {
+        if self.sack && !segment.sack.is_empty() {
+            Blocks::new(&segment.sack, ack, self.send.una.later(ack), self.send.nxt)
+        } else {
+            Blocks::default()
+        }
+    }
+
+    /// An acknowledgment that says something of what is in flight.
+    fn on_ack(&mut self, segment: &Arrival, ack: Seq, means: &Means, now: Instant, shared: &mut Shared<'_>) {
+        let Means { is_duplicate, marked, blocks } = means;
+        let advance = if ack.after(self.send.una) { self.advance(ack, shared) } else { 0 };
+        if advance > 0 {
+            self.take_sample(segment, ack, advance, now, shared);
+        }
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.sees_blocks |= !blocks.is_empty();
+        }
+        let echo = self.stamps.zip(segment.timestamps.map(|timestamps| timestamps.echo));
+        // RFC 9768 appendix A.3: bytes, from packets of full size. A classic peer means the whole.
+        let size = if self.ecn.says_reduced() { u32::MAX } else { self.send.mss.into() };
+        let marked = marked.saturating_mul(size);
+        let standing = self.standing(now, shared);
+        let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked, echo, ..standing };
+        if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
+            flight.on_ack(runs, &acknowledgment, blocks);
+            if advance > 0 {
+                // RFC 6298 §5.3: new data acknowledged restarts the timer.
+                flight.rto_at = Deadline::NEVER;
+            }
+        }
+        if advance == 0 {
+            return;
+        }
+        self.pace(shared);
+        if self.in_flight() == 0 {
+            shared.flights.rest(self.flight);
+        }
+        self.progress(now, shared);
+        self.send.timeouts = 0;
+        self.send.timer = Deadline::NEVER;
+    }
+
+    /// SND.UNA moves to `ack`: what is below it goes back. Returns how far it moved.
+    fn advance(&mut self, ack: Seq, shared: &mut Shared<'_>) -> u32 {
         let acked = ack.since(self.send.una);
         let end = self.end_of_data();
         let bytes = acked.min(self.send.queue.bytes());
@@ -66,49 +120,13 @@ impl Connection {
         }
         self.send.una = ack;
         self.send.oldest = self.send.oldest.later(ack - self.send.max_window);
+        // What probed a closed window was taken.
         let beyond_next = ack.after(self.send.nxt);
         self.send.queue.acknowledged(bytes, beyond_next, shared);
         if beyond_next {
             self.send.nxt = ack;
         }
-        let rtt = self.take_sample(segment, ack, acked, now, shared);
-        let (mss, max, in_flight, smoothed) = (self.send.mss, self.send.max, self.in_flight(), self.rtt.smoothed());
-        if let Some(flight) = self.flight_mut(shared) {
-            flight.on_advance(ack);
-            flight.fits.acknowledged(ack);
-            let Flight { recovery, congestion, limited, pacer, .. } = flight;
-            let verdict = recovery.on_advance(ack, bytes, mss);
-            congestion.on_ack(&Acked {
-                now,
-                bytes,
-                lost: 0,
-                // RFC 9768 appendix A.3: bytes, from packets of full size. A classic peer means the whole.
-                marked: if self.ecn.says_reduced() { bytes * marked } else { (marked * u32::from(mss)).min(bytes) },
-                flight: in_flight,
-                mss,
-                rtt,
-                smoothed,
-                una: ack,
-                max,
-                delivered: 0,
-                rate: None,
-                limited: *limited,
-                recovering: verdict != Verdict::Normal,
-                paced: pacer.rate().is_some(),
-            });
-            match verdict {
-                Verdict::Recovered => congestion.on_recovered(&Stand { flight: in_flight, mss }),
-                Verdict::Normal | Verdict::Entered | Verdict::Inflate | Verdict::Partial => {}
-            }
-        }
-        self.pace(shared);
-        if in_flight == 0 {
-            shared.flights.rest(self.flight);
-        }
-        self.progress(now, shared);
-        self.send.timeouts = 0;
-        // RFC 6298 §5.3: new data acknowledged restarts the timer.
-        self.send.timer = Deadline::NEVER;
+        acked
     }
 
     /// Whether `segment`, which acknowledges `ack`, is newer than all before it.
@@ -120,10 +138,15 @@ impl Connection {
     /// RFC 3168 §6.1.2: the network marked what was sent: the window is cut, once for all marks of a window. `stand` is from
     /// before the acknowledgment, for what it acknowledges was in flight when that happened.
     fn on_marks(&self, stand: &Stand, shared: &mut Shared<'_>) {
-        let max = self.send.max;
+        let nxt = self.send.nxt;
         if let Some(flight) = self.flight_mut(shared).filter(|flight| !flight.has_reduced()) {
-            flight.on_congestion(Signal::Ecn, stand, max);
+            flight.on_congestion(Signal::Ecn, stand, nxt);
         }
+    }
+
+    /// Where congestion control has to see the connection.
+    fn stand(&self) -> Stand {
+        Stand { flight: self.in_flight(), mss: self.send.mss }
     }
 
     /// Whether the next new data says that the window was cut.
@@ -131,21 +154,31 @@ impl Connection {
         self.ecn.says_reduced() && self.flight(shared).is_some_and(|flight| flight.owes_cwr)
     }
 
-    fn on_duplicate(&mut self, shared: &mut Shared<'_>) {
-        let (una, max, mss, stand) = (self.send.una, self.send.max, self.send.mss, self.stand());
-        let Some(flight) = self.flight_mut(shared) else { return };
-        match flight.recovery.on_duplicate(una, max, mss) {
-            Verdict::Entered => {
-                flight.timed = None;
-                flight.on_congestion(Signal::Loss, &stand, max);
-            }
-            Verdict::Normal | Verdict::Inflate | Verdict::Partial | Verdict::Recovered => {}
+    /// Where the connection stands, as an acknowledgment finds it.
+    pub(super) fn standing(&self, now: Instant, shared: &Shared<'_>) -> Acknowledgment {
+        Acknowledgment {
+            now,
+            una: self.send.una,
+            advance: 0,
+            nxt: self.send.nxt,
+            mss: self.send.mss,
+            is_duplicate: false,
+            detection: self.detection(shared),
+            marked: 0,
+            echo: None,
+            smoothed: self.rtt.smoothed(),
         }
     }
 
-    /// Where congestion control has to see the connection.
-    pub(super) fn stand(&self) -> Stand {
-        Stand { flight: self.in_flight(), mss: self.send.mss }
+    /// How the peer's acknowledgments tell of loss. One that agreed on blocks and sends none, or loses them on the way, is
+    /// as one without.
+    fn detection(&self, shared: &Shared<'_>) -> Detection {
+        let sees_blocks = self.flight(shared).is_some_and(|flight| flight.sees_blocks);
+        match (sees_blocks, shared.config.rack) {
+            (false, _) => Detection::Duplicates,
+            (true, false) => Detection::Counting,
+            (true, true) => Detection::Time,
+        }
     }
 
     /// Whether a round trip is being measured.
@@ -153,23 +186,13 @@ impl Connection {
         self.flight(shared).is_some_and(|flight| flight.timed.is_some())
     }
 
-    fn take_sample(
-        &mut self,
-        segment: &Arrival,
-        ack: Seq,
-        acked: u32,
-        now: Instant,
-        shared: &mut Shared<'_>,
-    ) -> Option<Span> {
+    fn take_sample(&mut self, segment: &Arrival, ack: Seq, acked: u32, now: Instant, shared: &mut Shared<'_>) {
         if let Some((took, of)) = self.round_trip(segment, ack, acked, now, shared) {
             self.rtt.sample(took, of, &shared.config);
-            return Some(took);
-        }
-        if self.send.timeouts > 0 {
+        } else if self.send.timeouts > 0 {
             // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
             self.rtt.settle(&shared.config);
         }
-        None
     }
 
     /// RFC 6298 §3: one segment at a time is timed, to the microsecond, never one that was sent twice. Of those what the
@@ -224,19 +247,6 @@ impl Connection {
         self.send.max_window = self.send.max_window.max(window);
         self.send.wl1 = seq;
         self.send.wl2 = ack;
-    }
-
-    /// RFC 6298 §5.1 to §5.3: the timer runs while something is in flight.
-    pub(super) fn run_timer(&mut self, now: Instant) {
-        if self.in_flight() == 0 {
-            if self.send.waiting == Waiting::Acknowledgment {
-                self.send.timer = Deadline::NEVER;
-            }
-            return;
-        }
-        if self.send.timer == Deadline::NEVER {
-            self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
-        }
     }
 
     /// Whether the timer runs for a window (or a probe has just become due).

@@ -57,6 +57,8 @@ pub(super) enum Waiting {
     Acknowledgment,
     /// A window (RFC 9293 §3.8.6.1), or the end of sender silly-window avoidance (§3.8.6.2.1).
     Window,
+    /// What may only be reordered (RFC 8985 §6.2).
+    Reordering,
     /// The FIN of a peer whose connection the application has left.
     Fin,
 }
@@ -93,7 +95,7 @@ pub(super) struct Send {
     /// The oldest number that may still be acknowledged (RFC 5961 §5.2): nothing from before our SYN.
     pub(super) oldest: Seq,
     pub(super) nxt: Seq,
-    /// The highest number that was ever sent, plus one: SND.NXT but after a timeout.
+    /// The highest number that was ever sent, plus one: SND.NXT, or what has probed a closed window beyond it.
     pub(super) max: Seq,
     /// The segments that last moved the window (RFC 9293 §3.10.7.4).
     pub(super) wl1: Seq,
@@ -318,12 +320,12 @@ impl Connection {
 
     /// Whether our FIN was sent at least once.
     pub(super) fn fin_sent(&self) -> bool {
-        self.send.fin == OurFin::Queued && self.send.max.after(self.end_of_data())
+        self.send.fin == OurFin::Queued && self.send.nxt.after(self.end_of_data())
     }
 
     /// Bytes, FIN included, that are sent and not acknowledged.
     pub(super) fn in_flight(&self) -> u32 {
-        self.send.max.since(self.send.una)
+        self.send.nxt.since(self.send.una)
     }
 
     /// Starts or moves the send-side timer.

@@ -6,9 +6,14 @@
 //! time anyway. Connections that find no place stand in line until one rests.
 
 use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
+use super::connection::Deadline;
 use super::pacing::Pacer;
 use super::path_mtu::Fits;
+use super::rack::Rack;
+use super::rate::Rate;
 use super::recovery::Recovery;
+use super::runs::{Run, Runs};
+use super::scoreboard::Scoreboard;
 use super::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::{Instant, Span};
@@ -20,6 +25,15 @@ const NIL: u32 = u32::MAX;
 pub struct Flight {
     pub(super) congestion: Congestion,
     pub(super) recovery: Recovery,
+    pub(super) board: Scoreboard,
+    pub(super) rack: Rack,
+    pub(super) rate: Rate,
+    /// The peer has sent selective acknowledgments.
+    pub(super) sees_blocks: bool,
+    /// When the retransmission timer expires (RFC 6298), if it runs.
+    pub(super) rto_at: Deadline,
+    /// When what may be reordered counts as lost (RFC 8985 §6.2).
+    pub(super) reordering_at: Deadline,
     /// The segment end that is being timed, and since when.
     pub(super) timed: Option<(Seq, Instant)>,
     /// The congestion window had no room for one more segment when data was last sent.
@@ -55,6 +69,12 @@ impl Flight {
         Self {
             congestion,
             recovery: Recovery::new(nxt),
+            board: Scoreboard::NEW,
+            rack: Rack::NEW,
+            rate: Rate::NEW,
+            sees_blocks: false,
+            rto_at: Deadline::NEVER,
+            reordering_at: Deadline::NEVER,
             timed: None,
             limited: false,
             small: nxt,
@@ -101,25 +121,24 @@ impl Flight {
         let paced_start = self.pacer.rate().is_some() && self.congestion.is_in_slow_start();
         sent + mss > self.window() || (paced_start && sent > self.window() / 2)
     }
-
-    /// What may be in flight: congestion control's window, and for what recovery knows to have left the network.
-    pub(super) fn window(&self) -> u32 {
-        self.congestion.window().saturating_add(self.recovery.inflation)
-    }
 }
 
 /// The table; storage is handed in.
 #[derive(Debug)]
 pub(super) struct Flights<'s> {
     slab: Slab<'s, Flight>,
+    runs: Runs<'s>,
     /// The one that has rested longest, and the one that began last.
     first: u32,
     last: u32,
 }
 
 impl<'s> Flights<'s> {
-    pub(super) fn new(slots: &'s mut [Slot<Flight>]) -> Self {
-        Self { slab: Slab::new(slots), first: NIL, last: NIL }
+    /// # Panics
+    /// If there are fewer than three runs a flight.
+    pub(super) fn new(slots: &'s mut [Slot<Flight>], runs: &'s mut [Slot<Run>]) -> Self {
+        let runs = Runs::new(runs, slots.len());
+        Self { slab: Slab::new(slots), runs, first: NIL, last: NIL }
     }
 
     /// The flight of a connection that holds `key`, unless it was given to another.
@@ -129,6 +148,15 @@ impl<'s> Flights<'s> {
 
     pub(super) fn of_mut(&mut self, key: Option<Key>) -> Option<&mut Flight> {
         self.slab.at_mut(key?)
+    }
+
+    /// The same, with the table that its scoreboard's runs are in.
+    pub(super) fn with_runs(&mut self, key: Option<Key>) -> Option<(&mut Flight, &mut Runs<'s>)> {
+        Some((self.slab.at_mut(key?)?, &mut self.runs))
+    }
+
+    pub(super) const fn runs(&self) -> &Runs<'s> {
+        &self.runs
     }
 
     pub(super) fn len(&self) -> usize {
@@ -169,7 +197,9 @@ impl<'s> Flights<'s> {
     pub(super) fn give_back(&mut self, key: Key) {
         if self.slab.at(key).is_some() {
             self.wake(key.index);
-            self.slab.remove(key);
+            if let Some(mut flight) = self.slab.remove(key) {
+                flight.board.clear(&mut self.runs);
+            }
         }
     }
 
@@ -221,7 +251,8 @@ mod tests {
         #[test]
         fn the_one_that_has_rested_longest_gives_way(steps in prop::collection::vec((0usize..6, 0..3), 1..200)) {
             let mut slots = [const { Slot::EMPTY }; 4];
-            let mut flights = Flights::new(&mut slots);
+            let mut runs = [const { Slot::EMPTY }; 12];
+            let mut flights = Flights::new(&mut slots, &mut runs);
             let mut keys = [None; 6];
             let mut resting = Vec::new();
             let mut busy = Vec::new();

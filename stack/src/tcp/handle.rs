@@ -7,7 +7,7 @@ use core::fmt;
 
 use lendwire_nic::Chunk;
 
-use super::{Algorithm, Ended, State};
+use super::{Algorithm, Ended, RecoveryPhase, State};
 use crate::slab::Key;
 use crate::time::Span;
 
@@ -55,6 +55,20 @@ pub struct TcpInfo {
     pub slow_start_threshold: u32,
     /// Sequence numbers that are sent and not acknowledged.
     pub in_flight: u32,
+    /// How many of them the peer holds out of order, by its selective acknowledgments.
+    pub sacked: u32,
+    /// How many of them are taken for lost.
+    pub lost: u32,
+    /// How many of them are in the network for another time.
+    pub retransmitted: u32,
+    /// Where loss recovery stands.
+    pub recovery: RecoveryPhase,
+    /// Data was seen to arrive in another order than it was sent (RFC 8985).
+    pub reordering: bool,
+    /// The smallest round-trip time of late.
+    pub min_rtt: Option<Span>,
+    /// What was delivered since data last began to flow.
+    pub delivered: u64,
     /// What the peer lets be in flight.
     pub send_window: u32,
     /// What the peer was told that it may send.
@@ -82,6 +96,8 @@ pub struct TcpUsage {
     pub unread_memory: usize,
     /// Bytes of slots that data pins which waits to be sent or acknowledged.
     pub queued_memory: usize,
+    /// Runs of data on the way that are known apart.
+    pub runs: usize,
     /// Cells that hold no chunk.
     pub free_cells: usize,
 }

@@ -40,6 +40,7 @@ mod congestion;
 mod connection;
 mod cookie;
 mod delayed_ack;
+mod delivery;
 mod demux;
 mod ecn;
 mod emit;
@@ -57,13 +58,19 @@ mod output;
 mod pacing;
 mod passive;
 mod path_mtu;
+mod prr;
 mod question;
+mod rack;
+mod rate;
 mod reassembly;
 mod recovery;
 mod recv_queue;
 mod repeated;
 mod reply;
 mod rtt;
+mod runs;
+mod sack;
+mod scoreboard;
 mod segment;
 mod send_budget;
 mod send_queue;
@@ -75,6 +82,7 @@ mod socket_options;
 mod starved;
 mod syn_cache;
 mod time_wait;
+mod timers;
 mod timestamps;
 mod trouble;
 mod urgent;
@@ -118,8 +126,9 @@ pub use self::handshake::Handshake;
 pub use self::intake::Intake;
 pub use self::keep_alive::KeepAlive;
 pub use self::listen::Listener;
-
+pub use self::recovery::RecoveryPhase;
 pub use self::reply::Reply;
+pub use self::runs::Run;
 pub use self::settings::Settings;
 pub use self::shared::{COPY_BREAK, TcpConfig, TcpStatistics, Writers};
 pub use self::syn_cache::SynReceived;
@@ -178,6 +187,8 @@ pub struct Storage<'s> {
     pub settings: &'s mut [Slot<Settings>],
     /// One for each connection that may have data on the way at the same time; others wait for their turn.
     pub flights: &'s mut [Slot<Flight>],
+    /// Three for each flight, and more: what is known of data on the way grows coarse where they run out.
+    pub runs: &'s mut [Slot<Run>],
     /// Resets and other segments without a connection that wait for a ring.
     pub replies: &'s mut [Option<Reply>],
     /// Flows whose segments may be made one in the same burst; none, and each segment goes its way alone. When all are
@@ -253,7 +264,7 @@ impl<'s> Tcp<'s> {
                 blocks: Slab::new(storage.blocks),
                 intakes: Intakes::new(storage.intakes),
                 writers: Slab::new(storage.writers),
-                flights: Flights::new(storage.flights),
+                flights: Flights::new(storage.flights, storage.runs),
                 settings: Slab::new(storage.settings),
                 received: Account::new(config.receive_memory.unwrap_or(usize::MAX)),
                 queued: Account::new(config.send_memory.unwrap_or(usize::MAX)),

@@ -7,10 +7,11 @@
 
 use lendwire_nic::{Payload, Segmentation, TxPacket};
 
-use super::congestion::Signal;
-use super::connection::{Connection, Deadline, Ended, OurFin, Outcome, Owed, Waiting};
+use super::connection::{Connection, OurFin, Owed, Waiting};
 use super::ecn;
 use super::header::{self, Fields};
+use super::runs::{NIL, Run};
+use super::scoreboard::Sent;
 use super::send_queue::{Ending, Limits};
 use super::seq::Seq;
 use super::shared::Shared;
@@ -38,8 +39,8 @@ pub(super) struct Plan {
 enum Kind {
     /// Data and FIN from SND.NXT.
     Next,
-    /// The segment at SND.UNA, again.
-    Head,
+    /// Something that is lost, again.
+    Again,
     /// Something beyond a closed window (RFC 9293 §3.8.6.1).
     Probe,
     /// An acknowledgment alone.
@@ -55,8 +56,8 @@ impl Connection {
             return None;
         }
         let numbered = if self.take_flight(now, shared) {
-            let head = self.plan_head(limits, shared);
-            head.or_else(|| self.plan_next(limits, now, shared)).or_else(|| self.plan_probe(shared))
+            let again = self.plan_again(limits, now, shared);
+            again.or_else(|| self.plan_next(limits, now, shared)).or_else(|| self.plan_probe(limits, shared))
         } else {
             None
         };
@@ -77,23 +78,39 @@ impl Connection {
         if self.send.max.after(edge) { edge } else { self.send.max }
     }
 
-    /// Fast retransmit: one segment from SND.UNA.
-    fn plan_head(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
-        if !self.flight(shared)?.recovery.retransmit {
-            return None;
-        }
-        let una = self.send.una;
-        let Some(cell) = self.send.queue.first() else {
-            // Only the FIN is left.
-            return self.fin_sent().then(|| self.plan_of(una, None, 0, Kind::Head, shared));
+    /// The first segment of what is lost, as far as both windows allow.
+    fn plan_again(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let mss = self.send.mss;
+        let (run, urgent, room) = {
+            let flight = self.flight(shared)?;
+            let room = flight.room(mss).min(flight.pacer.allowance(now));
+            (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
         };
-        let flight = self.send.nxt.since(una).min(self.send.queue.bytes());
-        let want = flight.min(self.full_size(shared));
-        let len = self.send.queue.prepare(cell, want as usize, Ending::AsBefore, limits, shared) as u32;
-        (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Head, shared))
+        let len = self.again_len(&run, urgent, room, shared)?;
+        let data = len.min(self.end_of_data().since(run.start));
+        if data == 0 {
+            // Only the FIN is left.
+            return Some(self.plan_of(run.start, None, 0, Kind::Again, shared));
+        }
+        let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
+        // It goes as it was cut before: nothing is read for it.
+        let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
+        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
     }
 
-    /// New data, or data again after a timeout, as far as both windows allow.
+    /// How much of `run`, which is lost, the next segment takes.
+    fn again_len(&self, run: &Run, urgent: bool, room: u32, shared: &Shared<'_>) -> Option<u32> {
+        let len = run.len().min(self.full_size(shared));
+        // RFC 9293 SHLD-16: what lies beyond a window that has shrunk waits. A closed one is probed.
+        let window = (self.send.una + self.send.window).since(run.start);
+        let fits = !run.start.after(self.send.una + self.send.window);
+        let window = if fits { window } else { 0 };
+        let len = if window > 0 { len.min(window) } else { len };
+        let allowed = if urgent { run.start == self.send.una || window > 0 } else { room >= len && window >= len };
+        (allowed && len > 0).then_some(len)
+    }
+
+    /// New data, as far as both windows allow.
     fn plan_next(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let nxt = self.send.nxt;
         let Some(cell) = self.send.queue.unsent() else {
@@ -101,8 +118,7 @@ impl Connection {
             return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
         };
         let want = self.next_len(limits, now, shared)?;
-        let ending = if nxt.before(self.send.max) { Ending::AsBefore } else { Ending::Exact };
-        let len = self.prepare(cell, want, ending, limits, shared);
+        let len = self.prepare(cell, want, Ending::Exact, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
     }
 
@@ -153,8 +169,7 @@ impl Connection {
     fn usable(&self, now: Instant, shared: &Shared<'_>) -> u32 {
         let send = &self.send;
         let Some(flight) = self.flight(shared) else { return 0 };
-        let congestion = flight.window().saturating_add(flight.recovery.limited_transmit(send.mss));
-        let room = send.window.min(congestion).saturating_sub(send.nxt.since(send.una));
+        let room = send.window.saturating_sub(self.in_flight()).min(flight.room(send.mss));
         room.min(flight.pacer.allowance(now))
     }
 
@@ -174,15 +189,12 @@ impl Connection {
             return Some(run);
         }
         let len = unsent.min(usable).min(mss);
-        // What is sent again goes as it went before, not in crumbs that the congestion window has left.
-        let again = send.nxt.before(send.max);
         let last = len == unsent;
-        let idle = send.nxt == send.una;
+        let idle = self.in_flight() == 0;
         let corked = self.is_corked(shared);
         let worth_it = len == mss
             || (last && (self.may_be_short(shared) || (idle && !corked)))
-            || (!corked && len > 0 && len >= send.max_window / 2)
-            || (again && (idle || len == mss.min(send.max.since(send.nxt))));
+            || (!corked && len > 0 && len >= send.max_window / 2);
         (len > 0 && worth_it).then_some(len)
     }
 
@@ -197,32 +209,36 @@ impl Connection {
     /// How much of it a device may cut: full segments, and a short one behind them that would follow at once. What is
     /// sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
     fn run_len(&self, unsent: u32, usable: u32, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
-        let (send, mss) = (&self.send, self.full_size(shared));
+        let mss = self.full_size(shared);
         let most = unsent.min(usable).min(limits.run);
-        if most <= mss || mss < LEAST_CUT || send.nxt.before(send.max) {
+        if most <= mss || mss < LEAST_CUT {
             return None;
         }
         let run = if most == unsent && self.may_be_short(shared) { most } else { most - most % mss };
         (run > mss).then_some(run)
     }
 
-    /// The persist timer has fired: what the window allows, at least a byte beyond it.
-    fn plan_probe(&self, shared: &Shared<'_>) -> Option<Plan> {
-        if !self.send.probe || self.send.nxt != self.send.una {
+    /// The persist timer has fired: what the window allows, or a byte beyond it.
+    fn plan_probe(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        if !self.send.probe {
             return None;
         }
-        let (nxt, cell) = (self.send.nxt, self.send.queue.unsent()?);
-        let want = self.send.window.clamp(1, self.full_size(shared)).min(self.end_of_data().since(nxt));
-        // SND.NXT stays, so the chunk need not be cut for it.
-        let len = want.min(shared.cells.chunk(cell).len() as u32);
-        Some(self.plan_of(nxt, Some(cell), len, Kind::Probe, shared))
+        let (una, left) = (self.send.una, self.send.queue.bytes());
+        if self.in_flight() == 0 && self.send.window > 0 {
+            // RFC 9293 §3.8.6.2.1: the override of silly-window avoidance. It is within the window, so no probe.
+            let (cell, want) = (self.send.queue.unsent()?, self.send.window.min(self.full_size(shared)).min(left));
+            let len = self.prepare(cell, want, Ending::Exact, limits, shared);
+            return (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Next, shared));
+        }
+        let cell = self.send.queue.first()?;
+        Some(self.plan_of(una, Some(cell), 1, Kind::Probe, shared))
     }
 
     fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
         let end = seq + len;
         let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();
-        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Head);
+        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Again);
         flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
@@ -297,6 +313,7 @@ impl Connection {
         if plan.seq.before(self.send.max) && plan.seq != end {
             shared.statistics.retransmissions += 1;
         }
+        self.took_off(plan, end, now, shared);
         match plan.kind {
             Kind::Next => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
@@ -305,18 +322,17 @@ impl Connection {
             }
             Kind::Probe => self.send.probe = false,
             Kind::KeepAlive => self.kept_alive(shared),
-            Kind::Head | Kind::Bare => {}
+            Kind::Again | Kind::Bare => {}
         }
         if plan.seq != end {
             self.stall(now, shared);
         }
-        self.took_off(plan, end, now, shared);
         self.ecn.sent();
         self.send.max = self.send.max.later(end);
         if plan.kind == Kind::Probe {
             self.wait(Waiting::Window, self.rtt.rto(), now);
         } else {
-            self.run_timer(now);
+            self.run_timer(now, shared);
         }
         self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
         shared.statistics.segments_sent += u64::from(self.segments(plan, shared));
@@ -325,22 +341,31 @@ impl Connection {
 
     /// What the flight learns of a segment up to `end` that was sent.
     fn took_off(&self, plan: &Plan, end: Seq, now: Instant, shared: &mut Shared<'_>) {
-        let (sent, mss, is_run) = (end.since(self.send.una), self.full_size(shared), self.segments(plan, shared) > 1);
-        let is_again = plan.seq.before(self.send.max);
-        let Some(flight) = self.flight_mut(shared).filter(|_| plan.seq != end) else { return };
+        let (len, mss) = (end.since(plan.seq), self.full_size(shared));
+        let is_run = self.segments(plan, shared) > 1;
+        let repeated = plan.seq.before(self.send.max);
+        let Some((flight, runs)) = shared.flights.with_runs(self.flight).filter(|_| len > 0) else { return };
+        let departure = flight.rate.on_sent(flight.board.in_flight(), len, now);
+        let sent =
+            Sent { start: plan.seq, len, cell: (plan.cell.unwrap_or(NIL), plan.seq), at: now, departure, repeated };
+        if plan.len >= mss {
+            flight.fits.sent(plan.seq + mss);
+        }
         match plan.kind {
-            // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
             Kind::Next => {
-                flight.owes_cwr &= is_again || plan.len == 0;
-                flight.limited = flight.is_limited(sent, mss);
-                if plan.len >= mss {
-                    flight.fits.sent(plan.seq + mss);
-                }
+                let tolerance = self.rtt.smoothed().map_or(0, |smoothed| smoothed.micros() / 32);
+                flight.board.on_sent(runs, &sent, tolerance);
+                flight.on_new_sent(len, self.send.mss);
+                flight.owes_cwr &= repeated || plan.len == 0;
                 if !plan.len.is_multiple_of(mss) {
                     flight.small = end;
                 }
             }
-            Kind::Head => flight.recovery.retransmit = false,
+            Kind::Again => {
+                flight.board.on_sent_again(runs, &sent);
+                flight.recovery.urgent = false;
+                flight.on_any_sent(len, self.send.mss);
+            }
             Kind::Probe | Kind::Bare | Kind::KeepAlive => {}
         }
         // RFC 6298 §3: what was sent twice is not timed; of a run, the first segment is, for its acknowledgment need not
@@ -348,90 +373,13 @@ impl Connection {
         let timed = Some((if is_run { plan.seq + mss } else { end }, now));
         flight.sent_at = now;
         flight.pacer.sent(plan.len, now);
-        flight.timed = if is_again || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
+        flight.timed = if repeated || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
     }
 
-    /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a
-    /// probe will have to ask.
-    pub(super) fn wait_for_window(&mut self, now: Instant, shared: &mut Shared<'_>) {
-        let stuck = self.flight.is_some()
-            && self.send.queue.unsent().is_some()
-            && self.send.nxt == self.send.una
-            && self.ended.is_none();
-        if self.send.queue.unsent().is_some() && self.is_corked(shared) {
-            return self.hold_corked(now, shared);
+    /// What is in flight goes again, as the window opens.
+    pub(super) fn send_again(&mut self, shared: &mut Shared<'_>) {
+        if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
+            flight.on_narrowed(runs, self.send.nxt);
         }
-        // Only the pace may hold it back: then a time is set.
-        let has_data = self.send.queue.unsent().is_some();
-        if has_data && self.flight_mut(shared).is_some_and(|flight| flight.pacer.hold(now)) {
-            return;
-        }
-        if stuck && (self.send.timer == Deadline::NEVER || self.send.waiting != Waiting::Window) {
-            self.wait(Waiting::Window, self.rtt.rto(), now);
-        }
-    }
-
-    /// The segment could not be sent and nobody knows when it can be: the timer tries again.
-    pub(super) fn try_later(&mut self, now: Instant) {
-        if self.send.timer == Deadline::NEVER {
-            self.wait(Waiting::Acknowledgment, self.rtt.rto(), now);
-        }
-    }
-
-    /// Input: time has passed. Says whether the connection lives on.
-    pub(super) fn on_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
-        if let Some(flight) = self.flight_mut(shared) {
-            flight.pacer.on_deadline(now);
-        }
-        if self.ack_at.is_due(now) {
-            self.ack_at = Deadline::NEVER;
-            if self.receive.owed == Owed::Later {
-                self.receive.owed = Owed::Now;
-            }
-        }
-        if let Some(outcome) = self.on_settings_deadline(now, shared) {
-            return outcome;
-        }
-        if !self.send.timer.is_due(now) {
-            return Outcome::Open;
-        }
-        self.send.timer = Deadline::NEVER;
-        if self.send.waiting == Waiting::Fin {
-            return Outcome::Ended(Ended::Closed);
-        }
-        // RFC 9293 MUST-20, R2; a peer that answers probes of a closed window is alive (MUST-36).
-        self.send.timeouts = self.send.timeouts.saturating_add(1);
-        if self.send.timeouts > shared.config.retries && self.counts_timeouts(shared) {
-            return Outcome::Ended(Ended::TimedOut);
-        }
-        shared.statistics.timeouts += 1;
-        self.rtt.back_off(&shared.config);
-        // A probe is for when nothing else is in flight: what is must come again by itself.
-        if self.send.waiting == Waiting::Window && self.send.nxt == self.send.una {
-            self.send.probe = true;
-            return Outcome::Open;
-        }
-        self.doubt_path(shared);
-        let (signal, stand) =
-            (if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain }, self.stand());
-        let max = self.send.max;
-        if let Some(flight) = self.flight_mut(shared) {
-            flight.on_congestion(signal, &stand, max);
-            flight.recovery.on_timeout(max);
-            flight.timed = None;
-        }
-        self.send_again();
-        // The window closed over what is in flight: from now on this is probing (RFC 9293 §3.8.6.1).
-        self.send.probe = self.send.window == 0 && self.send.queue.bytes() > 0;
-        let waiting = if self.send.probe { Waiting::Window } else { Waiting::Acknowledgment };
-        // RFC 6298 §5.6: the timer runs on even if the ring is full now.
-        self.wait(waiting, self.rtt.rto(), now);
-        Outcome::Open
-    }
-
-    /// RFC 6298 §5.4: the earliest segment first; what follows it is sent again as the window opens.
-    pub(super) fn send_again(&mut self) {
-        self.send.nxt = self.send.una;
-        self.send.queue.rewind();
     }
 }

@@ -63,7 +63,7 @@ impl Connection {
             return None;
         }
         self.narrow(mtu, shared);
-        self.send_again();
+        self.send_again(shared);
         Some(mtu)
     }
 

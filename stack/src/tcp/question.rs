@@ -50,6 +50,13 @@ impl Tcp<'_> {
             congestion_window: flight.window(),
             slow_start_threshold: flight.congestion.threshold(),
             in_flight: connection.in_flight(),
+            sacked: flight.board.sacked(),
+            lost: flight.board.lost(),
+            retransmitted: flight.board.again(),
+            recovery: flight.recovery.phase,
+            reordering: flight.rack.reordering(),
+            min_rtt: flight.rack.min_rtt(),
+            delivered: flight.rate.delivered,
             send_window: send.window,
             receive_window: connection.receive.edge.since(connection.receive.nxt),
         })
@@ -67,6 +74,7 @@ impl Tcp<'_> {
             flights: self.shared.flights.len(),
             unread_memory: self.shared.received.held(),
             queued_memory: self.shared.queued.held(),
+            runs: self.shared.flights.runs().len(),
             free_cells: self.shared.cells.available(),
         }
     }

@@ -1,84 +1,73 @@
-//! Loss recovery: fast retransmit and NewReno's fast recovery (RFC 5681 §3.2, RFC 6582).
+//! Loss recovery: what an acknowledgment or a timeout means for what is in flight.
 //!
-//! Invariant: the head of the queue is sent again at most once for each hole that an acknowledgment reveals.
+//! Invariant: congestion control hears of loss once for all that was sent before it was noticed, and what is lost is sent
+//! again once for each time that it was found to be. SND.NXT never goes back: the scoreboard says what goes again.
+//!
+//! Peers with SACK: `rack`, `prr` (RFC 8985, RFC 9937), or RFC 6675's rules where the first is switched off. Peers without:
+//! fast retransmit and NewReno's fast recovery (RFC 5681 §3.2, RFC 6582), limited transmit (RFC 3042).
 
+use super::congestion::{Acked, Signal, Stand};
+use super::connection::Deadline;
+use super::delivery::{Acknowledgment, Delivery};
+use super::flight::Flight;
+use super::prr::{Progress, Prr};
+use super::rack::Patience;
+use super::runs::Runs;
+use super::sack::{self, Blocks};
 use super::seq::Seq;
 
-/// Duplicates, and where recovery ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recovery {
-    /// RFC 6582 "recover": the highest number sent when loss was last noticed.
-    recover: Seq,
-    duplicates: u8,
-    active: bool,
-    /// The segment at SND.UNA is to be sent again.
-    pub(super) retransmit: bool,
-    /// What has left the network during recovery, on top of the congestion window (RFC 5681 §3.2 (3), (4)).
-    pub(super) inflation: u32,
+/// RFC 5681 §3.2: so many duplicates are no reordering.
+const THRESHOLD: u8 = 3;
+
+/// Where loss recovery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryPhase {
+    /// Nothing that is in flight is known to be lost.
+    Open,
+    /// Something was found lost by what the peer acknowledges.
+    Fast,
+    /// The timer has expired.
+    Timeout,
 }
 
-/// What an acknowledgment means for recovery.
+/// What tells of loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Nothing is lost.
-    Normal,
-    /// The third duplicate: recovery begins.
-    Entered,
-    /// One more duplicate while recovering.
-    Inflate,
-    /// A hole is filled, the next one shows (RFC 6582 §3.2 (3)).
-    Partial,
-    /// Everything that was sent before the loss has arrived.
-    Recovered,
+pub(super) enum Detection {
+    /// Duplicates: the peer gives no selective acknowledgments.
+    Duplicates,
+    /// SACK, by counting (RFC 6675).
+    Counting,
+    /// SACK, by time (RFC 8985).
+    Time,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovery {
+    pub(super) phase: RecoveryPhase,
+    /// RFC 6582 "recover", RFC 6675 RecoveryPoint: the highest number sent when loss was last noticed.
+    pub(super) recover: Seq,
+    duplicates: u8,
+    /// What is to be sent again goes whatever the congestion window is: the first of it after loss was noticed.
+    pub(super) urgent: bool,
+    /// What has left the network during recovery, on top of the congestion window (RFC 5681 §3.2 (3), (4)).
+    inflation: u32,
+    /// What limited transmit has added to the flight.
+    limited: u32,
+    /// The recovery of a peer with SACK.
+    prr: Option<Prr>,
 }
 
 impl Recovery {
     pub(super) const fn new(una: Seq) -> Self {
-        Self { recover: una, duplicates: 0, active: false, retransmit: false, inflation: 0 }
-    }
-
-    /// A duplicate acknowledgment (RFC 5681 §2). `una` is what it acknowledges, `max` the highest number sent.
-    pub(super) fn on_duplicate(&mut self, una: Seq, max: Seq, mss: u16) -> Verdict {
-        self.duplicates = self.duplicates.saturating_add(1);
-        if self.active {
-            // RFC 5681 §3.2 (4): one more segment has left the network.
-            self.inflation = self.inflation.saturating_add(u32::from(mss));
-            return Verdict::Inflate;
-        }
-        // RFC 6582 §3.2 (2): duplicates of before the last loss do not count.
-        if self.duplicates != 3 || una.before(self.recover) {
-            return Verdict::Normal;
-        }
-        self.active = true;
-        self.recover = max;
-        self.retransmit = true;
-        // RFC 5681 §3.2 (3): three segments have left the network.
-        self.inflation = 3 * u32::from(mss);
-        Verdict::Entered
-    }
-
-    /// An acknowledgment of `bytes` new ones, up to `una`.
-    pub(super) fn on_advance(&mut self, una: Seq, bytes: u32, mss: u16) -> Verdict {
-        self.duplicates = 0;
-        self.retransmit = false;
-        if !self.active {
-            return Verdict::Normal;
-        }
-        if una.before(self.recover) {
-            self.retransmit = true;
-            self.deflate(bytes, mss);
-            return Verdict::Partial;
-        }
-        self.active = false;
-        self.inflation = 0;
-        Verdict::Recovered
-    }
-
-    /// RFC 6582 §3.2 (3): what a partial acknowledgment covers was counted when it left, but for one segment.
-    fn deflate(&mut self, bytes: u32, mss: u16) {
-        self.inflation = self.inflation.saturating_sub(bytes);
-        if bytes >= u32::from(mss) {
-            self.inflation += u32::from(mss);
+        Self {
+            phase: RecoveryPhase::Open,
+            recover: una,
+            duplicates: 0,
+            urgent: false,
+            inflation: 0,
+            limited: 0,
+            prr: None,
         }
     }
 
@@ -87,13 +76,229 @@ impl Recovery {
         !ack.after(self.recover)
     }
 
-    /// The timer expired: everything is to be sent again (RFC 6582 §4, "retransmit timeouts").
-    pub(super) fn on_timeout(&mut self, max: Seq) {
-        *self = Self { recover: max, duplicates: 0, active: false, retransmit: false, inflation: 0 };
+    /// RFC 3042 §2: a segment of new data for each of the first two duplicates. RFC 6582 §3.2 (2): duplicates of what was
+    /// sent before the last loss do not count.
+    fn limited_transmit(&self, mss: u32) -> u32 {
+        if self.phase == RecoveryPhase::Open { u32::from(self.duplicates.min(THRESHOLD - 1)) * mss } else { 0 }
+    }
+}
+
+impl Flight {
+    /// Question: what may be in flight, by congestion control and by what recovery knows.
+    pub(super) fn window(&self) -> u32 {
+        match self.recovery.prr {
+            Some(prr) => self.board.in_flight().saturating_add(prr.allowance()),
+            None => self.congestion.window().saturating_add(self.recovery.inflation),
+        }
     }
 
-    /// A third duplicate's room for new segments: limited transmit (RFC 3042) allows one for each of the first two.
-    pub(super) fn limited_transmit(&self, mss: u16) -> u32 {
-        if self.active { 0 } else { u32::from(self.duplicates.min(2)) * u32::from(mss) }
+    /// Question: how much more may be sent.
+    pub(super) fn room(&self, mss: u16) -> u32 {
+        let window = self.window().saturating_add(self.recovery.limited_transmit(u32::from(mss)));
+        window.saturating_sub(self.board.in_flight())
+    }
+
+    /// Where congestion control has to see the flight of a connection that has sent what is before `nxt`.
+    fn stand(&self, una: Seq, nxt: Seq, mss: u16) -> Stand {
+        // RFC 5681 §3.2 (2): without what limited transmit has added.
+        Stand { flight: nxt.since(una).saturating_sub(self.recovery.limited), mss }
+    }
+
+    /// Input: an acknowledgment of something, or a duplicate, or one with blocks.
+    pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) {
+        let mut delivery = Delivery::default();
+        let was_fast = self.recovery.phase == RecoveryPhase::Fast;
+        let (recover, held) = (self.recovery.recover, self.board.sacked());
+        let Self { board, rack, .. } = self;
+        board.on_acknowledged(runs, ack.una, |arrived| delivery.take(arrived, ack, recover, rack));
+        let duplicate_data = sack::take(board, runs, ack, blocks, |arrived| delivery.take(arrived, ack, recover, rack));
+        if duplicate_data {
+            rack.on_duplicate_data(ack.una, ack.nxt);
+        }
+        if ack.advance > 0 {
+            self.on_advance(ack.una);
+            self.fits.acknowledged(ack.una);
+            self.on_progress(runs, ack);
+        } else if ack.is_duplicate && ack.detection == Detection::Duplicates {
+            self.on_duplicate(runs, ack);
+        }
+        let lost = self.detect(runs, ack);
+        // RFC 9937 §6, RecoverFS: what was outstanding before this, without what the peer held by then.
+        self.notice(ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
+        // What is beyond a hole, or fills the last one, makes no window grow.
+        let recovering = was_fast || self.recovery.phase == RecoveryPhase::Fast || ack.advance == 0;
+        self.tell_congestion(ack, &delivery, lost, recovering);
+        if let Some(prr) = &mut self.recovery.prr {
+            let safe = ack.advance > 0 && lost == 0;
+            let in_flight = self.board.in_flight();
+            prr.on_ack(Progress { delivered: delivery.bytes, in_flight, safe, mss: ack.mss.into() });
+        }
+    }
+
+    /// SND.UNA has moved.
+    fn on_progress(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment) {
+        self.recovery.duplicates = 0;
+        if self.board.sacked() == 0 {
+            self.recovery.limited = 0;
+        }
+        if self.recovery.phase == RecoveryPhase::Open {
+            return;
+        }
+        if !ack.una.before(self.recovery.recover) {
+            return self.on_recovered(ack);
+        }
+        if self.recovery.phase == RecoveryPhase::Fast && ack.detection == Detection::Duplicates {
+            // RFC 6582 §3.2 (3): a hole is filled, the next one shows.
+            let mss = u32::from(ack.mss);
+            self.recovery.inflation = self.recovery.inflation.saturating_sub(ack.advance);
+            if ack.advance >= mss {
+                self.recovery.inflation += mss;
+            }
+            self.board.lose(runs, ack.una, ack.una + mss);
+            self.recovery.urgent = true;
+        }
+    }
+
+    /// Everything that was sent before the loss was noticed has arrived.
+    fn on_recovered(&mut self, ack: &Acknowledgment) {
+        let was_fast = self.recovery.phase == RecoveryPhase::Fast;
+        self.recovery = Recovery::new(self.recovery.recover);
+        self.rack.on_recovered();
+        if was_fast && ack.detection == Detection::Duplicates {
+            self.congestion.on_recovered(&self.stand(ack.una, ack.nxt, ack.mss));
+        }
+    }
+
+    /// RFC 5681 §3.2: a duplicate of a peer that gives no selective acknowledgments.
+    fn on_duplicate(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment) {
+        let recovery = &mut self.recovery;
+        recovery.duplicates = recovery.duplicates.saturating_add(1);
+        match recovery.phase {
+            // §3.2 (4): one more segment has left the network.
+            RecoveryPhase::Fast => recovery.inflation = recovery.inflation.saturating_add(ack.mss.into()),
+            RecoveryPhase::Open if recovery.duplicates == THRESHOLD => {
+                self.board.lose(runs, ack.una, ack.una + u32::from(ack.mss));
+            }
+            RecoveryPhase::Open | RecoveryPhase::Timeout => {}
+        }
+    }
+
+    /// Takes for lost what the scoreboard shows to be. Returns how many bytes that are.
+    fn detect(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment) -> u32 {
+        match ack.detection {
+            Detection::Duplicates => 0,
+            Detection::Counting => sack::detect(&mut self.board, runs, ack.mss),
+            Detection::Time => {
+                let patience = self.patience(ack);
+                let (lost, wait) = self.rack.detect(&mut self.board, runs, &patience, ack.now);
+                self.reordering_at = wait.map_or(Deadline::NEVER, |wait| Deadline::at(ack.now + wait));
+                lost
+            }
+        }
+    }
+
+    /// Input: time has passed, in which what was only reordered would have arrived (RFC 8985 §6.2 step 5).
+    pub(super) fn on_reordering_deadline(&mut self, runs: &mut Runs<'_>, at: &Acknowledgment) {
+        let outstanding = at.nxt.since(at.una) - self.board.sacked();
+        let lost = self.detect(runs, at);
+        self.rate.lost = self.rate.lost.wrapping_add(lost);
+        self.notice(at, outstanding);
+        if let Some(prr) = &mut self.recovery.prr {
+            prr.begin(at.mss.into());
+        }
+    }
+
+    /// Input: the path takes shorter segments only. All goes again, and the congestion window has nothing to do with it.
+    pub(super) fn on_narrowed(&mut self, runs: &mut Runs<'_>, nxt: Seq) {
+        self.board.lose_all(runs);
+        self.timed = None;
+        self.recovery = Recovery { phase: RecoveryPhase::Timeout, urgent: true, ..Recovery::new(nxt) };
+    }
+
+    /// Input: the retransmission timer has expired.
+    pub(super) fn on_timeout(&mut self, runs: &mut Runs<'_>, at: &Acknowledgment, signal: Signal) {
+        let stand = self.stand(at.una, at.nxt, at.mss);
+        self.on_congestion(signal, &stand, at.nxt);
+        if runs.at(self.board.first()).is_some_and(|run| run.marks.sacked) {
+            // RFC 2018 §8: it would have acknowledged what it holds there.
+            self.board.forget_sacked(runs);
+        }
+        match at.detection {
+            Detection::Duplicates | Detection::Counting => self.board.lose_all(runs),
+            Detection::Time => {
+                let patience = self.patience(at);
+                self.rack.detect_at_timeout(&mut self.board, runs, &patience, at.now);
+            }
+        }
+        self.reordering_at = Deadline::NEVER;
+        self.timed = None;
+        self.recovery = Recovery { phase: RecoveryPhase::Timeout, urgent: true, ..Recovery::new(at.nxt) };
+    }
+
+    fn patience(&self, ack: &Acknowledgment) -> Patience {
+        Patience {
+            recovering: self.recovery.phase != RecoveryPhase::Open,
+            threshold_reached: self.board.sacked() >= u32::from(THRESHOLD) * u32::from(ack.mss),
+            smoothed: ack.smoothed,
+        }
+    }
+
+    /// Something was found lost while nothing was known to be: recovery begins. `flight` is what was outstanding before
+    /// the acknowledgment that shows it, without what the peer held by then.
+    fn notice(&mut self, ack: &Acknowledgment, flight: u32) {
+        if self.recovery.phase != RecoveryPhase::Open || !self.board.is_due() {
+            return;
+        }
+        let stand = self.stand(ack.una, ack.nxt, ack.mss);
+        self.on_congestion(Signal::Loss, &stand, ack.nxt);
+        self.timed = None;
+        let inflation = match ack.detection {
+            // RFC 5681 §3.2 (3): three segments have left the network.
+            Detection::Duplicates => u32::from(THRESHOLD) * u32::from(ack.mss),
+            Detection::Counting | Detection::Time => 0,
+        };
+        let prr = (ack.detection != Detection::Duplicates && self.congestion.follows_losses())
+            .then(|| Prr::new(self.congestion.threshold(), flight));
+        self.recovery = Recovery { phase: RecoveryPhase::Fast, urgent: true, inflation, prr, ..Recovery::new(ack.nxt) };
+    }
+
+    /// New data of `bytes` was sent.
+    pub(super) fn on_new_sent(&mut self, bytes: u32, mss: u16) {
+        if self.recovery.phase == RecoveryPhase::Open && (self.recovery.duplicates > 0 || self.board.sacked() > 0) {
+            self.recovery.limited += bytes;
+        }
+        self.on_any_sent(bytes, mss);
+    }
+
+    /// Something of `bytes` was sent, new or again.
+    pub(super) fn on_any_sent(&mut self, bytes: u32, mss: u16) {
+        // Seen here and not when acknowledgments come: of those a poll takes in many before anything is sent.
+        self.limited = self.is_limited(self.board.in_flight(), mss.into());
+        if let Some(prr) = &mut self.recovery.prr {
+            prr.on_sent(bytes);
+        }
+    }
+
+    fn tell_congestion(&mut self, ack: &Acknowledgment, delivery: &Delivery, lost: u32, recovering: bool) {
+        self.rate.lost = self.rate.lost.wrapping_add(lost);
+        let Some(newest) = &delivery.newest else { return };
+        let rate = self.rate.on_delivered(delivery.bytes, newest, ack.now);
+        self.congestion.on_ack(&Acked {
+            now: ack.now,
+            bytes: delivery.bytes,
+            lost,
+            marked: ack.marked.min(delivery.bytes),
+            flight: self.board.in_flight(),
+            mss: ack.mss,
+            rtt: delivery.rtt,
+            smoothed: ack.smoothed,
+            una: ack.una,
+            max: ack.nxt,
+            delivered: self.rate.delivered,
+            rate,
+            limited: self.limited,
+            recovering,
+            paced: self.pacer.rate().is_some(),
+        });
     }
 }

@@ -33,7 +33,6 @@ pub(super) struct Arrival {
     /// The timestamps option of any segment.
     pub(super) timestamps: Option<Timestamps>,
     /// Of a segment without SYN.
-    #[expect(dead_code, reason = "loss recovery is to read it")]
     pub(super) sack: SackBlocks,
     /// It has options besides timestamps.
     pub(super) has_options: bool,

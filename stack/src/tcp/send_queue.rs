@@ -11,8 +11,9 @@
 //!                         ^ cursor
 //! ```
 
-use lendwire_nic::{Cells, Chunk, Queue};
+use lendwire_nic::{Cells, Chunk, Queue, Work};
 
+use super::seq::Seq;
 use super::shared::{Shared, Writers};
 
 const NIL: u32 = u32::MAX;
@@ -54,6 +55,15 @@ pub(crate) enum Sums {
     Keep,
     /// The device: nobody reads.
     Skip,
+}
+
+impl Sums {
+    fn cut(self, chunk: &mut Chunk, count: usize, work: &mut Work) -> Chunk {
+        match self {
+            Self::Keep => chunk.split_to_summed(count, work),
+            Self::Skip => chunk.split_to(count),
+        }
+    }
 }
 
 impl SendQueue {
@@ -133,6 +143,33 @@ impl SendQueue {
         cells.join(&mut self.queue, chunk)
     }
 
+    /// The cell whose chunk begins with `number`, which is in flight; a chunk that goes over it is cut. `hint` is a cell
+    /// that began with a number at or before it, and is there if that is not before `una`.
+    pub(super) fn find(
+        &mut self,
+        hint: (u32, Seq),
+        una: Seq,
+        number: Seq,
+        sums: Sums,
+        shared: &mut Shared<'_>,
+    ) -> Option<u32> {
+        let Shared { cells, work, .. } = shared;
+        let is_there = hint.0 != NIL && !hint.1.before(una) && !hint.1.after(number);
+        let (mut cell, mut at) = if is_there { hint } else { (self.queue.first()?, una) };
+        loop {
+            let (len, before) = (cells.chunk(cell).len(), number.since(at) as usize);
+            if before == 0 {
+                return Some(cell);
+            }
+            if before < len {
+                let cut = cells.split(&mut self.queue, cell, before, |chunk| sums.cut(chunk, before, work));
+                return cells.next(cell).filter(|_| cut);
+            }
+            cell = cells.next(cell)?;
+            at += len as u32;
+        }
+    }
+
     /// `bytes` more were acknowledged: their chunks go back. `beyond_next` when that reaches beyond SND.NXT. Chunks share
     /// slots, so what this frees is told by their share of all bytes; an empty queue pins nothing.
     pub(super) fn acknowledged(&mut self, bytes: u32, beyond_next: bool, shared: &mut Shared<'_>) {
@@ -146,8 +183,8 @@ impl SendQueue {
         }
     }
 
-    /// SND.NXT goes back to SND.UNA.
-    pub(super) fn rewind(&mut self) {
+    /// SND.NXT is SND.UNA.
+    fn rewind(&mut self) {
         self.cursor = self.queue.first().unwrap_or(NIL);
     }
 
@@ -170,10 +207,7 @@ impl SendQueue {
                 if ending == Ending::AsBefore && len > 0 {
                     break;
                 }
-                let cut = cells.split(&mut self.queue, cell, left, |chunk| match limits.sums {
-                    Sums::Keep => chunk.split_to_summed(left, work),
-                    Sums::Skip => chunk.split_to(left),
-                });
+                let cut = cells.split(&mut self.queue, cell, left, |chunk| limits.sums.cut(chunk, left, work));
                 if !cut {
                     break;
                 }

@@ -26,6 +26,11 @@ impl Seq {
         if self.before(other) { other } else { self }
     }
 
+    /// The earlier of two near points.
+    pub(crate) const fn earlier(self, other: Self) -> Self {
+        if other.before(self) { other } else { self }
+    }
+
     /// Whether `self` lies in the `len` numbers from `start`.
     pub(crate) const fn within(self, start: Self, len: u32) -> bool {
         self.since(start) < len

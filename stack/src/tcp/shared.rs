@@ -89,6 +89,9 @@ pub struct TcpConfig {
     pub sack: bool,
     /// Whether explicit congestion notification is asked for, and agreed to.
     pub ecn: Ecn,
+    /// Whether loss is told by time (RACK-TLP, RFC 8985) where the peer gives selective acknowledgments, or by counting
+    /// (RFC 6675).
+    pub rack: bool,
 }
 
 impl TcpConfig {
@@ -124,6 +127,7 @@ impl TcpConfig {
         timestamps: true,
         sack: true,
         ecn: Ecn::Passive,
+        rack: true,
     };
 
     /// With what `pool` leaves open, and no budget larger than its memory allows.

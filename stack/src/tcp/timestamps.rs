@@ -55,6 +55,11 @@ impl Stamps {
         (self.recent, self.recent_at) = (value, seconds(now));
     }
 
+    /// Whether what `echo` answers was sent before `at`.
+    pub(super) fn is_before(&self, echo: u32, at: Instant) -> bool {
+        echo != 0 && (echo.wrapping_sub(clock(self.start, at)) as i32) < 0
+    }
+
     /// How long ago what `echo` answers was sent. A zero is what some send who have nothing to echo, and nobody can
     /// answer what is still to be sent.
     pub(super) fn since_echoed(&self, echo: u32, now: Instant) -> Option<Span> {

@@ -191,6 +191,13 @@ impl Sockets for Stack<'_> {
             // Linux's number for "as fast as may be".
             ("tcpi_pacing_rate", info.pacing_rate.map_or(-1, |rate| rate.min(i64::MAX as u64) as i64)),
             ("tcpi_unacked", (i64::from(info.in_flight) + mss - 1) / mss),
+            ("tcpi_sacked", (i64::from(info.sacked) + mss - 1) / mss),
+            ("tcpi_lost", (i64::from(info.lost) + mss - 1) / mss),
+            ("tcpi_retrans", (i64::from(info.retransmitted) + mss - 1) / mss),
+            ("tcpi_ca_state", states::recovery(&info)),
+            ("tcpi_reord_seen", i64::from(info.reordering)),
+            ("tcpi_min_rtt", info.min_rtt.map_or(0, |rtt| rtt.micros() as i64)),
+            ("tcpi_delivered", (info.delivered as i64 + mss - 1) / mss),
             ("tcpi_snd_wnd", i64::from(info.send_window)),
             ("tcpi_rcv_wnd", i64::from(info.receive_window)),
         ]);

@@ -1,6 +1,6 @@
 //! The states of a connection by the names and numbers that scripts have for them.
 
-use lendwire::tcp::State;
+use lendwire::tcp::{RecoveryPhase, State, TcpInfo};
 
 use super::sockets::Units;
 
@@ -53,6 +53,15 @@ pub(super) fn name(state: State) -> &'static str {
 /// Whether it is the name of a state.
 pub(super) fn is_name(text: &str) -> bool {
     TABLE.iter().any(|(name, ..)| *name == text)
+}
+
+/// What `tcpi_ca_state` is: Linux calls it disorder when the peer holds something out of order and nothing is lost yet.
+pub(super) fn recovery(info: &TcpInfo) -> i64 {
+    match info.recovery {
+        RecoveryPhase::Open => i64::from(info.sacked > 0),
+        RecoveryPhase::Fast => 3,
+        RecoveryPhase::Timeout => 4,
+    }
 }
 
 /// What `tcpi_state` is in it.

@@ -95,6 +95,7 @@ impl Host {
             time_waits: 4,
             cells: 64,
             flights: 4,
+            runs: 16,
             batches: 2,
         };
         let now = Instant::from_micros(1_000_000);

@@ -95,6 +95,7 @@ impl Capacity {
             // Every slot may be queued, and static content beside them.
             cells: self.receive_slots + self.transmit_slots + 8 * connections,
             flights: connections,
+            runs: 4 * connections,
             batches: 8,
         }
     }

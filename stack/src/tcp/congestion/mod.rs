@@ -200,7 +200,6 @@ impl Congestion {
 
     /// Question: whether a loss takes the window down to the threshold, over a round trip (RFC 6937). Otherwise the window
     /// is a model's, which hears of losses with each acknowledgment, and what is lost goes again at its pace.
-    #[expect(dead_code)]
     pub(crate) const fn follows_losses(&self) -> bool {
         !self.is_model()
     }

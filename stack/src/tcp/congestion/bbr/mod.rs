@@ -140,10 +140,12 @@ impl Bbr {
     fn set_rate(&mut self, share: &Share, acked: &Acked) {
         let (gain, _) = self.gains();
         let bandwidth = self.model.bandwidth();
-        if bandwidth == 0 {
-            // Before the first sample: the initial window a round trip.
+        if bandwidth == 0 || self.rate == 0 {
+            // Before the first sample, and not less after it: the initial window a round trip.
             let round_trip = acked.smoothed.map_or(1_000, |span| span.micros().max(1));
             self.rate = (u64::from(share.window) * 1_000_000 / round_trip * STARTUP_PACING / 100).max(1);
+        }
+        if bandwidth == 0 {
             return;
         }
         let rate = (u128::from(bandwidth) * u128::from(gain * MARGIN) / 10_000).min(u128::from(u64::MAX)) as u64;

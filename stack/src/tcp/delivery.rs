@@ -1,0 +1,76 @@
+//! What one acknowledgment delivers: everything that it says has arrived and had not before.
+
+use super::rack::Rack;
+use super::rate::Newest;
+use super::recovery::Detection;
+use super::runs::Run;
+use super::scoreboard::Arrived;
+use super::seq::Seq;
+use super::timestamps::Stamps;
+use crate::time::{Instant, Span};
+
+/// An acknowledgment, and where it finds the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acknowledgment {
+    pub(super) now: Instant,
+    /// SND.UNA, moved by it if it moves it, and by how much.
+    pub(super) una: Seq,
+    pub(super) advance: u32,
+    pub(super) nxt: Seq,
+    pub(super) mss: u16,
+    /// RFC 5681 §2.
+    pub(super) is_duplicate: bool,
+    /// How the peer's acknowledgments tell of loss.
+    pub(super) detection: Detection,
+    /// Bytes that the peer saw marked (ECN), or more than it delivers for all of them.
+    pub(super) marked: u32,
+    /// Our clock, and what the peer echoes of it.
+    pub(super) echo: Option<(Stamps, u32)>,
+    /// SRTT, after it.
+    pub(super) smoothed: Option<Span>,
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Delivery {
+    pub(super) bytes: u32,
+    /// What was sent last of it.
+    pub(super) newest: Option<Newest>,
+    /// The round trip of what was sent last of it, once and at one time.
+    pub(super) rtt: Option<Span>,
+    /// Some of it had been sent more than once.
+    pub(super) repeated: bool,
+    /// Some of it was sent once only, and before `recover`.
+    pub(super) original: bool,
+}
+
+impl Acknowledgment {
+    /// Whether the peer answers something that was sent before `at` (RFC 3522 §3.2).
+    pub(super) fn echoes_before(&self, at: Instant) -> bool {
+        self.echo.is_some_and(|(stamps, echo)| stamps.is_before(echo, at))
+    }
+}
+
+impl Delivery {
+    /// Something has arrived, by `ack`; `recover` is what had been sent when loss was last noticed.
+    pub(super) fn take(&mut self, arrived: &Arrived, ack: &Acknowledgment, recover: Seq, rack: &mut Rack) {
+        let run = &arrived.run;
+        rack.on_arrived(arrived, ack.echoes_before(run.sent_at), ack.now);
+        self.bytes += run.len();
+        self.repeated |= run.marks.repeated;
+        self.original |= !run.marks.repeated && !run.end.after(recover);
+        if !run.marks.repeated && run.spread == 0 {
+            let took = ack.now.since(run.sent_at);
+            self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
+        }
+        let newest = Newest { departure: run.departure, sent_at: first_sent(run) };
+        if self.newest.is_none_or(|other| newest.is_later(&other)) {
+            self.newest = Some(newest);
+        }
+    }
+}
+
+/// When the first of a run was sent.
+fn first_sent(run: &Run) -> Instant {
+    Instant::from_micros(run.sent_at.micros().saturating_sub(u64::from(run.spread)))
+}
