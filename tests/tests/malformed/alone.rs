@@ -6,13 +6,17 @@ use lendwire::Reason;
 use lendwire::time::Span;
 use lendwire::udp::SocketError;
 use lendwire_tests::frame::{ARP, TCP};
-use lendwire_tests::segment::flag::SYN;
+use lendwire_tests::segment::flag::{ACK, SYN, URG};
 
 use crate::host::{Host, Said, kind, segment};
 use crate::wire::{AT_V4_BODY, Frame, ICMP, MAC, OWN, PEER, PEER_MAC, arp, echo, ethertype, icmp, packet, udp};
 
 /// Each has a test of its own here.
-pub(crate) const REASONS: [Reason; 3] = [Reason::IcmpRateLimited, Reason::ReplyQueueFull, Reason::NeighbourSilent];
+pub(crate) const REASONS: [Reason; 5] =
+    [Reason::IcmpRateLimited, Reason::ReplyQueueFull, Reason::NeighbourSilent, Reason::TcpUrgent, Reason::TcpPathMtu];
+
+/// The upper byte of the sequence number, behind the IPv4 header and the ports.
+const AT_SEQUENCE_IN_QUOTE: usize = 20 + 4;
 
 /// What was counted since.
 #[track_caller]
@@ -100,4 +104,43 @@ fn rfc1122_an_echo_from_who_never_answers_costs_its_reply_and_no_more() {
     host.passes(Span::from_secs(10));
     counted(&host, &before, &[(Reason::NeighbourSilent, 1)]);
     assert_eq!(host.free_slots(), free);
+}
+
+#[test]
+fn an_urgent_mark_without_room_for_it_costs_the_mark_and_not_the_data() {
+    for (room, counts) in [(true, &[][..]), (false, &[(Reason::TcpUrgent, 1)][..])] {
+        let mut host = Host::with(|storage| {
+            if !room {
+                storage.tcp.settings = &mut [];
+            }
+        });
+        let before = host.drops();
+        let mut marked = host.segment(ACK | URG, b"hello");
+        marked.set(AT_V4_BODY + 18, &[0, 5]);
+        marked.repair();
+        host.sends(marked);
+        counted(&host, &before, counts);
+        assert_eq!(host.stack.unread(host.connection), 5);
+        assert_eq!(host.stack.urgent(host.connection), Some(5).filter(|_| room));
+    }
+}
+
+#[test]
+fn rfc5927_a_report_about_what_is_not_in_flight_is_counted() {
+    let mut host = Host::new();
+    host.stack.push(host.connection, lendwire_nic::Chunk::from_static(&[7; 1000])).expect("there is room");
+    let sent = host.says();
+    let quoted = &sent.first().expect("it is sent")[14..14 + 28];
+    let report = |mtu: [u8; 2], shift: u8| {
+        let mut quoted = quoted.to_vec();
+        quoted[AT_SEQUENCE_IN_QUOTE] = quoted[AT_SEQUENCE_IN_QUOTE].wrapping_add(shift);
+        packet(PEER, OWN, ICMP, &icmp(3, 4, [0, 0, mtu[0], mtu[1]], &quoted))
+    };
+    for (mtu, shift, counts) in [([2, 40], 1, 1), ([4, 16], 0, 1), ([2, 40], 0, 0)] {
+        let before = host.drops();
+        host.sends(report(mtu, shift));
+        let counts = [(Reason::TcpPathMtu, counts)];
+        counted(&host, &before, &counts[..counts[0].1 as usize]);
+    }
+    assert_eq!(host.stack.info(host.connection).map(|info| info.mss), Some(552 - 40));
 }

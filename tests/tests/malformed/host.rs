@@ -77,6 +77,11 @@ pub(crate) enum Said {
 
 impl Host {
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With less memory than it would have.
+    pub(crate) fn with(lessen: impl FnOnce(&mut Storage<'static>)) -> Self {
         let pool = |slots| Pool::leaked(slots, 2048).expect("a pool of this size can be made");
         let (receive, transmit) = (pool(128), pool(8));
         let offloads = Offloads::empty();
@@ -103,7 +108,9 @@ impl Host {
         settings.tcp.receive_memory = Some(1 << 20);
         // A cookie would be no drop.
         settings.tcp.syn_cookies = SynCookies::Off;
-        let mut stack = Stack::new(Storage::leaked(&capacities), settings, transmit, now);
+        let mut storage = Storage::leaked(&capacities);
+        lessen(&mut storage);
+        let mut stack = Stack::new(storage, settings, transmit, now);
         let config = InterfaceConfig { autoconfigure: true, loopback: false };
         let interface = stack.add_interface(&info, config, now).expect("there is a place");
         for (address, prefix) in [(OWN.into(), 24), (OWN6.into(), 64)] {
