@@ -136,8 +136,12 @@ impl Cubic {
         self.epoch.w_max = if converges { (u64::from(window) * 17 / 20) as u32 } else { window };
         self.epoch.prior = window;
         self.epoch.since = NOT_YET;
-        let reduced = (u64::from(stand.flight.min(window)) * 7 / 10) as u32;
-        share.threshold = reduced.max(2 * u32::from(stand.mss));
+        // The flight is whole segments, and the window is not. One that was in use counts in full: of some ten segments,
+        // half of one at each loss is a tenth of what can be had.
+        let mss = u32::from(stand.mss);
+        let used = if stand.flight.saturating_add(mss) > window { window } else { stand.flight };
+        let reduced = (u64::from(used) * 7 / 10) as u32;
+        share.threshold = reduced.max(2 * mss);
     }
 }
 

@@ -57,6 +57,13 @@ fn rfc9438_4_6_what_was_not_in_flight_proves_nothing() {
 }
 
 #[test]
+fn rfc9438_4_6_a_window_in_use_counts_with_its_fraction_of_a_segment() {
+    let (mut cubic, mut share) = (CUBIC, share(10_900));
+    cubic.on_congestion(&mut share, Signal::Loss, &Stand { flight: 10 * MSS, ..Stand::NOWHERE });
+    assert_eq!(share.window, 7630);
+}
+
+#[test]
 fn rfc9438_4_2_the_window_is_back_where_it_was_after_k() {
     let (mut cubic, mut share) = (CUBIC, share(1000 * MSS));
     loses(&mut cubic, &mut share);
