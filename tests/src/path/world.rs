@@ -129,7 +129,7 @@ impl Scenario {
     /// that may come before its time.
     fn capacities(&self, tcp: &TcpConfig) -> Capacities {
         let segments = tcp.send_budget.max(tcp.receive_budget) as usize / (usize::from(self.mtu) - 100);
-        Capacities { cells: segments * 4 + 4096, ..Setup::new().capacities }
+        Capacities { cells: segments * 4 + 4096, runs: segments / 2 + 4096, ..Setup::new().capacities }
     }
 }
 
