@@ -7,9 +7,10 @@
 
 use lendwire_nic::{Payload, Segmentation, TxPacket};
 
-use super::connection::{Connection, OurFin, Owed, Waiting};
+use super::connection::{Connection, Deadline, OurFin, Owed, Waiting};
 use super::ecn;
 use super::header::{self, Fields};
+use super::recovery::RecoveryPhase;
 use super::runs::{NIL, Run};
 use super::scoreboard::Sent;
 use super::send_queue::{Ending, Limits};
@@ -364,6 +365,11 @@ impl Connection {
             Kind::Again => {
                 flight.board.on_sent_again(runs, &sent);
                 flight.recovery.urgent = false;
+                if plan.seq == self.send.una && flight.recovery.phase == RecoveryPhase::Fast {
+                    // The timer gives what was sent again a round trip, too, as everybody's does: finding the loss may
+                    // have taken more than one, and RFC 6298 §5 counts from the last acknowledgment of new data.
+                    flight.rto_at = Deadline::NEVER;
+                }
                 flight.on_any_sent(len, self.send.mss);
             }
             Kind::Probe | Kind::Bare | Kind::KeepAlive => {}
