@@ -73,6 +73,9 @@ impl Rack {
         if run.marks.repeated {
             // Step 2: it may have been what was sent first that arrived.
             if echoes_older || took < self.min_rtt {
+                // And so late that it was sent again meanwhile: reordering all the same, which step 3 alone does not see
+                // where each late segment is sent again before it comes.
+                self.reordering |= arrived.is_below_highest;
                 return;
             }
         } else {
