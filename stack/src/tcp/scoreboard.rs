@@ -175,6 +175,7 @@ impl Scoreboard {
                 continue;
             }
             let mut piece = Run { start: run.start.later(start), end: to, ..run };
+            let highest = self.highest();
             if !self.grow(runs, &piece) {
                 let Some(carved) = self.carve(runs, index, piece.start, to) else { continue };
                 self.mark(runs, carved, SACKED);
@@ -182,8 +183,8 @@ impl Scoreboard {
                 at = runs.at(joined).map_or(NIL, |run| run.after);
                 piece.spread = if piece.len() == run.len() { 0 } else { run.spread };
             }
-            let is_below_highest = self.highest().is_some_and(|highest| piece.end.before(highest));
-            self.highest = self.highest().map_or(to, |highest| highest.later(to));
+            let is_below_highest = highest.is_some_and(|highest| piece.end.before(highest));
+            self.highest = highest.map_or(to, |highest| highest.later(to));
             on(&Arrived { run: piece, is_below_highest });
         }
     }
