@@ -40,7 +40,7 @@ struct Peer {
 impl Peer {
     /// `step`: flags, sequence offset, acknowledgment offset, length, window (2), port and options, time.
     fn segment(&mut self, step: &[u8]) -> Vec<u8> {
-        let [flags, seq, ack, len, window_high, window_low, kind, _] = step else { unreachable!("chunks of eight") };
+        let [flags, seq, ack, len, window_high, window_low, kind, time] = step else { unreachable!("chunks of eight") };
         let which = usize::from(kind & 3);
         let len = usize::from(*len) * usize::from(kind >> 6);
         let sequence = self.seq[which].wrapping_add(*seq as i8 as u32);
@@ -50,7 +50,8 @@ impl Peer {
         tcp.extend_from_slice(&PORT.to_be_bytes());
         tcp.extend_from_slice(&sequence.to_be_bytes());
         tcp.extend_from_slice(&self.ack.wrapping_add(*ack as i8 as u32).to_be_bytes());
-        tcp.extend_from_slice(&[((20 + options.len()) / 4 << 4) as u8, *flags]);
+        // AccECN's bit stands beside the header's length.
+        tcp.extend_from_slice(&[((20 + options.len()) / 4 << 4) as u8 | window_high & 1, *flags]);
         tcp.extend_from_slice(&[*window_high, *window_low, 0, 0, 0, 0]);
         tcp.extend_from_slice(&options);
         tcp.extend((0..len).map(|at| at as u8));
@@ -58,7 +59,7 @@ impl Peer {
         if flags & 2 != 0 || len > 0 {
             self.seq[which] = sequence.wrapping_add(len as u32 + u32::from(flags >> 1 & 1));
         }
-        in_frame(&tcp)
+        in_frame(&tcp, time >> 5 & 3)
     }
 
     /// A list of options; `near` says how far off its numbers are.
@@ -87,7 +88,8 @@ impl Peer {
             12 => [&[1, 1, 5, 10], &*block(self.ack.wrapping_add(1000), 1000)].concat(),
             13 => [&[1, 1, 5, 10], &*block(self.ack, off)].concat(),
             14 => {
-                let blocks: Vec<u8> = (1..5).flat_map(|at| block(self.ack.wrapping_add(at * off), 20)).collect();
+                let blocks: Vec<u8> =
+                    (1..5).flat_map(|at| block(self.ack.wrapping_add(off.wrapping_mul(at)), 20)).collect();
                 [&[1, 1, 5, 34], &*blocks].concat()
             }
             _ => vec![5, near, 8, near],
@@ -111,8 +113,8 @@ impl Peer {
     }
 }
 
-fn in_frame(tcp: &[u8]) -> Vec<u8> {
-    let mut ip = vec![0x45, 0];
+fn in_frame(tcp: &[u8], codepoint: u8) -> Vec<u8> {
+    let mut ip = vec![0x45, codepoint];
     ip.extend_from_slice(&((20 + tcp.len()) as u16).to_be_bytes());
     ip.extend_from_slice(&[0, 0, 0x40, 0, 64, 6, 0, 0]);
     ip.extend_from_slice(&PEER.octets());

@@ -42,7 +42,10 @@ impl Connection {
             return DONE;
         }
         let window = u32::from(segment.window) << self.send.scale;
-        let (marked, stand) = (self.ecn.told(segment, self.moves_on(segment, ack)), self.stand());
+        let stand = self.stand();
+        // What was overtaken tells of marks that were told since.
+        let is_overtaken = ack.before(self.send.una);
+        let marked = if is_overtaken { 0 } else { self.ecn.told(segment, self.moves_on(segment, ack)) };
         let blocks = self.blocks(segment, ack);
         let is_duplicate = self.is_duplicate(segment, ack, window);
         if ack.after(self.send.una) || is_duplicate || !blocks.is_empty() {
