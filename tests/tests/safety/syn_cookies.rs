@@ -4,7 +4,7 @@ use lendwire::Reason;
 use lendwire::tcp::{ListenerHandle, State, SynCookies};
 use lendwire::time::Span;
 use lendwire_tests::peer::Peer;
-use lendwire_tests::segment::{ack, data, rst, syn, syn_ack};
+use lendwire_tests::segment::{ack, data, flag, rst, syn, syn_ack};
 use lendwire_tests::setup::Setup;
 
 fn always() -> Peer {
@@ -188,4 +188,27 @@ fn a_syn_that_comes_again_gets_the_same_cookie() {
     assert_eq!(peer.expects(syn_ack()).seq, first.seq);
     peer.sends(ack().seq(1).ack(1));
     assert!(peer.stack.accept(listener).is_some());
+}
+
+#[test]
+fn rfc3168_classic_ecn_comes_back_in_the_echoed_timestamp() {
+    for timestamps in [true, false] {
+        let mut peer = always();
+        let listener = peer.listen();
+        let asks = syn().mss(1460).with(flag::ECE | flag::CWR);
+        peer.sends(if timestamps { asks.timestamps(1000, 0) } else { asks });
+        let answer = peer.takes_all().pop().expect("a SYN-ACK");
+        assert_eq!(answer.flags & (flag::ECE | flag::CWR), if timestamps { flag::ECE } else { 0 });
+        let stamped = |segment: lendwire_tests::segment::Segment, value| match answer.timestamps {
+            Some((clock, _)) => segment.timestamps(value, clock),
+            None => segment,
+        };
+        peer.sends(stamped(ack(), 1001));
+        peer.stack.accept(listener).expect("the cookie opened it");
+        // A mark is told to who agreed to hear of it.
+        peer.sends(stamped(data(b"marked"), 1002).traffic_class(3));
+        peer.waits(Span::from_millis(50));
+        let told = peer.takes_all().pop().expect("an acknowledgment");
+        assert_eq!(told.flags & flag::ECE != 0, timestamps);
+    }
 }
