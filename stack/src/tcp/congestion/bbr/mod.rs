@@ -11,8 +11,9 @@
 //! any ── no shorter round trip for 5 s ──► ProbeRtt ── 200 ms and a round ──► Cruise, or Startup
 //! ```
 //!
-//! Unlike there, rounds with losses below the threshold leave the lower bounds alone: a path that loses one in a hundred
-//! by chance would be left, a bit more each round, until the next probe.
+//! Unlike there, losses tell of congestion from one in twenty on, and not from one in fifty, and a few in a round never do,
+//! nor do they lower any bound: a path that loses three in a hundred by chance would be left, a bit more each round, until
+//! the next probe.
 //!
 //! Left out: the extra window for acknowledgments that come in lumps (twice the bandwidth-delay product holds a round of
 //! them), and packet conservation in the first round of a recovery, where pacing at a bound rate does as much.

@@ -12,8 +12,10 @@ pub(super) const UNBOUND: u32 = u32::MAX;
 const NO_BANDWIDTH: u64 = u64::MAX;
 /// How long a round-trip time counts.
 const MIN_RTT_LASTS: Span = Span::from_secs(10);
-/// More losses than this many in a hundred bytes are too many; so many fewer stay free for others.
-const LOSS_PERCENT: u32 = 2;
+/// More losses than this many in a hundred bytes, and this many segments, are too many to be chance.
+const LOSS_PERCENT: u64 = 5;
+const LOST_SEGMENTS: u64 = 3;
+/// What stays free for others.
 const HEADROOM_PERCENT: u32 = 15;
 
 /// See the module. Bandwidth is bytes a second, the rest bytes and microseconds.
@@ -107,7 +109,7 @@ impl Model {
         (self.round_start, self.loss_round_start) = (false, false);
         self.loss_in_round |= acked.lost > 0;
         let Some(sample) = acked.rate else { return };
-        self.lossy_round |= sample.is_lossy();
+        self.lossy_round |= sample.is_lossy(acked.mss);
         if sample.prior_delivered >= self.round_end {
             self.start_round(acked);
             self.round_start = true;
@@ -151,7 +153,7 @@ impl Model {
     /// Startup ends too when a round has lost too much, in more than a few segments.
     pub(super) fn watch_startup_losses(&mut self, acked: &Acked) {
         let Some(sample) = acked.rate.filter(|_| self.loss_round_start && self.loss_in_round) else { return };
-        if sample.is_lossy() && sample.lost >= 6 * u32::from(acked.mss) {
+        if sample.is_lossy(acked.mss) && sample.lost >= 6 * u32::from(acked.mss) {
             (self.full, self.full_now) = (true, true);
             self.inflight_hi = self.inflight(100, acked.mss).max(self.latest_inflight);
         }
@@ -218,7 +220,8 @@ impl RateSample {
     }
 
     /// Whether more was lost than a path that is not overfull loses.
-    pub(super) fn is_lossy(&self) -> bool {
-        u64::from(self.lost) * 100 > u64::from(self.in_flight) * u64::from(LOSS_PERCENT)
+    pub(super) fn is_lossy(&self, mss: u16) -> bool {
+        let chance = u64::from(self.in_flight) * LOSS_PERCENT + LOST_SEGMENTS * u64::from(mss) * 100;
+        u64::from(self.lost) * 100 > chance
     }
 }

@@ -225,7 +225,10 @@ fn a_deep_queue_stays_short() {
 #[test]
 fn random_losses_below_the_threshold_are_not_taken_for_congestion() {
     carries(Path { loss: Some(1000), ..PATH }, 90);
-    carries(Path { loss: Some(100), ..PATH }, 85);
+    carries(Path { loss: Some(100), ..PATH }, 90);
+    carries(Path { loss: Some(33), ..PATH }, 85);
+    // A pipe of 80 segments loses two and three in a round now and then, by chance.
+    carries(Path { rate: 2_000_000, loss: Some(100), ..PATH }, 90);
 }
 
 #[test]

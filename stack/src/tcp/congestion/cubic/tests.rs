@@ -51,6 +51,10 @@ fn rfc9438_4_6_a_loss_takes_three_tenths() {
 
 #[test]
 fn rfc9438_4_6_what_was_not_in_flight_proves_nothing() {
+    let (mut cubic, mut window) = (CUBIC, share(15_900));
+    // Fifteen segments are all that fits.
+    cubic.on_congestion(&mut window, Signal::Loss, &Stand { flight: 15 * MSS, ..Stand::NOWHERE });
+    assert_eq!(window.window, 11_130);
     let (mut cubic, mut share) = (CUBIC, share(100 * MSS));
     cubic.on_congestion(&mut share, Signal::Ecn, &Stand { flight: 50 * MSS, ..Stand::NOWHERE });
     assert_eq!(share.window, 35 * MSS);
@@ -116,6 +120,43 @@ fn rfc9438_4_8_a_timeout_forgets_where_the_window_was() {
     assert_eq!(share.window, 70 * MSS, "slow start ends at the threshold");
     cubic.on_ack(&mut share, &one(5_000_000, 100_000));
     assert_eq!((cubic.epoch.k, cubic.epoch.w_max), (0, 70 * MSS));
+}
+
+#[test]
+fn rfc9438_4_10_slow_start_stops_at_the_threshold() {
+    let (mut cubic, mut share) = (CUBIC, Share { window: 9_500, threshold: 10_000 });
+    cubic.on_ack(&mut share, &one(0, 100_000));
+    assert_eq!(share.window, 10_000);
+}
+
+#[test]
+fn rfc9438_5_8_idle_time_does_not_count() {
+    let grow = |idle: u64| {
+        let (mut cubic, mut share) = (CUBIC, share(1000 * MSS));
+        loses(&mut cubic, &mut share);
+        let now = run(&mut cubic, &mut share, 0, 2, 100_000);
+        let lasted = Span::from_micros(idle);
+        cubic.on_idle(&mut share, &Idle { lasted, rto: Span::from_secs(60), mss: MSS as u16 });
+        run(&mut cubic, &mut share, now + idle, 1, 100_000);
+        share.window
+    };
+    assert!(grow(5_000_000).abs_diff(grow(0)) < 2 * MSS);
+}
+
+#[test]
+fn what_a_division_leaves_over_is_kept() {
+    // Half an hour behind W_max, by steps that are all below a byte.
+    let (mut cubic, mut share) = (CUBIC, share(400_000 * MSS));
+    loses(&mut cubic, &mut share);
+    let mut now = 0;
+    for _ in 0..40 {
+        now += 100_000;
+        for _ in 0..280_000 / 100 {
+            cubic.on_ack(&mut share, &Acked { bytes: 100, ..one(now, 100_000) });
+        }
+    }
+    // Each acknowledgment of 100 bytes in 280 MB earns a millionth of a third of the distance.
+    assert!(share.window > 280_000 * MSS + 40, "{}", share.window);
 }
 
 #[test]
