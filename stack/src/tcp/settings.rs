@@ -129,7 +129,8 @@ impl Connection {
     pub(super) fn stall(&self, now: Instant, shared: &mut Shared<'_>) {
         if let Some(settings) = self.settings_mut(shared) {
             settings.stalled = settings.stalled.or(Some(now));
-            if settings.cork == Cork::Leaking {
+            // What is held from now on is held anew.
+            if settings.cork != Cork::Out {
                 settings.cork = Cork::In;
             }
         }

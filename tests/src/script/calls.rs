@@ -201,11 +201,7 @@ impl Run<'_> {
             made.flow = Some(self.flow(TCP, local, remote));
             made.bound = Some(local);
         }
-        for (name, value) in &options {
-            if self.world.stack.set_option(Some(handle), name, value).is_ok() {
-                made.options.insert(name.clone(), value.clone());
-            }
-        }
+        made.options = self.inherit(handle, &options);
         self.adopt(call, made)
     }
 
@@ -238,9 +234,7 @@ impl Run<'_> {
             Ok(handle) => handle,
             Err(error) => return Ok(Attempt::Done(Err(error))),
         };
-        for (name, value) in &options {
-            let _ = self.world.stack.set_option(Some(handle), name, value);
-        }
+        self.inherit(handle, &options);
         let flow = self.world.stack.ends(handle).map(|(local, remote)| self.flow(TCP, local, remote));
         self.current = flow;
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
@@ -261,7 +255,7 @@ impl Run<'_> {
             return if is_nonblocking { failed("EALREADY") } else { Ok(Attempt::Blocks) };
         }
         let failure = self.world.stack.failure(handle);
-        let options: Vec<_> = self.descriptors[&place].options.clone().into_iter().collect();
+        let options = self.descriptors[&place].options.clone();
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             if let Some(error) = failure.filter(|_| !was_told && !was_connected) {
                 descriptor.error_was_told = true;
@@ -269,9 +263,7 @@ impl Run<'_> {
             }
             descriptor.is_connected = true;
         }
-        for (name, value) in &options {
-            let _ = self.world.stack.set_option(Some(handle), name, value);
-        }
+        self.inherit(handle, &options);
         if was_connected { failed("EISCONN") } else { Ok(DONE) }
     }
 

@@ -1,5 +1,10 @@
 //! `setsockopt` and `getsockopt`: what belongs to descriptors is kept here, everything else is the stack's.
 
+use std::collections::BTreeMap;
+
+use lendwire::tcp::{KeepAlive, TcpHandle};
+use lendwire::time::Span;
+
 use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
@@ -35,7 +40,37 @@ fn value_of(expression: &Expression) -> Value {
     }
 }
 
+/// Options that say together when a silent peer is asked.
+const KEEP_ALIVE: [&str; 4] = ["SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"];
+
+/// What `options` ask of silent peers, if they ask.
+fn keep_alive(options: &BTreeMap<String, Value>) -> Option<KeepAlive> {
+    let of = |name: &str| match options.get(name) {
+        Some(Value::Number(number)) => u64::try_from(*number).ok(),
+        Some(Value::Name(_) | Value::Other) | None => None,
+    };
+    let default = KeepAlive::DEFAULT;
+    of("SO_KEEPALIVE").filter(|&on| on != 0)?;
+    Some(KeepAlive {
+        idle: of("TCP_KEEPIDLE").map_or(default.idle, Span::from_secs),
+        interval: of("TCP_KEEPINTVL").map_or(default.interval, Span::from_secs),
+        probes: of("TCP_KEEPCNT").map_or(default.probes, |count| count.min(127) as u8),
+    })
+}
+
 impl Run<'_> {
+    /// Sets on a connection what was set on the socket that it comes from; returns what it takes.
+    pub(super) fn inherit(&mut self, handle: TcpHandle, options: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+        let now = self.world.now();
+        if KEEP_ALIVE.iter().any(|name| options.contains_key(*name)) {
+            let _ = self.world.stack.keep_alive(handle, keep_alive(options), now);
+        }
+        let takes = |(name, value): &(&String, &Value)| {
+            KEEP_ALIVE.contains(&name.as_str()) || self.world.stack.set_option(Some(handle), name, value).is_ok()
+        };
+        options.iter().filter(takes).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     pub(super) fn setsockopt(&mut self, call: &Call) -> Tried {
         let name = option_name(self.argument(call, 2)?)?;
         let argument = self.argument(call, 3)?.clone();
@@ -57,6 +92,15 @@ impl Run<'_> {
                 descriptor.linger = is_on.then_some(time);
             }
             name if KEPT.contains(&name) => {}
+            name if KEEP_ALIVE.contains(&name) => {
+                descriptor.options.insert(name.to_owned(), value.clone());
+                let (wish, now) = (keep_alive(&descriptor.options), self.world.now());
+                if let Some(handle) = handle
+                    && let Err(Refused::Error(error)) = self.world.stack.keep_alive(handle, wish, now)
+                {
+                    return failed(error.0);
+                }
+            }
             name => match self.world.stack.set_option(handle, name, &value) {
                 Ok(()) => {}
                 Err(Refused::Error(error)) => return failed(error.0),

@@ -5,8 +5,11 @@
 
 use std::net::SocketAddr;
 
-use lendwire::tcp::{Algorithm, ConnectError, Ended, ListenError, ListenerHandle, ReadError, TcpHandle, WriteError};
-use lendwire::time::Instant;
+use lendwire::tcp::{
+    Algorithm, ConnectError, Ended, KeepAlive, ListenError, ListenerHandle, OptionError, ReadError, TcpHandle,
+    WriteError,
+};
+use lendwire::time::{Instant, Span};
 use lendwire::{Dscp, Stack};
 
 use super::errno::Errno;
@@ -66,6 +69,12 @@ pub trait Sockets {
     /// # Errors
     /// See [`Refused`].
     fn set_option(&mut self, connection: Option<TcpHandle>, name: &str, value: &Value) -> Result<(), Refused>;
+
+    /// Asks a silent peer whether it is there, or not.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn keep_alive(&mut self, connection: TcpHandle, wish: Option<KeepAlive>, now: Instant) -> Result<(), Refused>;
 
     /// The value of an option that was not set.
     ///
@@ -150,10 +159,24 @@ impl Sockets for Stack<'_> {
                 let set = connection.map(|connection| self.set_dscp(connection, dscp));
                 set.unwrap_or(Ok(())).map_err(|_| Refused::Error(Errno("ENOTCONN")))
             }
-            ("IP_TOS" | "IPV6_TCLASS" | "SO_KEEPALIVE" | "TCP_CORK" | "TCP_NOPUSH", Value::Number(0)) => Ok(()),
+            ("IP_TOS" | "IPV6_TCLASS", Value::Number(0)) => Ok(()),
+            ("TCP_CORK" | "TCP_NOPUSH", Value::Number(number)) => match connection {
+                Some(connection) => self.set_cork(connection, *number != 0).map_err(refused),
+                None => Ok(()),
+            },
+            ("TCP_USER_TIMEOUT", Value::Number(millis)) => {
+                let millis = u64::try_from(*millis).map_err(|_| Refused::Error(Errno("EINVAL")))?;
+                let timeout = (millis > 0).then_some(Span::from_millis(millis));
+                let set = connection.map(|connection| self.set_user_timeout(connection, timeout));
+                set.unwrap_or(Ok(())).map_err(refused)
+            }
             ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(1 | 2)) => Ok(()),
             (_, _) => Err(Refused::Unsupported),
         }
+    }
+
+    fn keep_alive(&mut self, connection: TcpHandle, wish: Option<KeepAlive>, now: Instant) -> Result<(), Refused> {
+        self.set_keep_alive(connection, wish, now).map_err(refused)
     }
 
     fn option(&self, connection: Option<TcpHandle>, name: &str) -> Result<Value, Refused> {
@@ -221,6 +244,14 @@ pub(super) fn algorithm_of(name: &str) -> Option<Algorithm> {
 
 fn name_of_algorithm(algorithm: Algorithm) -> &'static str {
     ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(name, _)| name)
+}
+
+/// One that is on its way is set when it is there.
+fn refused(error: OptionError) -> Refused {
+    match error {
+        OptionError::Cannot(_) => Refused::Error(Errno("ENOTCONN")),
+        OptionError::Full => Refused::Error(Errno("ENOBUFS")),
+    }
 }
 
 fn name_of(ended: Ended) -> Option<Errno> {
