@@ -4,6 +4,7 @@
 //! Segments, acknowledgments and their blocks are what a capture on the sender's side shows; windows are what the
 //! sender says of itself.
 
+use lendwire::tcp::Algorithm;
 use lendwire::time::Span;
 
 use super::trace::{Fate, Trace};
@@ -52,13 +53,13 @@ pub fn all(seed: u64) -> Vec<Picture> {
         },
         Picture {
             file: "one-loss.svg",
-            figure: sequence(&run(&exactly(seed, &[60]), 2), [0.16, 0.34], title("One segment is lost")),
+            figure: sequence(&run(&exactly(seed, &[60]), 2), [0.1, 0.3], title("One segment is lost")),
         },
         Picture {
             file: "burst-loss.svg",
             figure: sequence(
                 &run(&exactly(seed, &[60, 61, 62, 63, 64, 65, 66, 67]), 2),
-                [0.16, 0.44],
+                [0.1, 0.4],
                 title("Eight segments in a row are lost"),
             ),
         },
@@ -73,6 +74,20 @@ pub fn all(seed: u64) -> Vec<Picture> {
         Picture {
             file: "reordering.svg",
             figure: sequence(&run(&reordered(seed), 3), [0.9, 1.06], title("A segment of a hundred is 5 ms late")),
+        },
+        Picture {
+            file: "bbr.svg",
+            figure: windows(
+                &run(&modelled(path(seed, 1), 0), 30),
+                title("BBR: 20 Mbit/s, 40 ms, a queue of one round trip"),
+            ),
+        },
+        Picture {
+            file: "cubic-and-bbr.svg",
+            figure: shares(
+                &run(&modelled(path(seed, 2), 1), 60),
+                title("CUBIC (first) and BBR (second) share 20 Mbit/s, 40 ms"),
+            ),
         },
         Picture {
             file: "two-flows.svg",
@@ -98,6 +113,12 @@ fn exactly(seed: u64, lost: &'static [u64]) -> Scenario {
 fn reordered(seed: u64) -> Scenario {
     let reordering = Reordering { share: 0.01, extra: Span::from_millis(5) };
     path(seed, 1).forward(|link| link.reordering = Some(reordering))
+}
+
+/// With BBR for the flow in place `flow`.
+fn modelled(mut scenario: Scenario, flow: usize) -> Scenario {
+    scenario.flows[flow].tcp.congestion = Algorithm::Bbr;
+    scenario
 }
 
 fn late(seed: u64) -> Scenario {
