@@ -67,6 +67,11 @@ fn rfc5681_4_1_an_idle_time_beyond_the_timeout_leaves_the_restart_window() {
         assert_eq!(congestion.window(), 100_000, "{algorithm:?}");
         congestion.on_idle(&Idle { lasted: Span::from_millis(301), rto, mss: 1000 });
         assert_eq!((congestion.window(), congestion.threshold()), (10_000, 100_000), "{algorithm:?}");
+        // RFC 2861 §3.2: slow start comes back to three quarters of what the window was.
+        let mut congestion = grown(algorithm, 100);
+        congestion.share.threshold = 20_000;
+        congestion.on_idle(&Idle { lasted: Span::from_secs(1), rto, mss: 1000 });
+        assert_eq!(congestion.threshold(), 75_000, "{algorithm:?}");
         let mut small = grown(algorithm, 4);
         small.on_idle(&Idle { lasted: Span::from_secs(10), rto, mss: 1000 });
         assert_eq!(small.window(), 4_000, "no idle time makes a window larger");

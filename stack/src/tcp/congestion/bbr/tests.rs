@@ -302,6 +302,66 @@ fn the_window_comes_down_every_five_seconds_to_see_the_path_alone() {
     assert!((200_000..300_000).contains(&least), "{least}");
 }
 
+#[test]
+fn a_path_that_shrinks_without_losing_is_noticed_when_its_cycles_are_over() {
+    let mut world = World::new(Path { buffer: 100_000_000, ..PATH });
+    world.run(5);
+    world.path.rate = 2_500_000;
+    world.run(20);
+    let bandwidth = world.bbr.model.bandwidth();
+    assert!(bandwidth < 2_750_000, "{bandwidth} of 2.5 MB/s");
+}
+
+#[test]
+fn what_is_in_flight_is_bounded_by_twice_the_product() {
+    let mut world = World::new(Path { buffer: 100_000_000, ..PATH });
+    world.run(3);
+    for _ in 0..200_000 {
+        world.step();
+        // Twice and a quarter in Up, of 500 kB, and three goes.
+        assert!(world.share.window <= 1_250_000, "{} in {:?}", world.share.window, world.bbr.phase);
+    }
+}
+
+#[test]
+fn what_was_too_much_bounds_the_window_and_room_that_is_new_is_found() {
+    let mut world = World::new(Path { buffer: 10_000, ..PATH });
+    world.run(10);
+    let bound = world.bbr.model.inflight_hi;
+    assert!(bound < 700_000, "the path and its queue hold 510 kB: {bound}");
+    for _ in 0..200_000 {
+        world.step();
+        let is_bound = matches!(world.bbr.phase, Phase::Down | Phase::Refill | Phase::Up);
+        assert!(!is_bound || world.share.window <= world.bbr.model.inflight_hi.max(4 * MSS));
+    }
+    world.path.buffer = 2_000_000;
+    world.path.round_trip = 80_000;
+    let rate = world.run(40) * 100 / PATH.rate;
+    assert!(world.bbr.model.inflight_hi > bound, "{}", world.bbr.model.inflight_hi);
+    assert!(rate > 75, "{rate} % of a path that grew long");
+}
+
+#[test]
+fn the_window_is_what_it_was_after_the_look_at_the_path_alone() {
+    let mut world = World::new(PATH);
+    world.run(2);
+    let mut before = 0;
+    for _ in 0..1_000_000 {
+        let was = world.bbr.phase;
+        let window = world.share.window;
+        world.step();
+        match (was == Phase::ProbeRtt, world.bbr.phase == Phase::ProbeRtt) {
+            (false, true) => before = window,
+            (true, false) => {
+                assert!(before > 0 && world.share.window + 2 * MSS >= before, "{} of {before}", world.share.window);
+                return;
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+    panic!("it never looked");
+}
+
 proptest! {
     #[test]
     fn nothing_overflows_and_the_rate_is_never_zero(
