@@ -155,6 +155,70 @@ fn what_a_division_leaves_over_is_kept() {
     assert!((18..=20).contains(&(share.window - 280_000 * MSS)), "{}", share.window);
 }
 
+#[test]
+fn rfc9438_4_9_2_a_spurious_loss_is_undone() {
+    let (mut cubic, mut share) = (CUBIC, share(1000 * MSS));
+    loses(&mut cubic, &mut share);
+    run(&mut cubic, &mut share, 0, 4, 100_000);
+    let before = cubic.epoch;
+    loses(&mut cubic, &mut share);
+    cubic.undo();
+    assert_eq!((cubic.epoch.w_max, cubic.epoch.k), (before.w_max, before.k));
+    assert_eq!((cubic.epoch.since, cubic.epoch.w_est), (before.since, before.w_est));
+}
+
+#[test]
+fn rfc9438_4_3_a_small_window_grows_as_reno_would() {
+    let (mut cubic, mut share) = (CUBIC, share(20 * MSS));
+    loses(&mut cubic, &mut share);
+    // Of 14 segments back to 20: 9/17 of a segment a round trip, W_cubic is behind for all of it at 10 ms.
+    let mut now = 0;
+    let mut rounds = 0;
+    while share.window < 20 * MSS {
+        now = run(&mut cubic, &mut share, now, 0, 10_000) + 10_000;
+        for _ in 0..share.window / MSS {
+            cubic.on_ack(&mut share, &one(now, 10_000));
+        }
+        rounds += 1;
+    }
+    // 6 segments at 9/17 each: 11.3 rounds. A round's acknowledgments are whole segments, so a little more.
+    assert!((11..=13).contains(&rounds), "{rounds} rounds");
+    let from = share.window;
+    for _ in 0..5 {
+        now += 10_000;
+        for _ in 0..share.window / MSS {
+            cubic.on_ack(&mut share, &one(now, 10_000));
+        }
+    }
+    // Alpha is 1 from here on.
+    assert!((share.window - from).abs_diff(5 * MSS) <= MSS, "{} bytes in five rounds", share.window - from);
+}
+
+#[test]
+fn rfc9438_5_8_time_in_which_the_window_is_not_in_use_does_not_count() {
+    let grow = |pause: u64, limited: bool| {
+        let (mut cubic, mut share) = (CUBIC, share(1000 * MSS));
+        loses(&mut cubic, &mut share);
+        let now = run(&mut cubic, &mut share, 0, 2, 100_000);
+        cubic.on_ack(&mut share, &Acked { limited, ..one(now, 100_000) });
+        run(&mut cubic, &mut share, now + pause, 1, 100_000);
+        share.window
+    };
+    assert!(grow(5_000_000, false).abs_diff(grow(0, true)) < 2 * MSS);
+    assert!(grow(5_000_000, true) > grow(0, true) + 20 * MSS);
+}
+
+#[test]
+fn rfc9438_4_2_growth_is_at_most_half_of_the_window_in_a_round_trip() {
+    let (mut cubic, mut share) = (CUBIC, share(100 * MSS));
+    cubic.on_ack(&mut share, &one(0, 100_000));
+    // An hour later W_cubic is beyond all bounds.
+    for _ in 0..100 {
+        cubic.on_ack(&mut share, &one(3_600_000_000, 100_000));
+    }
+    assert!(share.window <= 151 * MSS + MSS / 2 * 13, "{}", share.window);
+}
+
 /// RFC 9438 as it is written, in segments and seconds.
 struct Reference {
     window: f64,
