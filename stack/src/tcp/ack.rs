@@ -94,8 +94,14 @@ impl Connection {
         let marked = marked.saturating_mul(size);
         let standing = self.standing(now, shared);
         let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked, echo, ..standing };
+        let probes_tail = self.probes_tail(shared);
         if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
-            flight.on_ack(runs, &acknowledgment, blocks);
+            if flight.on_ack(runs, &acknowledgment, blocks) {
+                shared.statistics.undone += 1;
+            }
+            if probes_tail {
+                flight.expect_answer(acknowledgment.smoothed, acknowledgment.mss, now);
+            }
             if advance > 0 {
                 // RFC 6298 §5.3: new data acknowledged restarts the timer.
                 flight.rto_at = Deadline::NEVER;
@@ -166,6 +172,7 @@ impl Connection {
             nxt: self.send.nxt,
             mss: self.send.mss,
             is_duplicate: false,
+            has_new_data: self.send.queue.unsent().is_some() && self.send.window > self.in_flight(),
             detection: self.detection(shared),
             marked: 0,
             echo: None,

@@ -59,6 +59,8 @@ pub(super) enum Waiting {
     Window,
     /// What may only be reordered (RFC 8985 §6.2).
     Reordering,
+    /// The end of a silence (RFC 8985 §7.2).
+    Tail,
     /// The FIN of a peer whose connection the application has left.
     Fin,
 }

@@ -3,7 +3,6 @@
 use super::rack::Rack;
 use super::rate::Newest;
 use super::recovery::Detection;
-use super::runs::Run;
 use super::scoreboard::Arrived;
 use super::seq::Seq;
 use super::timestamps::Stamps;
@@ -20,6 +19,8 @@ pub(super) struct Acknowledgment {
     pub(super) mss: u16,
     /// RFC 5681 §2.
     pub(super) is_duplicate: bool,
+    /// There is new data, and the peer's window has room for it.
+    pub(super) has_new_data: bool,
     /// How the peer's acknowledgments tell of loss.
     pub(super) detection: Detection,
     /// Bytes that the peer saw marked (ECN), or more than it delivers for all of them.
@@ -63,14 +64,9 @@ impl Delivery {
             let took = ack.now.since(run.sent_at);
             self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
         }
-        let newest = Newest { departure: run.departure, sent_at: first_sent(run) };
+        let newest = Newest { departure: run.departure, sent_at: run.first_sent_at() };
         if self.newest.is_none_or(|other| newest.is_later(&other)) {
             self.newest = Some(newest);
         }
     }
-}
-
-/// When the first of a run was sent.
-fn first_sent(run: &Run) -> Instant {
-    Instant::from_micros(run.sent_at.micros().saturating_sub(u64::from(run.spread)))
 }

@@ -15,6 +15,8 @@ use super::recovery::Recovery;
 use super::runs::{Run, Runs};
 use super::scoreboard::Scoreboard;
 use super::seq::Seq;
+use super::tail_probe::TailProbe;
+use super::undo::Undo;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::{Instant, Span};
 
@@ -27,6 +29,8 @@ pub struct Flight {
     pub(super) recovery: Recovery,
     pub(super) board: Scoreboard,
     pub(super) rack: Rack,
+    pub(super) tail: TailProbe,
+    pub(super) undo: Undo,
     pub(super) rate: Rate,
     /// The peer has sent selective acknowledgments.
     pub(super) sees_blocks: bool,
@@ -71,6 +75,8 @@ impl Flight {
             recovery: Recovery::new(nxt),
             board: Scoreboard::NEW,
             rack: Rack::NEW,
+            tail: TailProbe::NEW,
+            undo: Undo::NONE,
             rate: Rate::NEW,
             sees_blocks: false,
             rto_at: Deadline::NEVER,

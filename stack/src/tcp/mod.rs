@@ -21,6 +21,9 @@
 //! | `flight` | what it holds while data is on the way |
 //! | `timestamps`, `rtt` | its clocks, its timing |
 //! | `recovery`, `congestion`, `ecn` | its losses, its share, what marks say of it |
+//! | `scoreboard`, `runs`, `delivery`, `sack` | what is known of data on the way, and what an acknowledgment adds |
+//! | `rack`, `prr`, `tail_probe`, `undo` | loss by time, what goes meanwhile, asking after a silence, losses that were none |
+//! | `rate`, `timers` | how fast the path delivers, and when the sending half acts |
 //! | `coalesce` | segments of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
@@ -81,10 +84,12 @@ mod socket;
 mod socket_options;
 mod starved;
 mod syn_cache;
+mod tail_probe;
 mod time_wait;
 mod timers;
 mod timestamps;
 mod trouble;
+mod undo;
 mod urgent;
 mod window;
 

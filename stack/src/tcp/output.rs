@@ -42,6 +42,8 @@ enum Kind {
     Next,
     /// Something that is lost, again.
     Again,
+    /// What was sent last, again, to be answered.
+    Tail,
     /// Something beyond a closed window (RFC 9293 §3.8.6.1).
     Probe,
     /// An acknowledgment alone.
@@ -57,7 +59,7 @@ impl Connection {
             return None;
         }
         let numbered = if self.take_flight(now, shared) {
-            let again = self.plan_again(limits, now, shared);
+            let again = self.plan_tail(limits, shared).or_else(|| self.plan_again(limits, now, shared));
             again.or_else(|| self.plan_next(limits, now, shared)).or_else(|| self.plan_probe(limits, shared))
         } else {
             None
@@ -84,6 +86,9 @@ impl Connection {
         let mss = self.send.mss;
         let (run, urgent, room) = {
             let flight = self.flight(shared)?;
+            if flight.undo.holds() {
+                return None;
+            }
             let room = flight.room(mss).min(flight.pacer.allowance(now));
             (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
         };
@@ -97,6 +102,26 @@ impl Connection {
         // It goes as it was cut before: nothing is read for it.
         let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
         (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
+    }
+
+    /// The probe after a silence (RFC 8985 §7.3): new data, if the peer's window has room, or what was sent last.
+    fn plan_tail(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        self.flight(shared).filter(|flight| flight.tail.is_due)?;
+        let (nxt, room) = (self.send.nxt, self.send.window.saturating_sub(self.in_flight()));
+        let want = self.end_of_data().since(nxt).min(self.full_size(shared)).min(room);
+        if let Some(cell) = self.send.queue.unsent().filter(|_| want > 0 && nxt == self.send.max) {
+            let len = self.prepare(cell, want, Ending::Exact, limits, shared);
+            return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared));
+        }
+        let start = self.tail(shared)?;
+        let data = self.end_of_data().since(start).min(self.full_size(shared));
+        if data == 0 {
+            return self.fin_sent().then(|| self.plan_of(start, None, 0, Kind::Tail, shared));
+        }
+        let hint = shared.flights.runs().at(self.flight(shared)?.board.last())?.cell;
+        let cell = self.send.queue.find(hint, self.send.una, start, limits.sums, shared)?;
+        let len = self.prepare(cell, data.min(nxt.since(start)), Ending::Exact, limits, shared);
+        (len > 0).then(|| self.plan_of(start, Some(cell), len, Kind::Tail, shared))
     }
 
     /// How much of `run`, which is lost, the next segment takes.
@@ -239,7 +264,7 @@ impl Connection {
         let end = seq + len;
         let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();
-        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Again);
+        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Again | Kind::Tail);
         flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
@@ -323,7 +348,7 @@ impl Connection {
             }
             Kind::Probe => self.send.probe = false,
             Kind::KeepAlive => self.kept_alive(shared),
-            Kind::Again | Kind::Bare => {}
+            Kind::Again | Kind::Tail | Kind::Bare => {}
         }
         if plan.seq != end {
             self.stall(now, shared);
@@ -344,7 +369,7 @@ impl Connection {
     fn took_off(&self, plan: &Plan, end: Seq, now: Instant, shared: &mut Shared<'_>) {
         let (len, mss) = (end.since(plan.seq), self.full_size(shared));
         let is_run = self.segments(plan, shared) > 1;
-        let repeated = plan.seq.before(self.send.max);
+        let (repeated, probes_tail) = (plan.seq.before(self.send.max), self.probes_tail(shared));
         let Some((flight, runs)) = shared.flights.with_runs(self.flight).filter(|_| len > 0) else { return };
         let departure = flight.rate.on_sent(flight.board.in_flight(), len, now);
         let sent =
@@ -357,6 +382,12 @@ impl Connection {
                 let tolerance = self.rtt.smoothed().map_or(0, |smoothed| smoothed.micros() / 32);
                 flight.board.on_sent(runs, &sent, tolerance);
                 flight.on_new_sent(len, self.send.mss);
+                if flight.tail.is_due {
+                    flight.tail.on_sent(end, false);
+                    shared.statistics.tail_probes += 1;
+                } else if probes_tail {
+                    flight.expect_answer(self.rtt.smoothed(), self.send.mss, now);
+                }
                 flight.owes_cwr &= repeated || plan.len == 0;
                 if !plan.len.is_multiple_of(mss) {
                     flight.small = end;
@@ -370,7 +401,14 @@ impl Connection {
                     // have taken more than one, and RFC 6298 §5 counts from the last acknowledgment of new data.
                     flight.rto_at = Deadline::NEVER;
                 }
+                flight.undo.on_sent_again(len, now);
                 flight.on_any_sent(len, self.send.mss);
+            }
+            Kind::Tail => {
+                flight.board.on_sent_again(runs, &sent);
+                flight.tail.on_sent(self.send.nxt, true);
+                flight.on_any_sent(len, self.send.mss);
+                shared.statistics.tail_probes += 1;
             }
             Kind::Probe | Kind::Bare | Kind::KeepAlive => {}
         }

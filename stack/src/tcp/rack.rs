@@ -69,7 +69,9 @@ impl Rack {
     /// Steps 1 to 3: something has arrived. `echoes_older` says that what the peer echoes was sent before the run was.
     pub(super) fn on_arrived(&mut self, arrived: &Arrived, echoes_older: bool, now: Instant) {
         let run = &arrived.run;
-        let took = u32::try_from(now.since(run.sent_at).micros()).unwrap_or(u32::MAX).max(1);
+        // Of a coarse run nobody knows when this part was sent: early, so that others are not taken for late.
+        let sent_at = run.first_sent_at();
+        let took = u32::try_from(now.since(sent_at).micros()).unwrap_or(u32::MAX).max(1);
         if run.marks.repeated {
             // Step 2: it may have been what was sent first that arrived.
             if echoes_older || took < self.min_rtt {
@@ -86,13 +88,18 @@ impl Rack {
             self.reordering |= arrived.is_below_highest;
         }
         self.rtt = took;
-        if self.is_behind(run.sent_at, run.end) {
-            (self.sent_at, self.end) = (run.sent_at, run.end);
+        if self.is_behind(sent_at, run.end) {
+            (self.sent_at, self.end) = (sent_at, run.end);
         }
     }
 
     fn is_stale(&self, now: Instant) -> bool {
         now.since(self.min_rtt_at) > MIN_RTT_LASTS
+    }
+
+    /// A recovery was for nothing but reordering.
+    pub(super) fn on_reordering(&mut self) {
+        self.reordering = true;
     }
 
     /// Step 4: the peer had received something that was sent again, so patience was too short.

@@ -15,6 +15,8 @@ use super::rack::Patience;
 use super::runs::Runs;
 use super::sack::{self, Blocks};
 use super::seq::Seq;
+use super::tail_probe::TailProbe;
+use super::undo::Undo;
 
 /// RFC 5681 §3.2: so many duplicates are no reordering.
 const THRESHOLD: u8 = 3;
@@ -101,19 +103,29 @@ impl Flight {
     /// Where congestion control has to see the flight of a connection that has sent what is before `nxt`.
     fn stand(&self, una: Seq, nxt: Seq, mss: u16) -> Stand {
         // RFC 5681 §3.2 (2): without what limited transmit has added.
-        Stand { flight: nxt.since(una).saturating_sub(self.recovery.limited), mss }
+        let flight = nxt.since(una).saturating_sub(self.recovery.limited);
+        // Whole segments leave a crumb of the window, which was in use all the same.
+        let window = self.congestion.window();
+        let is_full = flight <= window && window - flight < u32::from(mss);
+        Stand { flight: if is_full { window } else { flight }, mss }
     }
 
-    /// Input: an acknowledgment of something, or a duplicate, or one with blocks.
-    pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) {
+    /// Input: an acknowledgment of something, or a duplicate, or one with blocks. Says whether it shows that the last
+    /// recovery was for nothing.
+    pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) -> bool {
         let mut delivery = Delivery::default();
         let was_fast = self.recovery.phase == RecoveryPhase::Fast;
         let (recover, held) = (self.recovery.recover, self.board.sacked());
         let Self { board, rack, .. } = self;
         board.on_acknowledged(runs, ack.una, |arrived| delivery.take(arrived, ack, recover, rack));
-        let duplicate_data = sack::take(board, runs, ack, blocks, |arrived| delivery.take(arrived, ack, recover, rack));
-        if duplicate_data {
+        sack::take(board, runs, ack, blocks, |arrived| delivery.take(arrived, ack, recover, rack));
+        if let Some((start, end)) = blocks.duplicate {
             rack.on_duplicate_data(ack.una, ack.nxt);
+            self.undo.on_report(start, end);
+        }
+        let undone = self.undo.is_spurious(ack, &delivery, self.recovery.phase);
+        if undone {
+            self.take_back(runs);
         }
         if ack.advance > 0 {
             self.on_advance(ack.una);
@@ -123,6 +135,11 @@ impl Flight {
             self.on_duplicate(runs, ack);
         }
         let lost = self.detect(runs, ack);
+        if self.tail.on_ack(ack, blocks.duplicate) {
+            // RFC 8985 §7.4.2: only the probe has mended the loss; the path was congested all the same.
+            let stand = self.stand(ack.una, ack.nxt, ack.mss);
+            self.on_congestion(Signal::Loss, &stand, ack.nxt);
+        }
         // RFC 9937 §6, RecoverFS: what was outstanding before this, without what the peer held by then.
         self.notice(ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
         // What is beyond a hole, or fills the last one, makes no window grow.
@@ -133,6 +150,19 @@ impl Flight {
             let in_flight = self.board.in_flight();
             prr.on_ack(Progress { delivered: delivery.bytes, in_flight, safe, mss: ack.mss.into() });
         }
+        undone
+    }
+
+    /// The last recovery was for nothing: nothing is lost, and congestion control forgets it (RFC 4015 §3.1).
+    fn take_back(&mut self, runs: &mut Runs<'_>) {
+        if self.recovery.phase != RecoveryPhase::Timeout {
+            // What came before its time let others seem lost.
+            self.rack.on_reordering();
+        }
+        self.board.lose_nothing(runs);
+        self.congestion.undo();
+        self.recovery = Recovery::new(self.recovery.recover);
+        self.undo = Undo::NONE;
     }
 
     /// SND.UNA has moved.
@@ -230,7 +260,12 @@ impl Flight {
                 self.rack.detect_at_timeout(&mut self.board, runs, &patience, at.now);
             }
         }
+        match signal {
+            Signal::TimeoutAgain => self.undo.on_further_timeout(),
+            Signal::Timeout | Signal::Loss | Signal::Ecn => self.undo.on_timeout(at.una),
+        }
         self.reordering_at = Deadline::NEVER;
+        self.tail = TailProbe::NEW;
         self.timed = None;
         self.recovery = Recovery { phase: RecoveryPhase::Timeout, urgent: true, ..Recovery::new(at.nxt) };
     }
@@ -251,6 +286,7 @@ impl Flight {
         }
         let stand = self.stand(ack.una, ack.nxt, ack.mss);
         self.on_congestion(Signal::Loss, &stand, ack.nxt);
+        self.undo = Undo::begin(ack.una);
         self.timed = None;
         let inflation = match ack.detection {
             // RFC 5681 §3.2 (3): three segments have left the network.

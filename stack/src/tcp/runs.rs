@@ -63,6 +63,11 @@ impl Run {
         self.end.since(self.start)
     }
 
+    /// When the first of it was sent.
+    pub(super) fn first_sent_at(&self) -> Instant {
+        Instant::from_micros(self.sent_at.micros().saturating_sub(u64::from(self.spread)))
+    }
+
     /// Whether one run can stand for this one and `next`, which follows it.
     fn goes_with(&self, next: &Self) -> bool {
         let as_old = self.sent_at == next.sent_at && self.spread == 0 && next.spread == 0;

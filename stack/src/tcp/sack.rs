@@ -15,7 +15,7 @@ use crate::wire::tcp_options::SackBlocks;
 pub(super) struct Blocks {
     blocks: [(Seq, Seq); SackBlocks::MOST],
     count: usize,
-    duplicate: Option<(Seq, Seq)>,
+    pub(super) duplicate: Option<(Seq, Seq)>,
 }
 
 impl Blocks {
@@ -49,18 +49,17 @@ impl Blocks {
     }
 }
 
-/// Notes `blocks` on `board`. `on` hears of what is new; returns whether the peer had some data twice.
+/// Notes `blocks` on `board`. `on` hears of what is new.
 pub(super) fn take(
     board: &mut Scoreboard,
     runs: &mut Runs<'_>,
     ack: &Acknowledgment,
     blocks: &Blocks,
     mut on: impl FnMut(&Arrived),
-) -> bool {
+) {
     for &(start, end) in &blocks.blocks[..blocks.count] {
         board.on_sacked(runs, start.later(ack.una), end, &mut on);
     }
-    blocks.duplicate.is_some()
 }
 
 /// RFC 6675 §4, IsLost(): takes for lost what more than two segments, or three blocks, beyond it have arrived. Returns how

@@ -259,6 +259,16 @@ impl Scoreboard {
         }
     }
 
+    /// Nothing is lost, after all: neither what was sent again nor what was to be.
+    pub(super) fn lose_nothing(&mut self, runs: &mut Runs<'_>) {
+        let mut at = self.list.first;
+        while let Some(run) = runs.at(at) {
+            let (index, marks) = (at, run.marks);
+            at = run.after;
+            self.mark(runs, index, Marks { lost: false, ..marks });
+        }
+    }
+
     /// The peer no longer holds what it said it did (RFC 2018 §8).
     pub(super) fn forget_sacked(&mut self, runs: &mut Runs<'_>) {
         let mut at = self.list.first;
@@ -349,3 +359,203 @@ const SACKED: Marks = Marks { sacked: true, lost: false, again: false, repeated:
 
 /// From how many runs on those that left nearly at one time are one.
 const FINE: u16 = 64;
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::slab::Slot;
+    use crate::tcp::rate::Rate;
+
+    /// Near the wrap, so that it happens.
+    const START: Seq = Seq(u32::MAX - 300);
+
+    /// What a byte in flight is, by the plainest book-keeping.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Byte {
+        sacked: bool,
+        lost: bool,
+        again: bool,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Send(u32),
+        Acknowledge(u32),
+        Sack(u32, u32),
+        LoseAll,
+        Lose(u32, u32),
+        SendAgain(u32),
+        Renege,
+        LoseNothing,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (1u32..60).prop_map(Step::Send),
+            2 => (1u32..60).prop_map(Step::Acknowledge),
+            4 => (0u32..200, 1u32..60).prop_map(|(from, len)| Step::Sack(from, len)),
+            1 => Just(Step::LoseAll),
+            2 => (0u32..200, 1u32..60).prop_map(|(from, len)| Step::Lose(from, len)),
+            4 => (1u32..40).prop_map(Step::SendAgain),
+            1 => Just(Step::Renege),
+            1 => Just(Step::LoseNothing),
+        ];
+        prop::collection::vec(step, 1..120)
+    }
+
+    /// A board, and the same as a map of bytes by their distance from the start.
+    struct Pair<'s> {
+        board: Scoreboard,
+        runs: Runs<'s>,
+        bytes: BTreeMap<u32, Byte>,
+        nxt: u32,
+        now: u64,
+    }
+
+    impl Pair<'_> {
+        fn una(&self) -> u32 {
+            self.bytes.keys().next().copied().unwrap_or(self.nxt)
+        }
+
+        fn sent(&self, start: u32, len: u32) -> Sent {
+            let (at, mut rate) = (Instant::from_micros(self.now), Rate::NEW);
+            let departure = rate.on_sent(0, len, at);
+            Sent { start: START + start, len, cell: (NIL, START), at, departure, repeated: false }
+        }
+
+        /// Does `step` to both. Says how many bytes each heard to have arrived.
+        fn step(&mut self, step: &Step) -> (u32, u32) {
+            self.now += 1;
+            let (una, nxt) = (self.una(), self.nxt);
+            let (mut heard, mut expected) = (0, 0);
+            match *step {
+                Step::Send(len) => {
+                    let sent = self.sent(nxt, len);
+                    self.board.on_sent(&mut self.runs, &sent, 0);
+                    self.bytes.extend((nxt..nxt + len).map(|at| (at, Byte::default())));
+                    self.nxt += len;
+                }
+                Step::Acknowledge(len) => {
+                    let to = (una + len).min(nxt);
+                    self.board.on_acknowledged(&mut self.runs, START + to, |arrived| heard += arrived.run.len());
+                    let rest = self.bytes.split_off(&to);
+                    expected = self.bytes.values().filter(|byte| !byte.sacked).count() as u32;
+                    self.bytes = rest;
+                }
+                Step::Sack(from, len) => {
+                    let (from, to) = ((una + 1 + from).min(nxt), (una + 1 + from + len).min(nxt));
+                    let on = |arrived: &Arrived| heard += arrived.run.len();
+                    self.board.on_sacked(&mut self.runs, START + from, START + to, on);
+                    for (_, byte) in self.bytes.range_mut(from..to).filter(|(_, byte)| !byte.sacked) {
+                        *byte = Byte { sacked: true, ..Byte::default() };
+                        expected += 1;
+                    }
+                }
+                Step::LoseAll => {
+                    self.board.lose_all(&mut self.runs);
+                    self.bytes.values_mut().filter(|byte| !byte.sacked).for_each(lose);
+                }
+                Step::Lose(from, len) => {
+                    let from = una + from;
+                    let place = self.board.place_of(&self.runs, START + from);
+                    let Some(&run) = place.and_then(|place| self.runs.at(place)) else { return (0, 0) };
+                    self.board.lose(&mut self.runs, START + from, START + from + len);
+                    let to = (from + len).min(run.end.since(START));
+                    self.bytes.range_mut(from..to).filter(|(_, byte)| !byte.sacked).for_each(|(_, byte)| lose(byte));
+                }
+                Step::SendAgain(len) => {
+                    let Some(run) = self.board.first_due(&self.runs) else { return (0, 0) };
+                    let (start, len) = (run.start.since(START), len.min(run.len()));
+                    let sent = self.sent(start, len);
+                    self.board.on_sent_again(&mut self.runs, &sent);
+                    self.bytes.range_mut(start..start + len).for_each(|(_, byte)| byte.again = true);
+                }
+                Step::Renege => {
+                    self.board.forget_sacked(&mut self.runs);
+                    self.bytes.values_mut().for_each(|byte| byte.sacked = false);
+                }
+                Step::LoseNothing => {
+                    self.board.lose_nothing(&mut self.runs);
+                    self.bytes.values_mut().for_each(|byte| byte.lost = false);
+                }
+            }
+            (heard, expected)
+        }
+
+        fn count(&self, is: impl Fn(&Byte) -> bool) -> u32 {
+            self.bytes.values().filter(|byte| is(byte)).count() as u32
+        }
+
+        /// The runs cover what is in flight without a gap, and the counts are theirs.
+        fn check(&self) {
+            let mut at = START + self.una();
+            let (mut sacked, mut lost, mut again, mut count) = (0, 0, 0, 0);
+            for (_, run) in self.board.iter(&self.runs) {
+                assert_eq!(run.start, at);
+                assert!(run.end.after(run.start) && !(run.marks.sacked && (run.marks.lost || run.marks.again)));
+                at = run.end;
+                sacked += if run.marks.sacked { run.len() } else { 0 };
+                lost += if run.marks.lost { run.len() } else { 0 };
+                again += if run.marks.again { run.len() } else { 0 };
+                count += 1;
+            }
+            assert_eq!(at, START + self.nxt);
+            assert_eq!((self.board.sacked, self.board.lost, self.board.again), (sacked, lost, again));
+            assert_eq!(usize::from(self.board.list.count), count);
+            assert_eq!(self.board.in_flight(), self.nxt - self.una() - sacked - lost + again);
+        }
+    }
+
+    fn lose(byte: &mut Byte) {
+        if !byte.lost || byte.again {
+            (byte.lost, byte.again) = (true, false);
+        }
+    }
+
+    fn each(places: usize, steps: &[Step], mut on: impl FnMut(&Pair<'_>, (u32, u32))) {
+        let mut slots: Vec<_> = (0..places).map(|_| Slot::EMPTY).collect();
+        let runs = Runs::new(&mut slots, 1);
+        let mut pair = Pair { board: Scoreboard::NEW, runs, bytes: BTreeMap::new(), nxt: 0, now: 0 };
+        for step in steps {
+            let heard = pair.step(step);
+            pair.check();
+            on(&pair, heard);
+        }
+    }
+
+    proptest! {
+        /// With places enough the board says of each byte what the model says.
+        #[test]
+        fn a_board_is_what_a_map_of_bytes_is(steps in steps()) {
+            each(260, &steps, |pair, (heard, expected)| {
+                assert_eq!(heard, expected);
+                for (_, run) in pair.board.iter(&pair.runs) {
+                    for at in run.start.since(START)..run.end.since(START) {
+                        let Marks { sacked, lost, again, .. } = run.marks;
+                        assert_eq!(pair.bytes[&at], Byte { sacked, lost, again }, "{at}");
+                    }
+                }
+                assert_eq!(pair.board.in_flight(), pair.count(|byte| !byte.sacked && !byte.lost) + pair.count(|byte| byte.again));
+            });
+        }
+
+        /// With few it is coarse, but covers what is in flight, and takes nothing for arrived that has not.
+        #[test]
+        fn a_board_without_places_is_coarse_and_never_wrong(steps in steps(), places in 3usize..8) {
+            each(places, &steps, |pair, _| {
+                for (_, run) in pair.board.iter(&pair.runs).filter(|(_, run)| run.marks.sacked) {
+                    for at in run.start.since(START)..run.end.since(START) {
+                        assert!(pair.bytes[&at].sacked, "{at}");
+                    }
+                }
+            });
+        }
+    }
+}

@@ -167,6 +167,10 @@ pub struct TcpStatistics {
     pub segments_sent: u64,
     /// Segments that were sent again, SYNs and FINs included.
     pub retransmissions: u64,
+    /// Tail loss probes (RFC 8985 §7).
+    pub tail_probes: u64,
+    /// Recoveries that were for nothing, and taken back.
+    pub undone: u64,
     /// Retransmission timeouts.
     pub timeouts: u64,
     /// Connections that reached ESTABLISHED by a peer's SYN.

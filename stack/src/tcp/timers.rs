@@ -24,6 +24,7 @@ impl Connection {
         if is_idle {
             flight.rto_at = Deadline::NEVER;
             flight.reordering_at = Deadline::NEVER;
+            flight.tail.at = Deadline::NEVER;
         } else if flight.rto_at == Deadline::NEVER {
             flight.rto_at = Deadline::at(now + rto);
         }
@@ -79,6 +80,7 @@ impl Connection {
         self.send.timer = Deadline::NEVER;
         match self.send.waiting {
             Waiting::Fin => Outcome::Ended(Ended::Closed),
+            Waiting::Tail => self.on_tail_deadline(now, shared),
             Waiting::Reordering => self.on_reordering_deadline(now, shared),
             Waiting::Acknowledgment | Waiting::Window => self.on_timeout(now, shared),
         }
@@ -135,6 +137,9 @@ impl Flight {
     fn next_timer(&self) -> (Waiting, Deadline) {
         if self.reordering_at < self.rto_at {
             (Waiting::Reordering, self.reordering_at)
+        } else if self.tail.at != Deadline::NEVER {
+            // RFC 8985 §7.2: not later than the timeout.
+            (Waiting::Tail, self.tail.at.min(self.rto_at))
         } else {
             (Waiting::Acknowledgment, self.rto_at)
         }

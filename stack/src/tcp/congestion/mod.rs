@@ -249,7 +249,6 @@ impl Congestion {
     }
 
     /// Input: the last loss or timeout was spurious (RFC 4015, RFC 9438 §4.9).
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn undo(&mut self) {
         self.share.window = self.share.window.max(self.before.window);
         self.share.threshold = self.share.threshold.max(self.before.threshold);

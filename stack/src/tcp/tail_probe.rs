@@ -1,0 +1,110 @@
+//! Tail loss probes (RFC 8985 §7): after two silent round trips the last segment goes again, or one that is new, so that
+//! the peer's answer shows what is lost before the timer has to.
+//!
+//! Invariant: there is one probe for each silence, and the retransmission timer starts over when it leaves. It is sent
+//! whatever the congestion window is, and a loss that only it has mended still counts as one.
+
+use super::connection::{Connection, Deadline, Outcome};
+use super::delivery::Acknowledgment;
+use super::flight::Flight;
+use super::recovery::RecoveryPhase;
+use super::seq::Seq;
+use super::shared::Shared;
+use crate::time::{Instant, Span};
+
+/// §7.2: the probe timeout before any round trip was measured.
+const FIRST_TIMEOUT: Span = Span::from_secs(1);
+
+/// §7.2, TLP.max_ack_delay: a lone segment's acknowledgment may be delayed for so long.
+const LONGEST_ACK_DELAY: Span = Span::from_millis(200);
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TailProbe {
+    /// When the silence has lasted long enough.
+    pub(super) at: Deadline,
+    /// It has: a probe is to be sent.
+    pub(super) is_due: bool,
+    /// A probe is out.
+    out: Option<Out>,
+}
+
+/// A probe whose answer is awaited.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    /// TLP.end_seq: what was sent, the probe included.
+    end: Seq,
+    /// TLP.is_retrans.
+    is_again: bool,
+}
+
+impl TailProbe {
+    pub(super) const NEW: Self = Self { at: Deadline::NEVER, is_due: false, out: None };
+
+    /// A probe was sent, and `end` is the number behind all that was.
+    pub(super) fn on_sent(&mut self, end: Seq, is_again: bool) {
+        *self = Self { out: Some(Out { end, is_again }), ..Self::NEW };
+    }
+
+    /// §7.4.2: an acknowledgment has come; `report` is what it says that the peer had twice. Says whether the probe has
+    /// mended a loss.
+    pub(super) fn on_ack(&mut self, ack: &Acknowledgment, report: Option<(Seq, Seq)>) -> bool {
+        let Some(out) = self.out.filter(|out| !ack.una.before(out.end)) else { return false };
+        let twice = report.is_some_and(|(_, end)| end == out.end);
+        // Both of them have arrived, or the probe was no repetition.
+        let is_harmless = !out.is_again || twice || (ack.una == out.end && ack.advance == 0);
+        let is_loss = !is_harmless && ack.una.after(out.end);
+        if is_harmless || is_loss {
+            self.out = None;
+        }
+        is_loss
+    }
+}
+
+impl Flight {
+    /// §7.2: something new was sent or acknowledged: a silence may begin.
+    pub(super) fn expect_answer(&mut self, smoothed: Option<Span>, mss: u16, now: Instant) {
+        let board = &self.board;
+        let may_probe = self.recovery.phase == RecoveryPhase::Open
+            && board.sacked() == 0
+            && board.in_flight() > 0
+            && self.tail.out.is_none();
+        self.tail.is_due &= may_probe;
+        if !may_probe {
+            self.tail.at = Deadline::NEVER;
+            return;
+        }
+        let timeout = smoothed.map_or(FIRST_TIMEOUT, |smoothed| Span::from_micros(2 * smoothed.micros()));
+        let is_alone = board.in_flight() <= u32::from(mss);
+        let delay = if is_alone { LONGEST_ACK_DELAY } else { Span::ZERO };
+        self.tail.at = Deadline::at(now + timeout + delay);
+    }
+}
+
+impl Connection {
+    /// Whether tail losses are probed for: the answer must be able to show them.
+    pub(super) fn probes_tail(&self, shared: &Shared<'_>) -> bool {
+        self.sack && shared.config.rack
+    }
+
+    /// §7.3: the silence has lasted.
+    pub(super) fn on_tail_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
+        let rto = self.rtt.rto();
+        if let Some(flight) = self.flight_mut(shared) {
+            flight.tail.at = Deadline::NEVER;
+            flight.tail.is_due = true;
+            flight.rto_at = Deadline::at(now + rto);
+        }
+        self.run_timer(now, shared);
+        Outcome::Open
+    }
+
+    /// The number that the last segment of what is in flight began with, if it can go again.
+    pub(super) fn tail(&self, shared: &Shared<'_>) -> Option<Seq> {
+        let flight = self.flight(shared)?;
+        let last = shared.flights.runs().at(flight.board.last())?;
+        let mss = self.full_size(shared);
+        let begun = (last.len() - 1) / mss * mss;
+        Some(last.start + begun)
+    }
+}
