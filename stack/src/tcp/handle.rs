@@ -41,6 +41,8 @@ pub struct TcpInfo {
     pub state: State,
     /// The smoothed round-trip time, once there was a sample (RFC 6298).
     pub rtt: Option<Span>,
+    /// How much the round-trip time varies (RFC 6298's RTTVAR).
+    pub rtt_variation: Span,
     /// The retransmission timeout as it stands, backed off or not.
     pub rto: Span,
     /// The largest segment that is sent.
@@ -69,6 +71,12 @@ pub struct TcpInfo {
     pub min_rtt: Option<Span>,
     /// What was delivered since data last began to flow.
     pub delivered: u64,
+    /// How often the timer has expired since something was last acknowledged.
+    pub timeouts: u8,
+    /// Bytes that wait to be sent.
+    pub unsent: u32,
+    /// Bytes that wait to be read.
+    pub unread: usize,
     /// What the peer lets be in flight.
     pub send_window: u32,
     /// What the peer was told that it may send.

@@ -43,6 +43,7 @@ impl Tcp<'_> {
         Some(TcpInfo {
             state: connection.state(),
             rtt: connection.rtt.smoothed(),
+            rtt_variation: connection.rtt.variation(),
             rto: connection.rtt.rto(),
             mss: send.mss,
             congestion: connection.algorithm,
@@ -57,6 +58,9 @@ impl Tcp<'_> {
             reordering: flight.rack.reordering(),
             min_rtt: flight.rack.min_rtt(),
             delivered: flight.rate.delivered,
+            timeouts: send.timeouts,
+            unsent: connection.end_of_data().since(send.max.earlier(connection.end_of_data())),
+            unread: connection.receive.queue.bytes(),
             send_window: send.window,
             receive_window: connection.receive.edge.since(connection.receive.nxt),
         })

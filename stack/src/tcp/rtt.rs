@@ -72,6 +72,11 @@ impl Rtt {
         Span::from_micros(self.rto as u64)
     }
 
+    /// RTTVAR.
+    pub(crate) const fn variation(&self) -> Span {
+        Span::from_micros(self.rttvar_4 as u64 / 4)
+    }
+
     /// SRTT, once there is one.
     pub(crate) const fn smoothed(&self) -> Option<Span> {
         if self.srtt_8 == 0 { None } else { Some(Span::from_micros(self.srtt_8 as u64 / 8)) }

@@ -208,6 +208,9 @@ impl Sockets for Stack<'_> {
         fields.extend([
             ("tcpi_rto", info.rto.micros() as i64),
             ("tcpi_rtt", info.rtt.map_or(0, |rtt| rtt.micros() as i64)),
+            ("tcpi_rttvar", info.rtt_variation.micros() as i64),
+            ("tcpi_retransmits", i64::from(info.timeouts)),
+            ("tcpi_notsent_bytes", i64::from(info.unsent)),
             ("tcpi_snd_mss", mss),
             ("tcpi_snd_cwnd", count(info.congestion_window)),
             ("tcpi_snd_ssthresh", threshold),
