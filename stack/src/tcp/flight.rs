@@ -56,6 +56,9 @@ pub struct Flight {
     rest: Rest,
 }
 
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Flight>() <= 640);
+
 /// Whether a flight rests, and between which others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
