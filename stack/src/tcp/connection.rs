@@ -386,7 +386,9 @@ impl Connection {
         if self.lost_syns {
             congestion.begin_with_one_segment(self.send.mss);
         }
-        Flight::new(congestion, self.send.max, now)
+        let mut flight = Flight::new(congestion, self.send.max, now);
+        flight.rack.begin(self.rtt.smoothed(), now);
+        flight
     }
 
     /// The writers, taken now if the connection has none.

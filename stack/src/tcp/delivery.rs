@@ -56,7 +56,9 @@ impl Delivery {
     /// Something has arrived, by `ack`; `recover` is what had been sent when loss was last noticed.
     pub(super) fn take(&mut self, arrived: &Arrived, ack: &Acknowledgment, recover: Seq, rack: &mut Rack) {
         let run = &arrived.run;
-        rack.on_arrived(arrived, ack.echoes_before(run.sent_at), ack.now);
+        // RFC 7323 §4.3: what is echoed when data lies beyond a hole is older than that data, and says nothing of it.
+        let is_echoed = !run.end.after(ack.una);
+        rack.on_arrived(arrived, is_echoed && ack.echoes_before(run.sent_at), ack.now);
         self.bytes += run.len();
         self.repeated |= run.marks.repeated;
         self.original |= !run.marks.repeated && !run.end.after(recover);

@@ -61,6 +61,13 @@ impl Rack {
         if self.min_rtt == 0 { None } else { Some(Span::from_micros(self.min_rtt as u64)) }
     }
 
+    /// What the handshake, or an earlier flight, has shown of the path.
+    pub(super) fn begin(&mut self, smoothed: Option<Span>, now: Instant) {
+        if let Some(smoothed) = smoothed {
+            (self.min_rtt, self.min_rtt_at) = (u32::try_from(smoothed.micros()).unwrap_or(u32::MAX), now);
+        }
+    }
+
     /// Question: whether data was seen to arrive in another order than it was sent.
     pub(super) const fn reordering(&self) -> bool {
         self.reordering
