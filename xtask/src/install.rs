@@ -26,6 +26,7 @@ pub const TAP_TOOLS: &[Tool] = &[
     Tool { program: "curl", package: "curl" },
     Tool { program: "nc", package: "netcat-openbsd" },
     Tool { program: "ping", package: "iputils-ping" },
+    Tool { program: "nft", package: "nftables" },
 ];
 
 /// The path of a program on PATH or in the system's administration folders, which a user's PATH may lack.
