@@ -110,7 +110,8 @@ impl SendQueue {
         while written < bytes.len() && shared.has_cell() {
             let pool = shared.pool;
             let Some(Writers { send, filled, .. }) = shared.writers.by_index_mut(writers) else { break };
-            if self.cursor == NIL {
+            // What counts as part of a segment may be more than one, now that the path is narrower.
+            if self.cursor == NIL || *filled as usize >= mss {
                 *filled = 0;
             }
             let wanted = (bytes.len() - written).min(mss - *filled as usize);

@@ -34,6 +34,29 @@ fn nagle_a_full_segment_never_waits() {
 }
 
 #[test]
+fn data_that_follows_part_of_a_segment_is_taken_when_the_path_has_become_narrower_than_that_part() {
+    // Without a tail probe, which would send that part.
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| tcp.rack = false));
+    let connection = peer.established();
+    peer.stack.write(connection, &[5; 1460 + 100]).unwrap();
+    peer.expects(any_data(1460).seq(1));
+    peer.expects(any_data(100).seq(1461));
+    peer.stack.write(connection, &[5; 1400]).unwrap();
+    peer.expects_nothing();
+    // Nobody answers, so a packet of 1400 bytes is tried (RFC 4821 §7.7): 1360 of data, where 1400 wait.
+    for _ in 0..100 {
+        if peer.stack.tcp_statistics().black_holes == 0 {
+            peer.waits(Span::from_millis(100));
+        }
+    }
+    assert_eq!(peer.stack.tcp_statistics().black_holes, 1);
+    peer.takes_all();
+    assert_eq!(peer.stack.write(connection, &[5; 1320]), Ok(1320));
+    peer.sends(ack().ack(1561));
+    peer.expects(any_data(1360).seq(1561));
+}
+
+#[test]
 fn must_17_nagle_can_be_turned_off() {
     let mut peer = Peer::new();
     let connection = peer.established();
