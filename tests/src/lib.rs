@@ -19,6 +19,7 @@
 //! | [`stream`] | bytes that are a function of their place, and a check that they came in order |
 //! | [`seeds`] | many seeds, and the one command that repeats a failed one |
 //! | [`allocator`] | an allocator that counts |
+//! | [`verdict`] | how the testkit's commands end |
 //!
 //! ```
 //! use lendwire_tests::peer::Peer;
@@ -50,6 +51,7 @@ pub mod segment;
 pub mod segment_arrives;
 pub mod setup;
 pub mod stream;
+pub mod verdict;
 
 /// The README's example is code that compiles.
 #[cfg(doctest)]

@@ -162,11 +162,7 @@ fn acknowledgments_that_are_lost_cost_little() {
 fn two_flows_share_a_bottleneck() {
     path(2).run(|world| {
         world.run_for(Span::from_secs(20));
-        let before = world.flows.iter().map(|flow| flow.received).collect::<Vec<_>>();
-        world.run_for(Span::from_secs(60));
-        let shares = world.flows.iter().zip(before).map(|(flow, before)| (flow.received - before) as f64);
-        let fairness = jain(&shares.collect::<Vec<_>>());
-        assert!(fairness >= 0.9, "{fairness}: {}", world.describe());
+        assert_fair_for(world, Span::from_secs(60));
     });
 }
 
@@ -176,11 +172,7 @@ fn a_flow_that_comes_late_gets_its_share() {
     scenario.flows[1].start = Span::from_secs(20);
     scenario.run(|world| {
         world.run_for(Span::from_secs(60));
-        let before = world.flows.iter().map(|flow| flow.received).collect::<Vec<_>>();
-        world.run_for(Span::from_secs(60));
-        let shares = world.flows.iter().zip(before).map(|(flow, before)| (flow.received - before) as f64);
-        let fairness = jain(&shares.collect::<Vec<_>>());
-        assert!(fairness >= 0.9, "{fairness}: {}", world.describe());
+        assert_fair_for(world, Span::from_secs(60));
     });
 }
 
@@ -211,6 +203,15 @@ fn a_receiver_that_stops_reading_gets_all_when_it_goes_on() {
         world.flows[0].reads = true;
         finish(world);
     });
+}
+
+/// For `span` from now on each flow gets its share.
+fn assert_fair_for(world: &mut World<'_>, span: Span) {
+    let before = world.flows.iter().map(|flow| flow.received).collect::<Vec<_>>();
+    world.run_for(span);
+    let shares = world.flows.iter().zip(before).map(|(flow, before)| (flow.received - before) as f64);
+    let fairness = jain(&shares.collect::<Vec<_>>());
+    assert!(fairness >= 0.9, "{fairness}: {}", world.describe());
 }
 
 /// Jain's index of fairness: 1 where all get the same, 1/n where one gets all.

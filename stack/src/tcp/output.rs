@@ -18,7 +18,7 @@ use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::{Options, SegmentOptions, Timestamps};
+use crate::wire::tcp_options::{SegmentOptions, Timestamps};
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;
@@ -299,9 +299,8 @@ impl Connection {
     /// The segment that `plan` describes, with the headers of its model.
     pub(super) fn packet_like<'q>(&self, plan: &Plan, model: &TxPacket<'_>, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = model.like(self.payload(plan, shared));
-        // Its time is its model's: they leave in one burst.
-        let options = self.options(Instant::from_micros(0), shared);
-        header::set_sequence(&mut packet, options.len(), plan.seq);
+        // Its time is its model's, for they leave in one burst, and a model has no blocks.
+        header::set_sequence(&mut packet, usize::from(self.fixed_options_len()), plan.seq);
         packet
     }
 

@@ -5,28 +5,21 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lendwire_tests::requirements::{self, Verdict};
+use lendwire_tests::verdict;
 
 const USAGE: &str = "requirements [--check]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments[..] {
+    verdict::status_of(match arguments[..] {
         [] => write_and_check(),
         ["--check"] => check(),
         _ => {
             eprintln!("usage: {USAGE}");
             return ExitCode::from(2);
         }
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    })
 }
 
 fn root() -> &'static Path {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lendwire_tests::script::{self, Options, Versions};
+use lendwire_tests::verdict;
 
 const USAGE: &str =
     "script [--ip-version=ipv4|ipv6|both] [--strict] [--define NAME=value] [--set NAME[=value]] [-v] FILE|DIR…";
@@ -22,16 +23,7 @@ fn main() -> ExitCode {
         eprintln!("usage: {USAGE}");
         return ExitCode::from(2);
     };
-    match run(&asked) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        // Who reads no further knows enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    verdict::status_of(run(&asked))
 }
 
 fn read(mut arguments: impl Iterator<Item = String>) -> Option<Asked> {

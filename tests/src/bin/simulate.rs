@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use lendwire_tests::path::grid::{Cell, Measured};
 use lendwire_tests::path::pictures;
+use lendwire_tests::verdict;
 
 const USAGE: &str = "simulate [--smoke] [--seed N] [--json FILE] [WORD…] | simulate --plot FOLDER [--seed N]";
 
@@ -24,20 +25,10 @@ fn main() -> ExitCode {
         eprintln!("usage: {USAGE}");
         return ExitCode::from(2);
     };
-    let done = match &asked.plot {
+    verdict::status_of(match &asked.plot {
         Some(folder) => draw(folder, asked.seed),
         None => run(&asked),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        // Who reads no further knows enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    })
 }
 
 fn read(mut arguments: impl Iterator<Item = String>) -> Option<Asked> {
