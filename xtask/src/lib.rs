@@ -21,6 +21,7 @@ pub mod failure;
 pub mod fuzz;
 pub mod image;
 pub mod install;
+pub mod namespace;
 pub mod probe;
 pub mod progress;
 pub mod qemu;

@@ -10,18 +10,14 @@
 //! capture on `wire` shows whether that came out right. Toward the guest `wire` leaves checksums open, so that the
 //! guest meets those as well.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use xtask::install;
+use xtask::namespace::{self, Needs};
 use xtask::qemu::Arch;
-use xtask::test::SKIP_TAP_VARIABLE;
 
 /// Addresses that only exist in the room.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -33,60 +29,19 @@ pub(crate) const GUEST6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
 pub(crate) const CAPTURED: &str = "wire";
 const TAP: &str = "lend0";
 
-/// Set in the process that runs inside.
-const INSIDE: &str = "LENDWIRE_INSIDE";
-
 /// Runs `body`, which is the whole of the test `name`, in a process with a network namespace of its own.
 pub(crate) fn inside(name: &str, body: impl FnOnce()) {
-    if env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    if let Some(why) = why_not() {
-        // Past the test runner, which keeps what a passed test prints to itself.
-        writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("stderr is open");
-        return;
-    }
-    // Built out here, where the network is.
-    let image = xtask::image::path().unwrap_or_else(|failure| panic!("{failure}"));
-    // /sys shows the devices of the namespace that it was mounted in.
-    let enter = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
-    let status = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--", "sh", "-c", enter])
-        .arg(env::current_exe().expect("a test has an executable"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .env(xtask::image::IMAGE_VARIABLE, image)
-        .stdin(Stdio::null())
-        .status()
-        .expect("setpriv starts");
-    assert!(status.success(), "the run inside ended with {:?}, signal {:?}", status.code(), status.signal());
-}
-
-/// What this host lacks.
-fn why_not() -> Option<String> {
-    if env::var_os(SKIP_TAP_VARIABLE).is_some() {
-        return Some(format!("{SKIP_TAP_VARIABLE} is set"));
-    }
-    if !install::is_root() {
-        return Some("a TAP device and a network namespace need root".into());
-    }
-    if !Path::new("/dev/net/tun").exists() {
-        return Some("there is no /dev/net/tun: load the tun module".into());
-    }
     let more =
         [("ethtool", "ethtool"), ("dnsmasq", "dnsmasq-base"), ("unshare", "util-linux"), ("setpriv", "util-linux")];
     let more = more.map(|(program, package)| install::Tool { program, package });
     let tools = [&[Arch::X86_64.emulator()], install::TAP_TOOLS, &more[..]].concat();
-    if let Err(failure) = install::ensure(&tools) {
-        return Some(failure.to_string());
-    }
-    let bridge = "ip link add lend-bridge type bridge";
-    let tried = Command::new("unshare").args(["--net", "--", "sh", "-c", bridge]).output();
-    match tried {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(format!("`{bridge}`: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Err(error) => Some(format!("unshare did not start: {error}")),
-    }
+    let needs = Needs { tools: &tools, tried: "ip link add lend-bridge type bridge" };
+    let prepare = |command: &mut Command| {
+        // Built out here, where the network is.
+        let image = xtask::image::path().unwrap_or_else(|failure| panic!("{failure}"));
+        command.env(xtask::image::IMAGE_VARIABLE, image);
+    };
+    namespace::inside(name, &needs, prepare, body);
 }
 
 /// Builds the wires, and returns the name of the TAP device, which has so many pairs of queues.

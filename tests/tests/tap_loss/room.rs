@@ -7,24 +7,17 @@
 //! The bridge loses them, and neither host: a host that itself drops what it sends learns of it at once, and holds the
 //! segment back instead of losing it. Segments cross one by one, so that a loss is the loss of one.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use xtask::install::{self, Tool};
-use xtask::test::SKIP_TAP_VARIABLE;
+use xtask::install::Tool;
+use xtask::namespace::{self, Needs};
 
 /// The stack's device.
 pub(crate) const TAP: &str = "lossy";
 const WIRE: &str = "wire";
-
-/// Set in the process that runs inside.
-const INSIDE: &str = "LENDWIRE_INSIDE";
 
 /// What the tests here call.
 const TOOLS: &[Tool] = &[
@@ -37,47 +30,8 @@ const TOOLS: &[Tool] = &[
 
 /// Runs `body`, which is the whole of the test `name`, in a process with a network namespace of its own.
 pub(crate) fn inside(name: &str, body: impl FnOnce()) {
-    if env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    if let Some(why) = why_not() {
-        // Past the test runner, which keeps what a passed test prints to itself.
-        writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("stderr is open");
-        return;
-    }
-    // /sys shows the devices of the namespace that it was mounted in.
-    let enter = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
-    let status = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--", "sh", "-c", enter])
-        .arg(env::current_exe().expect("a test has an executable"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .stdin(Stdio::null())
-        .status()
-        .expect("setpriv starts");
-    assert!(status.success(), "the run inside ended with {:?}, signal {:?}", status.code(), status.signal());
-}
-
-/// What this host lacks.
-fn why_not() -> Option<String> {
-    if env::var_os(SKIP_TAP_VARIABLE).is_some() {
-        return Some(format!("{SKIP_TAP_VARIABLE} is set"));
-    }
-    if !install::is_root() {
-        return Some("a TAP device and a network namespace need root".into());
-    }
-    if !Path::new("/dev/net/tun").exists() {
-        return Some("there is no /dev/net/tun: load the tun module".into());
-    }
-    if let Err(failure) = install::ensure(TOOLS) {
-        return Some(failure.to_string());
-    }
     let tried = format!("ip link add bridge type bridge && nft '{}'", rules(1));
-    match Command::new("unshare").args(["--net", "--", "sh", "-c", &tried]).output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(format!("`{tried}`: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Err(error) => Some(format!("unshare did not start: {error}")),
-    }
+    namespace::inside(name, &Needs { tools: TOOLS, tried: &tried }, |_| {}, body);
 }
 
 /// Builds the path; `hosts` are Linux's addresses and the lengths of their prefixes.
