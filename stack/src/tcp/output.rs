@@ -108,8 +108,10 @@ impl Connection {
     fn plan_tail(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
         self.flight(shared).filter(|flight| flight.tail.is_due)?;
         let (nxt, room) = (self.send.nxt, self.send.window.saturating_sub(self.in_flight()));
-        let want = self.end_of_data().since(nxt).min(self.full_size(shared)).min(room);
-        if let Some(cell) = self.send.queue.unsent().filter(|_| want > 0 && nxt == self.send.max) {
+        let want = self.end_of_data().since(nxt).min(self.full_size(shared));
+        // RFC 9293 §3.8.6.2.1: the rest of a window is no segment, here either; and what is corked stays.
+        let fits = room >= want && (want == self.full_size(shared) || !self.is_corked(shared));
+        if let Some(cell) = self.send.queue.unsent().filter(|_| fits && nxt == self.send.max) {
             let len = self.prepare(cell, want, Ending::Exact, limits, shared);
             return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared));
         }

@@ -18,6 +18,10 @@ const FIRST_TIMEOUT: Span = Span::from_secs(1);
 /// §7.2, TLP.max_ack_delay: a lone segment's acknowledgment may be delayed for so long.
 const LONGEST_ACK_DELAY: Span = Span::from_millis(200);
 
+/// Two round trips of a fast link are over before a peer, or this host, was given a processor: such a silence says
+/// nothing. §7.2 leaves a floor to the implementation.
+const SHORTEST_TIMEOUT: Span = Span::from_millis(2);
+
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TailProbe {
@@ -74,7 +78,8 @@ impl Flight {
             self.tail.at = Deadline::NEVER;
             return;
         }
-        let timeout = smoothed.map_or(FIRST_TIMEOUT, |smoothed| Span::from_micros(2 * smoothed.micros()));
+        let twice = |smoothed: Span| Span::from_micros(2 * smoothed.micros()).max(SHORTEST_TIMEOUT);
+        let timeout = smoothed.map_or(FIRST_TIMEOUT, twice);
         let is_alone = board.in_flight() <= u32::from(mss);
         let delay = if is_alone { LONGEST_ACK_DELAY } else { Span::ZERO };
         self.tail.at = Deadline::at(now + timeout + delay);
