@@ -13,8 +13,9 @@ use crate::tcp::{
 use crate::time::{Instant, Span};
 
 impl Stack<'_> {
-    /// Command: accepts connections to `local`, up to `backlog` of them waiting. An unspecified IPv6 address stands
-    /// for every address of both versions.
+    /// Command: accepts connections to `local`, up to `backlog` of them waiting. `0.0.0.0` stands for every IPv4
+    /// address of ours, `[::]` for every address of both versions. Listeners on one port go together as long as their
+    /// addresses differ, and the most specific one is asked: an address before `0.0.0.0`, and that before `[::]`.
     ///
     /// # Errors
     /// See [`ListenError`].

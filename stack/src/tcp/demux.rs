@@ -28,7 +28,8 @@ impl Tuple {
         }
     }
 
-    /// The tuple that a listener on `local` stands under; an unspecified IPv6 address is everyone's.
+    /// The tuple that a listener on `local` stands under. The unspecified IPv4 address is mapped like any other, so that it
+    /// and the unspecified IPv6 address are two.
     pub(crate) fn listening(local: SocketAddr) -> Self {
         Self { local: mapped(local.ip()), remote: [0; 16], local_port: local.port(), remote_port: 0 }
     }

@@ -3,7 +3,7 @@
 //! Invariant: until the third step has come a peer costs one place in the SYN cache, bounded by its listener's backlog,
 //! or none, where it is answered by a cookie. RFC 9293 §3.10.7.1, §3.10.7.2, and §3.10.7.4 for SYN-RECEIVED.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::connection::Connection;
 use super::cookie::{self, SynCookies};
@@ -205,11 +205,15 @@ impl Tcp<'_> {
         self.settle(connection.index, outcome, now);
     }
 
-    /// The listener on the segment's address, or the one on every address.
+    /// The listener on the segment's address; else the one on every address of its version, or of both.
     pub(super) fn listener_for(&self, tuple: &Tuple) -> Option<Key> {
-        let exact = Tuple::listening(tuple.local_socket());
-        let any = Tuple::listening(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), tuple.local_port));
-        match self.find(&exact).or_else(|| self.find(&any)) {
+        let own_version = match tuple.local() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let on = |address| self.find(&Tuple::listening(SocketAddr::new(address, tuple.local_port)));
+        let found = on(tuple.local()).or_else(|| on(own_version)).or_else(|| on(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        match found {
             Some(Entity::Listener(index)) => self.listeners.key(index),
             Some(Entity::Connection(_) | Entity::Handshake(_) | Entity::TimeWait(_)) | None => None,
         }

@@ -21,7 +21,7 @@ use crate::list::List;
 use crate::time::{Instant, Span};
 
 impl Tcp<'_> {
-    /// Command: accepts connections to `local`; an unspecified IPv6 address stands for every address of both versions.
+    /// Command: accepts connections to `local`: see [`Tcp::listener_for`] for what unspecified addresses stand for.
     pub(crate) fn listen(&mut self, local: SocketAddr, backlog: usize) -> Result<ListenerHandle, ListenError> {
         if local.port() == 0 {
             return Err(ListenError::PortZero);

@@ -3,7 +3,7 @@
 //! Invariant: a call that would block has changed nothing but the bytes it has moved, and is tried again as a whole.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use lendwire::tcp::State;
 
@@ -170,9 +170,7 @@ impl Run<'_> {
             Kind::Stream(_) => return failed("EINVAL"),
             Kind::Datagrams(..) | Kind::Epoll(_) => return failed("EOPNOTSUPP"),
         }
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, bound.port()));
-        let local = if bound.ip().is_unspecified() { any } else { bound };
-        let handle = match self.world.stack.start_listening(local, backlog) {
+        let handle = match self.world.stack.start_listening(bound, backlog) {
             Ok(handle) => handle,
             Err(error) => return Ok(Attempt::Done(Err(error))),
         };
