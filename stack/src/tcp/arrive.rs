@@ -91,6 +91,10 @@ impl Tcp<'_> {
                 }
             }
             Progress::Failed(ended) => self.fail(index, ended),
+            Progress::Refused => {
+                self.reply(Reply::reset(&segment));
+                self.fail(index, Ended::Refused);
+            }
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);

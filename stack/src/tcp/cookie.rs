@@ -20,7 +20,7 @@
 use core::num::NonZeroU32;
 
 use super::demux::Tuple;
-use super::ecn::Negotiation;
+use super::negotiation::Negotiation;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::timestamps;

@@ -4,18 +4,10 @@
 //! was not caught rewriting them. What the network marks is told its sender: by ECE until CWR answers, or, where the
 //! feedback is accurate, by a counter of marked packets in the three bits AE, CWR and ECE of each segment.
 //!
-//! ```text
-//!             SYN             SYN-ACK
-//!             AE CWR ECE      AE CWR ECE
-//! accurate     1   1   1       what IP said of the SYN: 010 nothing, 011 ECT(1), 100 ECT(0), 110 marked
-//! classic      0   1   1       0   0   1
-//! none         0   0   0       0   0   0
-//! ```
-//!
 //! Left out: AccECN's options with counters of bytes (RFC 9768 §3.2.3; bytes are estimated from packets, appendix A.3),
 //! ECT on SYNs, on acknowledgments and on what is sent again (RFC 8311 §4.3), the nonce.
 
-use super::congestion::Algorithm;
+use super::negotiation::Opener;
 use super::segment::Arrival;
 use crate::wire::tcp::Flags;
 
@@ -33,172 +25,15 @@ pub enum Ecn {
 }
 
 /// IP's two bits (RFC 3168 §5).
-const NOT_CAPABLE: u8 = 0;
+pub(super) const NOT_CAPABLE: u8 = 0;
 const ECT_1: u8 = 1;
 /// What new data of a capable connection carries.
 pub(super) const ECT_0: u8 = 2;
 const MARKED: u8 = 3;
-const CODEPOINT: u8 = 3;
+pub(super) const CODEPOINT: u8 = 3;
 
-/// The first value of both counters (RFC 9768 §3.2.1): not zero, so that a path that clears bits shows.
+/// The first value of both counters (RFC 9768 §3.2.1).
 const FIRST_COUNT: u8 = 5;
-
-/// How marks are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    None,
-    Classic,
-    Accurate,
-}
-
-/// What the SYNs of a handshake have said of ECN so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Negotiation {
-    mode: Mode,
-    /// What IP said of the peer's SYN.
-    codepoint: u8,
-    /// A SYN without ECN was sent or came, too, or the path has rewritten one: no ECT (RFC 3168 §6.1.1), though marks are
-    /// told.
-    quiet: bool,
-}
-
-impl Negotiation {
-    /// Of a handshake whose options were forgotten.
-    pub(super) const NONE: Self = Self { mode: Mode::None, codepoint: NOT_CAPABLE, quiet: false };
-
-    /// Classic feedback was asked for.
-    pub(super) const CLASSIC: Self = Self { mode: Mode::Classic, ..Self::NONE };
-
-    /// For our own SYN.
-    pub(super) const fn asking(setting: Ecn) -> Self {
-        let mode = match setting {
-            Ecn::Off | Ecn::Passive => Mode::None,
-            Ecn::Classic => Mode::Classic,
-            Ecn::Accurate => Mode::Accurate,
-        };
-        Self { mode, ..Self::NONE }
-    }
-
-    /// What a cookie can hold of what `syn` asks: classic feedback, or none.
-    pub(super) fn of_cookie(syn: &Arrival, setting: Ecn) -> Self {
-        let mut negotiation = Self::NONE;
-        negotiation.on_syn(syn, if setting == Ecn::Off { Ecn::Off } else { Ecn::Classic });
-        if negotiation.mode == Mode::Classic { Self::CLASSIC } else { Self::NONE }
-    }
-
-    /// In five bits.
-    pub(super) fn packed(self) -> u8 {
-        self.mode as u8 | self.codepoint << 2 | u8::from(self.quiet) << 4
-    }
-
-    pub(super) const fn unpacked(bits: u8) -> Self {
-        let mode = match bits & 3 {
-            0 => Mode::None,
-            1 => Mode::Classic,
-            _ => Mode::Accurate,
-        };
-        Self { mode, codepoint: bits >> 2 & CODEPOINT, quiet: bits & 1 << 4 != 0 }
-    }
-
-    /// The flags of our SYN.
-    pub(super) fn syn(&self) -> Flags {
-        match self.mode {
-            _ if self.quiet => Flags::empty(),
-            Mode::None => Flags::empty(),
-            Mode::Classic => Flags::ECE | Flags::CWR,
-            Mode::Accurate => Flags::ACE,
-        }
-    }
-
-    /// The flags of our SYN-ACK.
-    pub(super) fn syn_ack(&self) -> Flags {
-        match self.mode {
-            _ if self.quiet => Flags::empty(),
-            Mode::None => Flags::empty(),
-            Mode::Classic => Flags::ECE,
-            Mode::Accurate => reflected(self.codepoint),
-        }
-    }
-
-    /// Our SYN or SYN-ACK was sent `tries` times and not answered: perhaps some middlebox does not like it.
-    pub(super) fn unanswered(&mut self, tries: u8, is_answer: bool) {
-        self.quiet |= match self.mode {
-            Mode::None => false,
-            // RFC 3168 §6.1.1.1: the next SYN goes without.
-            Mode::Classic => !is_answer,
-            // RFC 9768 §3.1.4: after one more try.
-            Mode::Accurate => tries >= 2,
-        };
-    }
-
-    /// The peer's SYN, or its SYN again.
-    pub(super) fn on_syn(&mut self, syn: &Arrival, setting: Ecn) {
-        let ace = syn.flags.intersection(Flags::ACE);
-        let asked = match setting {
-            Ecn::Off => Mode::None,
-            _ if ace.is_empty() => Mode::None,
-            // Whoever knows only RFC 3168 reads what asks for more as it stands: with ECE and CWR.
-            Ecn::Classic if ace.contains(Flags::ECE | Flags::CWR) => Mode::Classic,
-            Ecn::Classic => Mode::None,
-            _ if ace == Flags::ECE | Flags::CWR => Mode::Classic,
-            // RFC 9768 §3.1.3: whatever else is set asks for accurate feedback, in a form of the future.
-            Ecn::Passive | Ecn::Accurate => Mode::Accurate,
-        };
-        if self.mode == Mode::None {
-            (self.mode, self.codepoint) = (asked, syn.traffic_class & CODEPOINT);
-        } else if asked == Mode::None {
-            // RFC 3168 §6.1.1: its sender has fallen back.
-            self.quiet = true;
-        }
-    }
-
-    /// The answer to our SYN (RFC 9768 table 2).
-    pub(super) fn on_syn_ack(&mut self, answer: &Arrival) {
-        let ace = answer.flags.intersection(Flags::ACE);
-        self.codepoint = answer.traffic_class & CODEPOINT;
-        let is_classic = match self.mode {
-            Mode::None => false,
-            // RFC 3168 §6.1.1: both bits only show that somebody reflects what it does not know.
-            Mode::Classic => ace.contains(Flags::ECE) && !ace.contains(Flags::CWR),
-            Mode::Accurate => ace == Flags::ECE,
-        };
-        self.mode = match self.mode {
-            _ if is_classic => Mode::Classic,
-            Mode::Accurate if !ace.is_empty() && ace != Flags::ACE => Mode::Accurate,
-            Mode::None | Mode::Classic | Mode::Accurate => Mode::None,
-        };
-        // RFC 9768 §3.2.2.3: our SYN went out without ECT; where it came with it, the path rewrites these bits. The value
-        // that is reserved says nothing of that (§3.1.3).
-        let is_rewritten = ace != reflected(NOT_CAPABLE) && ace != Flags::AE | Flags::ECE;
-        self.quiet |= self.mode == Mode::Accurate && is_rewritten;
-    }
-
-    /// What the connection goes on with; `opener` sent the first SYN, and reflects what IP said of the SYN-ACK.
-    pub(super) fn feedback(&self, opener: Opener, congestion: Algorithm) -> Feedback {
-        let until = if congestion == Algorithm::Dctcp { Until::Unmarked } else { Until::Cwr };
-        match self.mode {
-            Mode::None => Feedback::None,
-            Mode::Classic => Feedback::Classic { is_capable: !self.quiet, echo: false, until },
-            Mode::Accurate => Feedback::Accurate(Accurate {
-                is_capable: !self.quiet,
-                first: if opener == Opener::Us { First::Count } else { First::Reflection },
-                reflect: (opener == Opener::Us).then_some(self.codepoint),
-                // RFC 9768 §3.2.2.1: a marked SYN counts.
-                marks: FIRST_COUNT + u8::from(self.codepoint == MARKED),
-                untold: 0,
-                heard: FIRST_COUNT,
-                last_was_marked: false,
-            }),
-        }
-    }
-}
-
-/// Who sent the first SYN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opener {
-    Us,
-    Peer,
-}
 
 /// What a connection knows of marks, both ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +56,7 @@ pub(super) enum Feedback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Accurate {
     is_capable: bool,
-    first: First,
+    hears: Hears,
     /// What IP said of the SYN-ACK, until it is told.
     reflect: Option<u8>,
     /// r.cep: marked packets that came.
@@ -243,14 +78,15 @@ pub(super) enum Until {
     Unmarked,
 }
 
-/// What the first segment behind the SYNs is to tell.
+/// How the bits of what comes next are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
-    /// What IP said of our SYN-ACK.
+enum Hears {
+    /// Without data and blocks, as what IP said of our SYN-ACK.
     Reflection,
+    /// As the peer's counter.
     Count,
-    /// It came.
-    Seen,
+    /// Not at all: the peer, or the path, has shown that they mean nothing.
+    Nothing,
 }
 
 /// Whether an acknowledgment is due for what IP said of a segment.
@@ -289,6 +125,16 @@ impl Feedback {
     pub(super) const fn sent(&mut self) {
         if let Self::Accurate(accurate) = self {
             (accurate.reflect, accurate.untold) = (None, 0);
+        }
+    }
+
+    /// Input: the SYN-ACK came again, so that its acknowledgment goes again. RFC 9768 §3.2.2.1: that tells of it as the first
+    /// one did; §3.2.2.2: a mark counts once.
+    pub(super) fn on_syn_ack_again(&mut self, answer: &Arrival) {
+        if let Self::Accurate(accurate) = self {
+            let codepoint = answer.traffic_class & CODEPOINT;
+            accurate.reflect = Some(codepoint);
+            accurate.marks += u8::from(codepoint == MARKED && accurate.marks == FIRST_COUNT);
         }
     }
 
@@ -335,6 +181,17 @@ impl Feedback {
 }
 
 impl Accurate {
+    /// Of a connection whose first SYN `opener` sent; `codepoint` is what IP said of the peer's SYN or SYN-ACK.
+    pub(super) fn new(is_capable: bool, opener: Opener, codepoint: u8) -> Self {
+        let (hears, reflect, syn_ack_marks) = match opener {
+            Opener::Us => (Hears::Count, Some(codepoint), u8::from(codepoint == MARKED)),
+            // RFC 9768 §3.2.2.2: a marked SYN does not count: its answer says all of it.
+            Opener::Peer => (Hears::Reflection, None, 0),
+        };
+        let marks = FIRST_COUNT + syn_ack_marks;
+        Self { is_capable, hears, reflect, marks, untold: 0, heard: FIRST_COUNT, last_was_marked: false }
+    }
+
     fn on_segment(&mut self, is_marked: bool, has_data: bool, segments: u32) -> Due {
         let is_new = is_marked && !self.last_was_marked;
         self.last_was_marked = is_marked;
@@ -351,20 +208,16 @@ impl Accurate {
     }
 
     fn told(&mut self, segment: &Arrival, ace: Flags, moves_on: bool) -> u32 {
-        let first = core::mem::replace(&mut self.first, First::Seen);
-        if first != First::Seen && ace.is_empty() {
-            // RFC 9768 §3.2.2.4: no counter begins at zero, so the path clears these bits.
-            self.is_capable = false;
-            return 0;
+        if self.hears == Hears::Reflection {
+            self.hears = Hears::Count;
+            // RFC 9768 §3.2.2.1: what has data or blocks counts from the first.
+            if segment.payload.is_empty() && segment.sack.is_empty() {
+                self.reflected(ace);
+                return 0;
+            }
         }
-        if first == First::Reflection && segment.payload.is_empty() && is_reflection(ace) {
-            // §3.2.2.3: our SYN-ACK went out without ECT.
-            self.is_capable &= ace == reflected(NOT_CAPABLE);
-            self.heard += u8::from(ace == reflected(MARKED));
-            return 0;
-        }
-        // §3.2.2.5: an acknowledgment that was overtaken would look like a counter that went nearly round.
-        if !moves_on {
+        // §3.2.2.2: an acknowledgment that was overtaken would look like a counter that went nearly round.
+        if self.hears == Hears::Nothing || !moves_on {
             return 0;
         }
         let count = (ace.bits() >> Flags::ECE.bits().trailing_zeros()) as u8;
@@ -372,10 +225,23 @@ impl Accurate {
         self.heard = self.heard.wrapping_add(more);
         u32::from(more)
     }
+
+    /// The peer says what IP said of our SYN-ACK (RFC 9768 table 4), which went out without ECT. Values that mean nothing yet
+    /// say nothing.
+    fn reflected(&mut self, ace: Flags) {
+        if ace.is_empty() {
+            // §3.2.2.1, note 1: the peer does none of this, or the path clears these bits.
+            (self.is_capable, self.hears) = (false, Hears::Nothing);
+        } else if is_reflection(ace) {
+            // §3.2.2.3: what came otherwise than it went was rewritten.
+            self.is_capable &= ace == reflected(NOT_CAPABLE);
+            self.heard += u8::from(ace == reflected(MARKED));
+        }
+    }
 }
 
 /// A codepoint in the bits of a handshake (RFC 9768 tables 2 and 3).
-fn reflected(codepoint: u8) -> Flags {
+pub(super) fn reflected(codepoint: u8) -> Flags {
     match codepoint & CODEPOINT {
         NOT_CAPABLE => Flags::CWR,
         ECT_1 => Flags::CWR | Flags::ECE,

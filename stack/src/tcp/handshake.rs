@@ -8,7 +8,8 @@ use core::num::NonZeroU32;
 use super::challenge::ChallengeLimit;
 use super::connection::Ended;
 use super::demux::Tuple;
-use super::ecn::{Feedback, Negotiation, Opener};
+use super::ecn::Feedback;
+use super::negotiation::{Contradiction, Negotiation, Opener};
 use super::options;
 use super::segment::Arrival;
 use super::seq::Seq;
@@ -84,6 +85,8 @@ pub(super) enum Progress {
     Established(Agreed),
     /// It is over, without a connection.
     Failed(Ended),
+    /// The same, and a reset tells the peer.
+    Refused,
     /// The segment acknowledges what was never sent: a reset with SEG.ACK as its number.
     Reset,
 }
@@ -160,8 +163,7 @@ impl Handshake {
             return Progress::Established(self.agreed(segment, 0, now, config));
         }
         // A simultaneous open (§3.5, figure 7): answer with SYN-ACK.
-        self.ecn = Negotiation::NONE;
-        self.ecn.on_syn(segment, config.ecn);
+        self.ecn = Negotiation::of_syn(segment, config.ecn);
         self.due = true;
         Progress::Answer
     }
@@ -178,9 +180,11 @@ impl Handshake {
                 return Progress::Established(self.agreed(segment, 0, now, config));
             }
             self.note_clock(segment);
-            self.ecn.on_syn(segment, config.ecn);
             self.due = true;
-            return Progress::Answer;
+            return match self.ecn.on_syn_again(segment, config.ecn) {
+                Ok(()) => Progress::Answer,
+                Err(Contradiction) => Progress::Refused,
+            };
         }
         if !segment.is_acceptable(irs + 1, initial_window(config)) {
             return if segment.has(Flags::RST) {

@@ -156,6 +156,9 @@ impl Connection {
             self.note_repeated(segment, shared);
             self.owe_now();
         } else {
+            if segment.has(Flags::SYN) && segment.ack == Some(self.send.una) && segment.seq + 1 == self.receive.nxt {
+                self.ecn.on_syn_ack_again(segment);
+            }
             // Also the answer to a keep-alive probe (§3.8.4).
             self.challenge(now, shared);
         }

@@ -9,6 +9,7 @@
 //! | `seq`, `segment`, `options` | sequence numbers, a checked segment, what SYNs agree on |
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
 //! | `passive`, `syn_cache`, `cookie` | a peer's open, what is kept of it, or sent to be kept by the peer |
+//! | `negotiation` | what SYNs agree on of congestion marks |
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
@@ -56,6 +57,7 @@ mod input;
 mod intake;
 mod keep_alive;
 mod listen;
+mod negotiation;
 mod options;
 mod output;
 mod pacing;

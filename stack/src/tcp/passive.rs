@@ -8,8 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::connection::Connection;
 use super::cookie::{self, SynCookies};
 use super::demux::{Entity, Tuple};
-use super::ecn::{Negotiation, Opener};
 use super::handshake::{Agreed, Handshake, Progress};
+use super::negotiation::{Negotiation, Opener};
 use super::options;
 use super::reply::Reply;
 use super::segment::Arrival;
@@ -91,7 +91,7 @@ impl Tcp<'_> {
         match handshake.on_segment(&segment, now, &self.shared.config) {
             Progress::Established(agreed) => self.complete(None, key.index, &agreed, segment, ip, now),
             Progress::Dropped(reason) | Progress::Challenge(reason) => self.shared.drops.count(reason),
-            Progress::Answer | Progress::Failed(_) | Progress::Reset => self.refuse(&segment),
+            Progress::Answer | Progress::Failed(_) | Progress::Refused | Progress::Reset => self.refuse(&segment),
         }
     }
 
@@ -157,6 +157,10 @@ impl Tcp<'_> {
                 }
             }
             Progress::Failed(_) => self.remove_handshake(index),
+            Progress::Refused => {
+                self.remove_handshake(index);
+                self.reply(Reply::reset(&segment));
+            }
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let listener = entry.listener();

@@ -13,9 +13,9 @@
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::demux::Tuple;
-use super::ecn::{Negotiation, Opener};
 use super::handshake::{self, Handshake};
 use super::listen::Listener;
+use super::negotiation::{Negotiation, Opener};
 use super::options;
 use super::segment::Arrival;
 use super::seq::Seq;
@@ -71,8 +71,7 @@ impl SynReceived {
     /// What is to be kept of a SYN that came to the listener in place `listener`.
     pub(super) fn new(syn: &Arrival, interface: Option<InterfaceId>, listener: u32, config: &TcpConfig) -> Self {
         let HandshakeOptions { mss, window_scale, sack_permitted, timestamps } = options::taken(syn.options, config);
-        let mut ecn = Negotiation::NONE;
-        ecn.on_syn(syn, config.ecn);
+        let ecn = Negotiation::of_syn(syn, config.ecn);
         let mut offer = window_scale.unwrap_or(NO_SCALE);
         offer |= if sack_permitted { SACK } else { 0 };
         offer |= if timestamps.is_some() { TIMESTAMPS } else { 0 };
