@@ -11,6 +11,20 @@ pub(crate) struct Key {
     generation: NonZeroU32,
 }
 
+/// Names an entry by its place alone, for whoever owns it and so knows its life. An `Option` of one costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(NonZeroU32);
+
+impl Place {
+    pub(crate) fn of(key: Key) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(key.index))
+    }
+
+    pub(crate) const fn index(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
 /// One place of a table; storage is handed in as a slice of these.
 #[derive(Debug)]
 pub struct Slot<T> {

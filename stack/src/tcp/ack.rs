@@ -15,6 +15,7 @@ use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
 use super::timestamps::Stamps;
+use super::totals;
 use crate::drops::Reason;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
@@ -36,7 +37,7 @@ impl Connection {
         };
         // RFC 5961 §5.2: neither of the future nor from longer ago than the largest window; and nothing that was never
         // sent, which who has guessed our numbers from a spoofed SYN would acknowledge.
-        if ack.after(self.send.max) || ack.before(self.send.oldest) {
+        if ack.after(self.send.max) || ack.before(self.oldest()) {
             shared.drops.count(Reason::TcpAck);
             self.challenge(now, shared);
             return DONE;
@@ -57,6 +58,12 @@ impl Connection {
         self.update_window(segment, ack, window, shared);
         self.run_timer(now, shared);
         ControlFlow::Continue(())
+    }
+
+    /// The oldest number that may still be acknowledged: nothing from before our SYN.
+    fn oldest(&self) -> Seq {
+        let since_first = totals::passed(self.send.first, self.send.laps, self.send.una);
+        self.send.una - since_first.min(self.send.max_window.into()) as u32
     }
 
     /// RFC 5681 §2: the definition of a duplicate acknowledgment, (a) to (e).
@@ -127,8 +134,9 @@ impl Connection {
         if self.send.fin == OurFin::Queued && ack.after(end) {
             self.send.fin = OurFin::Acknowledged;
         }
+        let laps = totals::laps(self.send.first, self.send.una, ack);
+        self.send.laps = self.send.laps.wrapping_add(laps);
         self.send.una = ack;
-        self.send.oldest = self.send.oldest.later(ack - self.send.max_window);
         // What probed a closed window was taken.
         let beyond_next = ack.after(self.send.nxt);
         self.send.queue.acknowledged(bytes, beyond_next, shared);
@@ -240,8 +248,8 @@ impl Connection {
     fn update_window(&mut self, segment: &Arrival, ack: Seq, window: u32, shared: &Shared<'_>) {
         // What is old of a segment was cut off.
         let seq = segment.newest.later(segment.seq);
-        let newer = self.send.wl1.before(seq) || (self.send.wl1 == seq && !ack.before(self.send.wl2));
-        if ack.before(self.send.una) || !newer {
+        // What acknowledges SND.UNA acknowledges SND.WL2, which was SND.UNA once.
+        if ack.before(self.send.una) || self.send.wl1.after(seq) {
             return;
         }
         if self.is_probing() {
@@ -256,7 +264,6 @@ impl Connection {
         self.send.window = window;
         self.send.max_window = self.send.max_window.max(window);
         self.send.wl1 = seq;
-        self.send.wl2 = ack;
     }
 
     /// Whether the timer runs for a window (or a probe has just become due).

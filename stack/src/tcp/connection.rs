@@ -24,10 +24,11 @@ use super::send_queue::SendQueue;
 use super::seq::Seq;
 use super::shared::{Shared, TcpConfig, Writers};
 use super::timestamps::Stamps;
+use super::totals::{Repeated, Segments};
 use super::trouble::Trouble;
 use super::window::initial_window;
 use crate::ip::{Dscp, InterfaceId};
-use crate::slab::Key;
+use crate::slab::{Key, Place};
 use crate::time::{Instant, Span};
 
 /// A point in time that may lie in no future at all.
@@ -94,14 +95,13 @@ pub(super) enum Owed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Send {
     pub(super) una: Seq,
-    /// The oldest number that may still be acknowledged (RFC 5961 §5.2): nothing from before our SYN.
-    pub(super) oldest: Seq,
+    /// The first number behind our SYN.
+    pub(super) first: Seq,
     pub(super) nxt: Seq,
     /// The highest number that was ever sent, plus one: SND.NXT, or what has probed a closed window beyond it.
     pub(super) max: Seq,
-    /// The segments that last moved the window (RFC 9293 §3.10.7.4).
+    /// The segment that last moved the window (RFC 9293 §3.10.7.4). SND.WL2 need not be kept: it is never beyond SND.UNA.
     pub(super) wl1: Seq,
-    pub(super) wl2: Seq,
     pub(super) window: u32,
     pub(super) max_window: u32,
     pub(super) mss: u16,
@@ -111,8 +111,12 @@ pub(super) struct Send {
     pub(super) waiting: Waiting,
     /// A probe is due: see [`Waiting::Window`].
     pub(super) probe: bool,
+    /// More than one SYN of ours was lost.
+    pub(super) lost_syns: bool,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
+    /// How often SND.UNA has gone round since `first`: see `totals`.
+    pub(super) laps: u16,
     pub(super) queue: SendQueue,
     pub(super) timer: Deadline,
 }
@@ -120,6 +124,8 @@ pub(super) struct Send {
 /// The receiving half.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receive {
+    /// The first number behind the peer's SYN.
+    pub(super) first: Seq,
     pub(super) nxt: Seq,
     /// The right edge of the window that the peer was last shown.
     pub(super) edge: Seq,
@@ -136,6 +142,10 @@ pub(super) struct Receive {
     pub(super) quick: u8,
     /// Data bytes of the last segment, if none with data left since.
     pub(super) last_size: u16,
+    /// How often RCV.NXT has gone round since `first`.
+    pub(super) laps: u16,
+    /// The last segment was a small one: see [`Connection::gathers`].
+    pub(super) after_small: bool,
     pub(super) queue: RecvQueue,
 }
 
@@ -169,16 +179,16 @@ pub struct Connection {
     /// What it holds while data is on the way: see [`Connection::take_flight`].
     pub(super) flight: Option<Key>,
     pub(super) algorithm: Algorithm,
-    /// More than one SYN of ours was lost.
-    pub(super) lost_syns: bool,
     pub(super) ack_at: Deadline,
     /// What it holds while data arrives: see [`Connection::take_intake`].
     pub(super) intake: Option<Key>,
     /// What unread data may pin, in bytes of slots: see `window`.
     pub(super) budget: u32,
-    pub(super) writers: Option<u32>,
+    pub(super) writers: Option<Place>,
     /// What its application asked for beyond what all have: see `settings`.
-    pub(super) settings: Option<u32>,
+    pub(super) settings: Option<Place>,
+    pub(super) segments: Segments,
+    pub(super) repeated: Repeated,
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
     pub(super) challenges: ChallengeLimit,
@@ -240,11 +250,10 @@ impl Connection {
     pub(super) fn new(agreed: &Agreed, config: &TcpConfig) -> Self {
         let send = Send {
             una: agreed.send_next,
-            oldest: agreed.send_next,
+            first: agreed.send_next,
             nxt: agreed.send_next,
             max: agreed.send_next,
             wl1: agreed.receive_next,
-            wl2: agreed.send_next,
             window: agreed.window,
             max_window: agreed.window,
             mss: agreed.mss,
@@ -253,11 +262,14 @@ impl Connection {
             timeouts: 0,
             waiting: Waiting::Acknowledgment,
             probe: false,
+            lost_syns: agreed.lost_syns,
             nodelay: false,
+            laps: 0,
             queue: SendQueue::NEW,
             timer: Deadline::NEVER,
         };
         let receive = Receive {
+            first: agreed.receive_next,
             nxt: agreed.receive_next,
             edge: agreed.receive_next + initial_window(config),
             acknowledged: agreed.receive_next,
@@ -268,6 +280,8 @@ impl Connection {
             duplicates: 0,
             quick: config.quick_acks,
             last_size: 0,
+            laps: 0,
+            after_small: false,
             queue: RecvQueue::NEW,
         };
         let mut connection = Self {
@@ -276,11 +290,12 @@ impl Connection {
             rtt: Rtt::new(config),
             flight: None,
             algorithm: config.congestion,
-            lost_syns: agreed.lost_syns,
             ack_at: Deadline::NEVER,
             intake: None,
             writers: None,
             settings: None,
+            segments: Segments::default(),
+            repeated: Repeated::default(),
             challenges: ChallengeLimit::default(),
             ecn: agreed.ecn,
             stamps: agreed.stamps,
@@ -383,7 +398,7 @@ impl Connection {
     /// The flight of a connection that knows nothing of its path.
     pub(super) fn fresh_flight(&self, now: Instant) -> Flight {
         let mut congestion = Congestion::new(self.algorithm, self.send.mss, self.send.max.0);
-        if self.lost_syns {
+        if self.send.lost_syns {
             congestion.begin_with_one_segment(self.send.mss);
         }
         let mut flight = Flight::new(congestion, self.send.max, now);
@@ -395,9 +410,9 @@ impl Connection {
     pub(super) fn writers(&mut self, shared: &mut Shared<'_>) -> Option<u32> {
         if self.writers.is_none() {
             let fresh = Writers { send: None, filled: 0, receive: None };
-            self.writers = shared.writers.insert(fresh).ok().map(|key| key.index);
+            self.writers = shared.writers.insert(fresh).ok().map(Place::of);
         }
-        self.writers
+        self.writers.map(Place::index)
     }
 
     /// Gives back what an idle connection must not hold.
@@ -405,7 +420,7 @@ impl Connection {
         if self.send.queue.bytes() > 0 || !self.receive.queue.is_empty() {
             return;
         }
-        if let Some(key) = self.writers.take().and_then(|index| shared.writers.key(index)) {
+        if let Some(key) = self.writers.take().and_then(|place| shared.writers.key(place.index())) {
             shared.writers.remove(key);
         }
     }

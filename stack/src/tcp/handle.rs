@@ -81,6 +81,18 @@ pub struct TcpInfo {
     pub send_window: u32,
     /// What the peer was told that it may send.
     pub receive_window: u32,
+    /// Bytes of data that were sent, those of retransmissions included (RFC 4898 HCDataOctetsOut).
+    pub bytes_sent: u64,
+    /// Bytes of data that the peer has acknowledged (RFC 4898 HCThruOctetsAcked).
+    pub bytes_acknowledged: u64,
+    /// Bytes of data that were sent again.
+    pub bytes_retransmitted: u64,
+    /// Bytes of data that came and were acknowledged, each once (RFC 4898 HCThruOctetsReceived).
+    pub bytes_received: u64,
+    /// Segments that were sent since the handshake. The count comes round.
+    pub segments_sent: u32,
+    /// Segments that came, from the one on that made the handshake complete. The count comes round.
+    pub segments_received: u32,
 }
 
 /// How much of each table of TCP is in use.

@@ -10,6 +10,7 @@ use super::ecn::Due;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
+use super::totals;
 use super::window::Order;
 use crate::drops::Reason;
 use crate::time::Instant;
@@ -25,6 +26,7 @@ impl Connection {
     /// Input: a segment for this connection.
     pub(super) fn on_segment(&mut self, mut segment: Arrival, now: Instant, shared: &mut Shared<'_>) -> Outcome {
         self.hear(now, shared);
+        self.segments.on_received(segment.segments());
         match self.steps(&mut segment, now, shared) {
             // Also a segment whose way ended early may have acknowledged our FIN.
             ControlFlow::Break(Outcome::Open) | ControlFlow::Continue(()) => self.settled(),
@@ -40,6 +42,7 @@ impl Connection {
         // RFC 9293 §3.10.7.3, fourth: the SYN and what it acknowledges have been looked at, and are acknowledged; the
         // segment goes on at the sixth step.
         self.owe_now();
+        self.segments.on_received(1);
         segment.flags.remove(Flags::SYN);
         segment.seq += 1;
         match self.steps_behind_ack(&mut segment, now, shared) {
@@ -215,9 +218,8 @@ impl Connection {
 
     fn take_in_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let fills_hole = self.has_holes(shared);
-        let is_pressed = self.charged(shared) > self.budget;
-        let gathers = self.receive.queue.gathers(segment.size(), is_pressed);
-        let segments = segment.segments();
+        let gathers = self.gathers(segment.size(), shared);
+        let (segments, before) = (segment.segments(), self.receive.nxt);
         self.learn_size(segment);
         let writers = if gathers { self.writers(shared) } else { None };
         while let Some(chunk) = segment.payload.pop() {
@@ -241,6 +243,8 @@ impl Connection {
             self.receive.nxt += chunk.len() as u32;
             self.receive.queue.push_moved(chunk, shared);
         }
+        let laps = totals::laps(self.receive.first, before, self.receive.nxt);
+        self.receive.laps = self.receive.laps.wrapping_add(laps);
         // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
         self.owe(segments, fills_hole || segment.cut, now, shared);
         self.look_at_need(self.echoed(segment, now), now, shared);

@@ -30,6 +30,7 @@
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
 //! | `socket`, `socket_options`, `question`, `handle` | what an application commands, asks and holds |
+//! | `totals` | what a connection has moved in all |
 //! | `settings`, `keep_alive`, `urgent` | what one connection has that others have not |
 //!
 //! Left out as yet: Fast Open.
@@ -90,6 +91,7 @@ mod tail_probe;
 mod time_wait;
 mod timers;
 mod timestamps;
+mod totals;
 mod trouble;
 mod undo;
 mod urgent;

@@ -339,6 +339,7 @@ impl Connection {
         let end = plan.seq + plan.len + fin;
         if plan.seq.before(self.send.max) && plan.seq != end {
             shared.statistics.retransmissions += 1;
+            self.repeated.on_sent(plan.len.min(self.send.max.since(plan.seq)));
         }
         self.took_off(plan, end, now, shared);
         match plan.kind {
@@ -362,7 +363,9 @@ impl Connection {
             self.run_timer(now, shared);
         }
         self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
-        shared.statistics.segments_sent += u64::from(self.segments(plan, shared));
+        let segments = self.segments(plan, shared);
+        self.segments.on_sent(segments);
+        shared.statistics.segments_sent += u64::from(segments);
         self.acknowledgment_sent(plan.len, shared);
     }
 

@@ -63,6 +63,12 @@ impl Tcp<'_> {
             unread: connection.receive.queue.bytes(),
             send_window: send.window,
             receive_window: connection.receive.edge.since(connection.receive.nxt),
+            bytes_sent: connection.bytes_sent(),
+            bytes_acknowledged: connection.bytes_acknowledged(),
+            bytes_retransmitted: connection.repeated.bytes(),
+            bytes_received: connection.bytes_received(),
+            segments_sent: connection.segments.sent,
+            segments_received: connection.segments.received,
         })
     }
 

@@ -7,6 +7,7 @@
 
 use lendwire_nic::{Chunk, Queue};
 
+use super::connection::Connection;
 use super::shared::{COPY_BREAK, Shared};
 
 /// Two such payloads share a slot that holds a full Ethernet frame.
@@ -17,8 +18,6 @@ const HALF_A_SLOT: usize = 1024;
 pub(super) struct RecvQueue {
     queue: Queue,
     charged: u32,
-    /// The last segment was a small one.
-    after_small: bool,
 }
 
 /// What a chunk costs its connection: the slot that it pins, or its bytes where it pins none.
@@ -27,7 +26,7 @@ pub(super) fn charge(chunk: &Chunk) -> u32 {
 }
 
 impl RecvQueue {
-    pub(super) const NEW: Self = Self { queue: Queue::NEW, charged: 0, after_small: false };
+    pub(super) const NEW: Self = Self { queue: Queue::NEW, charged: 0 };
 
     pub(super) const fn bytes(&self) -> usize {
         self.queue.bytes()
@@ -39,14 +38,6 @@ impl RecvQueue {
 
     pub(super) const fn charged(&self) -> u32 {
         self.charged
-    }
-
-    /// Whether a segment of `len` bytes that comes now is to be copied: one of a run of small ones, or, when the
-    /// connection's memory is under pressure, one that leaves half of its slot empty. To be asked once a segment.
-    pub(super) fn gathers(&mut self, len: usize, is_pressed: bool) -> bool {
-        let small = len <= COPY_BREAK;
-        let after_small = core::mem::replace(&mut self.after_small, small);
-        !self.is_empty() && ((small && after_small) || (is_pressed && len <= HALF_A_SLOT))
     }
 
     /// Adds `chunk` at the end, copied behind the last small one where `writers` are given. Gives it back when no cell
@@ -120,5 +111,16 @@ impl RecvQueue {
     pub(super) fn clear(&mut self, shared: &mut Shared<'_>) {
         shared.cells.clear(&mut self.queue);
         shared.received.release(core::mem::take(&mut self.charged));
+    }
+}
+
+impl Connection {
+    /// Whether a segment of `len` bytes that comes now is to be copied: one of a run of small ones, or, when the
+    /// connection's memory is under pressure, one that leaves half of its slot empty. To be asked once a segment.
+    pub(super) fn gathers(&mut self, len: usize, shared: &Shared<'_>) -> bool {
+        let is_pressed = self.charged(shared) > self.budget;
+        let small = len <= COPY_BREAK;
+        let after_small = core::mem::replace(&mut self.receive.after_small, small);
+        !self.receive.queue.is_empty() && ((small && after_small) || (is_pressed && len <= HALF_A_SLOT))
     }
 }

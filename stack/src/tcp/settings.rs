@@ -8,6 +8,7 @@ use super::connection::{Connection, Deadline, Ended, OurFin, Outcome};
 use super::keep_alive::KeepAliveState;
 use super::seq::Seq;
 use super::shared::Shared;
+use crate::slab::Place;
 use crate::time::{Instant, Span};
 
 /// Linux's bound on how long a corked segment is held.
@@ -78,24 +79,24 @@ impl Settings {
 impl Connection {
     /// What was asked for this connection.
     pub(super) fn settings<'s>(&self, shared: &'s Shared<'_>) -> Option<&'s Settings> {
-        shared.settings.by_index(self.settings?)
+        shared.settings.by_index(self.settings?.index())
     }
 
     pub(super) fn settings_mut<'s>(&self, shared: &'s mut Shared<'_>) -> Option<&'s mut Settings> {
-        shared.settings.by_index_mut(self.settings?)
+        shared.settings.by_index_mut(self.settings?.index())
     }
 
     /// The settings, taken now if the connection has none; `None` when all are taken.
     pub(super) fn take_settings<'s>(&mut self, shared: &'s mut Shared<'_>) -> Option<&'s mut Settings> {
         if self.settings.is_none() {
-            self.settings = shared.settings.insert(Settings::NEW).ok().map(|key| key.index);
+            self.settings = shared.settings.insert(Settings::NEW).ok().map(Place::of);
         }
         self.settings_mut(shared)
     }
 
     /// Gives them back.
     pub(super) fn drop_settings(&mut self, shared: &mut Shared<'_>) {
-        if let Some(key) = self.settings.take().and_then(|index| shared.settings.key(index)) {
+        if let Some(key) = self.settings.take().and_then(|place| shared.settings.key(place.index())) {
             shared.settings.remove(key);
         }
     }

@@ -226,6 +226,12 @@ impl Sockets for Stack<'_> {
             ("tcpi_delivered", (info.delivered as i64 + mss - 1) / mss),
             ("tcpi_snd_wnd", i64::from(info.send_window)),
             ("tcpi_rcv_wnd", i64::from(info.receive_window)),
+            ("tcpi_bytes_sent", info.bytes_sent as i64),
+            ("tcpi_bytes_acked", info.bytes_acknowledged as i64),
+            ("tcpi_bytes_retrans", info.bytes_retransmitted as i64),
+            ("tcpi_bytes_received", info.bytes_received as i64),
+            ("tcpi_segs_out", info.segments_sent.into()),
+            ("tcpi_segs_in", info.segments_received.into()),
         ]);
         fields
     }
