@@ -131,6 +131,27 @@ fn rfc8985_6_2_reordering_below_the_window_causes_no_retransmission_once_it_is_k
 }
 
 #[test]
+fn rfc5681_3_2_where_segments_are_always_late_a_loss_costs_what_it_does_elsewhere() {
+    let reordering = Reordering { share: 0.3, extra: Span::from_millis(9) };
+    let lost = Loss::Exactly(&[3000]);
+    path(1).forward(|link| (link.reordering, link.loss, link.queue) = (Some(reordering), lost, 1 << 30)).run(|world| {
+        world.run_for(Span::from_millis(500));
+        let (mut before, mut losses) = (world.info(0).expect("it is open"), 0);
+        for _ in 0..1000 {
+            world.run_for(Span::from_millis(5));
+            let info = world.info(0).expect("it is open");
+            if info.slow_start_threshold < before.slow_start_threshold {
+                losses += 1;
+                let least = before.congestion_window / 100 * 69;
+                assert!(info.slow_start_threshold >= least, "{least}: {}", world.describe());
+            }
+            before = info;
+        }
+        assert!(losses > 0, "{}", world.describe());
+    });
+}
+
+#[test]
 fn rfc8985_7_2_a_lost_tail_is_mended_before_the_timer_expires() {
     // Of ten segments the last two: no acknowledgment tells of them. A probe two round trips later does; were it but one,
     // the probe would wait for an acknowledgment that may be delayed, too.

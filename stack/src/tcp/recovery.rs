@@ -103,11 +103,18 @@ impl Flight {
     /// Where congestion control has to see the flight of a connection that has sent what is before `nxt`.
     fn stand(&self, una: Seq, nxt: Seq, mss: u16) -> Stand {
         // RFC 5681 §3.2 (2): without what limited transmit has added.
-        let flight = nxt.since(una).saturating_sub(self.recovery.limited);
+        let flight = nxt.since(una).saturating_sub(self.added());
         // Whole segments leave a crumb of the window, which was in use all the same.
         let window = self.congestion.window();
         let is_full = flight <= window && window - flight < u32::from(mss);
         Stand { flight: if is_full { window } else { flight }, mss }
+    }
+
+    /// What limited transmit has added to the flight. With selective acknowledgments no more than the peer holds: on a path
+    /// that reorders there may always be a hole, and what was sent since the first one is all that is in flight, and more.
+    fn added(&self) -> u32 {
+        let (limited, held) = (self.recovery.limited, self.board.sacked());
+        if held > 0 { limited.min(held) } else { limited }
     }
 
     /// Input: an acknowledgment of something, or a duplicate, or one with blocks. Says whether it shows that the last
