@@ -59,9 +59,9 @@ pub fn goodput(law: Law, facts: &Facts, seed: u64) -> f64 {
 struct Window {
     law: Law,
     segments: f64,
-    /// CUBIC's W_max, when its epoch began, and its window as Reno would have it.
+    /// CUBIC's W_max, when its epoch began, if it has, and its window as Reno would have it.
     most: f64,
-    since: f64,
+    since: Option<f64>,
     estimate: f64,
     /// The window before the last loss (§4.3: cwnd_prior).
     prior: f64,
@@ -71,6 +71,8 @@ impl Window {
     /// A segment was acknowledged that was sent after the last loss was noticed.
     fn grow(&mut self, now: f64, rtt: f64) {
         let share = 1.0 / self.segments;
+        // §4.2: an epoch begins with congestion avoidance, when recovery is over, and not with the loss.
+        let elapsed = now - *self.since.get_or_insert(now);
         if self.law == Law::Reno {
             self.segments += share;
             return;
@@ -80,23 +82,23 @@ impl Window {
         self.estimate += alpha * share;
         let k = ((self.most - self.prior * CUBIC_BETA).max(0.0) / C).cbrt();
         let cubic = |since: f64| C * (since - k).powi(3) + self.most;
-        if cubic(now - self.since) < self.estimate {
+        if cubic(elapsed) < self.estimate {
             self.segments = self.segments.max(self.estimate);
             return;
         }
         // §4.2, §4.4: the target is a round trip ahead, and at most half as much again.
-        let target = cubic(now - self.since + rtt).clamp(self.segments, 1.5 * self.segments);
+        let target = cubic(elapsed + rtt).clamp(self.segments, 1.5 * self.segments);
         self.segments += (target - self.segments) * share;
     }
 
-    fn shrink(&mut self, now: f64) {
+    fn shrink(&mut self) {
         let beta = if self.law == Law::Reno { 0.5 } else { CUBIC_BETA };
         // §4.7: who has to give way lets others in faster.
         let gives_way = self.segments < self.most;
         self.most = if gives_way { self.segments * (1.0 + CUBIC_BETA) / 2.0 } else { self.segments };
         self.prior = self.segments;
         self.segments = (self.segments * beta).max(2.0);
-        (self.since, self.estimate) = (now, self.segments);
+        (self.since, self.estimate) = (None, self.segments);
     }
 }
 
@@ -144,7 +146,7 @@ impl Bottleneck<'_> {
 fn stepped(law: Law, facts: &Facts, seed: u64) -> f64 {
     let full = facts.rate * facts.rtt + facts.queue;
     let begin = full.min(5.0 / facts.loss.sqrt()).max(2.0);
-    let mut window = Window { law, segments: begin, most: begin, since: 0.0, estimate: begin, prior: begin };
+    let mut window = Window { law, segments: begin, most: begin, since: None, estimate: begin, prior: begin };
     let tokens = facts.policer.map_or(0.0, |(_, burst)| burst);
     let mut path = Bottleneck { facts, random: Random::new(seed), free_at: 0.0, tokens, tokens_at: 0.0 };
     let (mut sent, mut now, mut shrunk_at) = (VecDeque::new(), 0.0, -1.0);
@@ -158,7 +160,7 @@ fn stepped(law: Law, facts: &Facts, seed: u64) -> f64 {
         match (first.arrives, first.at >= shrunk_at) {
             (true, true) => window.grow(now, now - first.at),
             (false, true) => {
-                window.shrink(now);
+                window.shrink();
                 shrunk_at = now;
             }
             (true | false, false) => {}
