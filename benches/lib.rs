@@ -1,1 +1,10 @@
-//! Measurements: each file beside this one is a benchmark, and says what it compares and how to run it.
+//! Measurements: the works of [`works`], ours beside the peers', by `cargo xtask bench`; and criterion's benchmarks, each
+//! of which says what it compares and how to run it.
+
+pub mod host;
+pub mod measure;
+pub mod ours;
+pub mod report;
+#[cfg(feature = "peers")]
+pub mod smoltcp;
+pub mod works;

@@ -1,4 +1,7 @@
-//! `cargo xtask bench`: the criterion benchmarks.
+//! `cargo xtask bench`: the works of `benches`, ours and the peers' in turn.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use clap::Args;
 
@@ -6,15 +9,23 @@ use crate::failure::Failure;
 use crate::image::cargo;
 
 const PACKAGE: &str = "lendwire-benches";
+/// What the machine can, for everybody alike.
+const NATIVE: &str = "build.rustflags=[\"-Ctarget-cpu=native\"]";
 
 /// The command's arguments.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Runs each benchmark once, unoptimised, to see that it works
+    /// Runs only works that have each of these words in their name: `bulk 1500 64K csum`
+    words: Vec<String>,
+    /// Runs the peers' stacks beside ours
+    #[arg(long)]
+    peers: bool,
+    /// Runs each work and each criterion benchmark once, unoptimised, to see that it works
     #[arg(long)]
     smoke: bool,
-    /// Runs only benchmarks whose name contains this
-    filter: Option<String>,
+    /// Writes what was measured to a file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -22,14 +33,33 @@ pub struct Arguments {
 /// # Errors
 /// [`Failure::Build`] when cargo cannot be started, [`Failure::Difference`] when a benchmark fails.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.smoke && arguments.words.is_empty() {
+        // Under `cargo test` criterion runs each benchmark once, in the profile that the tests were built with.
+        succeed(cargo().args(["test", "--package", PACKAGE, "--benches"]))?;
+    }
     let mut command = cargo();
-    // Under `cargo test` criterion runs each benchmark once, in the profile that the tests were built with.
-    command.args(if arguments.smoke {
-        ["test", "-p", PACKAGE, "--benches"]
-    } else {
-        ["bench", "-p", PACKAGE, "--benches"]
-    });
-    command.arg("--").args(&arguments.filter);
+    // Paths are the caller's.
+    command.current_dir(".").args(["run", "--quiet", "--package", PACKAGE, "--bin", "bench"]);
+    if !arguments.smoke {
+        command.args(["--release", "--config", NATIVE]);
+    }
+    if arguments.peers {
+        command.args(["--features", "peers"]);
+    }
+    command.arg("--");
+    if arguments.peers {
+        command.arg("--peers");
+    }
+    if arguments.smoke {
+        command.arg("--smoke");
+    }
+    if let Some(file) = &arguments.json {
+        command.arg("--json").arg(file);
+    }
+    succeed(command.args(&arguments.words))
+}
+
+fn succeed(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| Failure::Build(format!("cargo did not start: {error}")))?;
     if status.success() {
         return Ok(());

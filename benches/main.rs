@@ -1,0 +1,72 @@
+//! The works, ours and the peers' in turn: `cargo xtask bench`.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use lendwire_benches::measure::{Effort, interleaved};
+use lendwire_benches::report::{self, Result};
+use lendwire_benches::works::{self, Company, Row};
+
+const USAGE: &str = "bench [--peers] [--smoke] [--json FILE] [WORD...]";
+
+struct Arguments {
+    company: Company,
+    effort: Effort,
+    json: Option<String>,
+    words: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(mut given: impl Iterator<Item = String>) -> Option<Self> {
+        let mut arguments = Self { company: Company::Alone, effort: Effort::FULL, json: None, words: Vec::new() };
+        while let Some(argument) = given.next() {
+            match argument.as_str() {
+                "--peers" => arguments.company = Company::Peers,
+                "--smoke" => arguments.effort = Effort::SMOKE,
+                "--json" => arguments.json = Some(given.next()?),
+                option if option.starts_with('-') => return None,
+                _ => arguments.words.push(argument),
+            }
+        }
+        Some(arguments)
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        self.words.iter().all(|word| row.name.split(' ').any(|it| it == word))
+    }
+}
+
+/// On a terminal, in the line where the figures will stand.
+fn show_progress(number: usize, rows: usize, name: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K[{}/{rows}] {name}\r", number + 1);
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = Arguments::parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let rows: Vec<_> = works::all().into_iter().filter(|row| arguments.wants(row)).collect();
+    if rows.is_empty() {
+        eprintln!("no work has all of these words in its name: {:?}", arguments.words);
+        return ExitCode::from(2);
+    }
+    let mut results = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        show_progress(number, rows.len(), &row.name);
+        let mut runners = (row.prepare)(arguments.company);
+        let measured = interleaved(&mut runners, arguments.effort);
+        let result = Result { name: row.name.clone(), metric: row.metric, goal: row.goal, measured };
+        println!("{}", result.line());
+        results.push(result);
+    }
+    if let Some(file) = arguments.json
+        && let Err(error) = std::fs::write(&file, report::json(&results))
+    {
+        eprintln!("{file}: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,198 @@
+//! Our stack on an end of `lendwire_drivers::loopback`.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+use lendwire::tcp::{ListenerHandle, State, TcpConfig, TcpHandle};
+use lendwire::time::{Instant, Span};
+use lendwire::wire::address::Cidr;
+use lendwire::{Capacities, Config, InterfaceConfig, Stack, Storage};
+use lendwire_drivers::loopback::{self, Loopback};
+use lendwire_nic::{Chunk, Nic, Offloads, Pool};
+
+use crate::host::{Checksums, Host, Pass, Pattern, Setup};
+
+/// Frames that a poll takes in, and that it sends.
+const BURST: usize = 64;
+/// Frames on the link each way.
+const RING: usize = 256;
+
+/// See the module.
+pub struct Ours {
+    stack: Stack<'static>,
+    nic: Loopback,
+    local: IpAddr,
+    remote: IpAddr,
+    listeners: Vec<(u16, ListenerHandle)>,
+    /// What it sends from, and the headers on the link.
+    _pools: (Lent, Rc<Lent>),
+}
+
+impl Ours {
+    const ADDRESSES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))];
+
+    fn new(setup: &Setup, nic: Loopback, side: usize, headers: Rc<Lent>) -> Self {
+        let slots = (2 * setup.window / SLOT + 512).next_power_of_two();
+        let pool = Lent::new(slots);
+        let now = Instant::from_micros(0);
+        let storage = Storage::leaked(&capacities(setup));
+        let mut config = Config::new([7 + side as u8; 16]);
+        config.tcp = tcp(setup);
+        let mut stack = Stack::new(storage, config, pool.0, now);
+        let addressed = InterfaceConfig { autoconfigure: false, loopback: false };
+        let interface = stack.add_interface(nic.info(), addressed, now).expect("there is a place for an interface");
+        let cidr = Cidr::new(Self::ADDRESSES[side], 24).expect("a prefix of IPv4");
+        stack.add_address(interface, cidr, now).expect("there is a place for an address");
+        let [local, remote] = [Self::ADDRESSES[side], Self::ADDRESSES[1 - side]];
+        Self { stack, nic, local, remote, listeners: Vec::new(), _pools: (pool, headers) }
+    }
+
+    /// The stack, for what only ours is asked.
+    #[must_use]
+    pub fn stack(&self) -> &Stack<'static> {
+        &self.stack
+    }
+}
+
+fn capacities(setup: &Setup) -> Capacities {
+    let flights = setup.connections.min(1024);
+    Capacities {
+        interfaces: 1,
+        neighbours: 8,
+        routes: 4,
+        replies: 64,
+        sockets: 4,
+        datagrams: 256,
+        listeners: setup.listeners,
+        handshakes: setup.connections.min(1024),
+        connections: setup.connections,
+        time_waits: setup.time_waits,
+        // A chunk for each segment in the window, at both ends of a cut.
+        cells: 1024 + 8 * setup.window / usize::from(setup.mtu - 52),
+        flights,
+        runs: 8 * flights,
+        batches: 8,
+    }
+}
+
+fn tcp(setup: &Setup) -> TcpConfig {
+    // The window is some five eighths of the budget.
+    let budget = u32::try_from(setup.window * 8 / 5).expect("a window of less than 2 GiB");
+    TcpConfig {
+        receive_budget: budget,
+        receive_budget_start: budget,
+        receive_memory: Some(usize::MAX),
+        send_budget: setup.window as u32,
+        send_budget_start: setup.window as u32,
+        send_memory: Some(usize::MAX),
+        time_wait: Span::from_secs(60),
+        ..TcpConfig::DEFAULT
+    }
+}
+
+/// Bytes of a pool's slot.
+const SLOT: usize = 2048;
+
+thread_local! {
+    static FREE: RefCell<Vec<&'static Pool>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A pool that is the holder's alone. Pools are never given back to the heap, so works use them one after the other.
+struct Lent(&'static Pool);
+
+impl Lent {
+    fn new(slots: usize) -> Self {
+        let fits = |pool: &&'static Pool| pool.slots() == slots && pool.available() == slots;
+        let free = FREE.with_borrow_mut(|free| free.iter().position(fits).map(|at| free.swap_remove(at)));
+        Self(free.unwrap_or_else(|| Pool::leaked(slots, SLOT).expect("a pool of this size can be made")))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        FREE.with_borrow_mut(|free| free.push(self.0));
+    }
+}
+
+impl Host for Ours {
+    const NAME: &'static str = "lendwire";
+    type Connection = TcpHandle;
+
+    fn pair(setup: &Setup) -> [Self; 2] {
+        let options = loopback::Options {
+            mtu: setup.mtu,
+            offloads: match setup.checksums {
+                Checksums::Software => Offloads::empty(),
+                Checksums::Device => Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM,
+            },
+            capacity: RING,
+            ..loopback::Options::default()
+        };
+        // What is on the link, and of what arrived the headers that nobody has looked at yet.
+        let headers = Rc::new(Lent::new(4 * RING));
+        let (here, there) = Loopback::pair(&options, headers.0);
+        [Self::new(setup, here, 0, headers.clone()), Self::new(setup, there, 1, headers)]
+    }
+
+    fn poll(&mut self, now: u64) -> bool {
+        let sent = self.nic.statistics().sent;
+        let polled = self.stack.poll(&mut [&mut self.nic], Instant::from_micros(now), BURST);
+        polled.received > 0 || self.nic.statistics().sent != sent
+    }
+
+    fn next_deadline(&mut self, _: u64) -> Option<u64> {
+        self.stack.next_deadline().map(Instant::micros)
+    }
+
+    fn listen(&mut self, port: u16, backlog: usize) {
+        let local = SocketAddr::new(self.local, port);
+        let listener = self.stack.listen(local, backlog).expect("the port is free");
+        self.listeners.push((port, listener));
+    }
+
+    fn accept(&mut self, port: u16) -> Option<TcpHandle> {
+        let (_, listener) = self.listeners.iter().find(|(it, _)| *it == port)?;
+        self.stack.accept(*listener)
+    }
+
+    fn connect(&mut self, port: u16, now: u64) -> TcpHandle {
+        let remote = SocketAddr::new(self.remote, port);
+        self.stack.connect(remote, None, Instant::from_micros(now)).expect("a connection can be opened")
+    }
+
+    fn is_open(&mut self, connection: TcpHandle) -> bool {
+        self.stack.state(connection) == State::Established
+    }
+
+    fn set_nodelay(&mut self, connection: TcpHandle) {
+        self.stack.set_nodelay(connection, true);
+    }
+
+    fn write(&mut self, connection: TcpHandle, bytes: &[u8]) -> usize {
+        self.stack.write(connection, bytes).expect("the connection is open")
+    }
+
+    fn lend(&mut self, connection: TcpHandle, pattern: &'static Pattern, at: u64, _: Pass) -> usize {
+        let piece = pattern.from(at);
+        let chunk = Chunk::from_static(piece);
+        if self.stack.push(connection, chunk).is_ok() { piece.len() } else { 0 }
+    }
+
+    fn read(&mut self, connection: TcpHandle, to: &mut [u8]) -> usize {
+        self.stack.read(connection, to).unwrap_or(0)
+    }
+
+    fn take(&mut self, connection: TcpHandle, mut look: impl FnMut(&[u8])) -> usize {
+        let mut taken = 0;
+        while let Ok(Some(chunk)) = self.stack.read_chunk(connection) {
+            look(&chunk);
+            taken += chunk.len();
+        }
+        taken
+    }
+
+    fn close(&mut self, connection: TcpHandle, now: u64) {
+        self.stack.close(connection, Instant::from_micros(now));
+    }
+}
