@@ -17,6 +17,7 @@ pub mod accel;
 pub mod bench;
 pub mod bulk;
 pub mod capture;
+pub mod counts;
 pub mod failure;
 pub mod fuzz;
 pub mod image;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::failure::Failure;
-use xtask::{bench, fuzz, requirements, run, script, simulate, test};
+use xtask::{bench, counts, fuzz, requirements, run, script, simulate, test};
 
 #[derive(Parser)]
 #[command(
@@ -34,6 +34,8 @@ enum Command {
     Requirements(requirements::Arguments),
     /// Runs the benchmarks
     Bench(bench::Arguments),
+    /// Counts the instructions of each path, against a budget
+    Counts(counts::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Requirements(arguments) => requirements::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Counts(arguments) => counts::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

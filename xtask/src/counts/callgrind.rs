@@ -1,0 +1,97 @@
+//! Running the paths under callgrind, and reading what it wrote ("Callgrind Format Specification" of Valgrind's manual).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+
+/// The function whose calls are counted and dumped.
+const ENCLOSED: &str = "counts::enclosed";
+
+/// Where an instruction lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Site {
+    /// The program, or a library.
+    pub(super) object: String,
+    /// As in the object's file.
+    pub(super) address: u64,
+}
+
+/// What one call of [`ENCLOSED`] did.
+#[derive(Debug)]
+pub(super) struct Dump {
+    pub(super) path: String,
+    pub(super) times: u64,
+    /// How often each instruction was executed.
+    pub(super) costs: BTreeMap<Site, u64>,
+}
+
+/// Runs `program`, with `folder` for callgrind's files.
+pub(super) fn run(program: &Path, folder: &Path) -> Result<Vec<Dump>, Failure> {
+    let failed = |what: &str, error: std::io::Error| Failure::File(format!("{what}: {error}"));
+    // What an earlier run left must not be read as this one's.
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).map_err(|error| failed("no folder for callgrind's files", error))?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--dump-instr=yes", "--compress-strings=no", "--compress-pos=no"])
+        .arg(format!("--toggle-collect={ENCLOSED}"))
+        .arg(format!("--dump-after={ENCLOSED}"))
+        .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
+        .arg(program)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure::Missing(format!("valgrind did not start: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::Build(format!("the paths did not run to their end:\n{}", said.trim_end())));
+    }
+    let mut dumps = Vec::new();
+    for (number, line) in String::from_utf8_lossy(&output.stdout).lines().enumerate() {
+        let entry = line.split_once('\t').and_then(|(path, times)| Some((path, times.parse().ok()?)));
+        let (path, times) = entry.ok_or_else(|| Failure::File(format!("the paths say {line:?}")))?;
+        let file = folder.join(format!("out.{}", number + 1));
+        let text = fs::read_to_string(&file).map_err(|error| failed("a dump of callgrind", error))?;
+        dumps.push(Dump { path: path.to_owned(), times, costs: costs(&text) });
+    }
+    let _ = fs::remove_dir_all(folder);
+    Ok(dumps)
+}
+
+/// The instructions in a dump. A line that follows `calls=` is what callees cost, which their own lines say again.
+fn costs(text: &str) -> BTreeMap<Site, u64> {
+    let mut costs = BTreeMap::new();
+    let mut object = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix("ob=") {
+            object = name.to_owned();
+        } else if line.starts_with("calls=") {
+            lines.next();
+        } else if let Some((address, count)) = cost(line) {
+            *costs.entry(Site { object: object.clone(), address }).or_default() += count;
+        }
+    }
+    costs
+}
+
+/// `0xADDRESS LINE COUNT`.
+fn cost(line: &str) -> Option<(u64, u64)> {
+    let mut words = line.strip_prefix("0x")?.split(' ');
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    Some((address, words.nth(1)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_not_counted_twice() {
+        let text = "events: Ir\n\nob=a\nfn=f\n0x10 3 2\ncob=b\ncfn=g\ncalls=1 0x8 1\n0x12 4 70\n0x14 5 1\n\nob=b\nfn=g\n0x8 1 70\n";
+        let site = |object: &str, address| Site { object: object.into(), address };
+        let expected = [(site("a", 0x10), 2), (site("a", 0x14), 1), (site("b", 8), 70)];
+        assert_eq!(costs(text), BTreeMap::from(expected));
+    }
+}
