@@ -48,7 +48,14 @@ impl Connection {
         let is_overtaken = ack.before(self.send.una);
         let marked = if is_overtaken { 0 } else { self.ecn.told(segment, self.moves_on(segment, ack)) };
         let blocks = self.blocks(segment, ack);
-        let is_duplicate = self.is_duplicate(segment, ack, window);
+        let says_no_more = self.says_no_more(segment, ack, window);
+        let is_duplicate = says_no_more && self.in_flight() > 0;
+        if says_no_more
+            && blocks.is_empty()
+            && let Some(flight) = self.flight_mut(shared)
+        {
+            flight.tail.on_duplicate(ack);
+        }
         if ack.after(self.send.una) || is_duplicate || !blocks.is_empty() {
             self.on_ack(segment, ack, &Means { is_duplicate, marked, blocks }, now, shared);
         }
@@ -66,10 +73,9 @@ impl Connection {
         self.send.una - since_first.min(self.send.max_window.into()) as u32
     }
 
-    /// RFC 5681 §2: the definition of a duplicate acknowledgment, (a) to (e).
-    fn is_duplicate(&self, segment: &Arrival, ack: Seq, window: u32) -> bool {
-        self.in_flight() > 0
-            && !self.is_probing()
+    /// RFC 5681 §2: the definition of a duplicate acknowledgment, (b) to (e). By (a) it is one if something is in flight.
+    fn says_no_more(&self, segment: &Arrival, ack: Seq, window: u32) -> bool {
+        !self.is_probing()
             && segment.payload.is_empty()
             && !segment.flags.intersects(Flags::SYN | Flags::FIN)
             && ack == self.send.una
@@ -207,6 +213,9 @@ impl Connection {
     fn take_sample(&mut self, segment: &Arrival, ack: Seq, acked: u32, now: Instant, shared: &mut Shared<'_>) {
         if let Some((took, of)) = self.round_trip(segment, ack, acked, now, shared) {
             self.rtt.sample(took, of, &shared.config);
+            if let Some(flight) = self.flight_mut(shared) {
+                flight.tail.is_measured = true;
+            }
         } else if self.send.timeouts > 0 {
             // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
             self.rtt.settle(&shared.config);

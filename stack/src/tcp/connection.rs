@@ -403,6 +403,7 @@ impl Connection {
         }
         let mut flight = Flight::new(congestion, self.send.max, now);
         flight.rack.begin(self.rtt.smoothed(), now);
+        flight.tail.is_measured = self.rtt.smoothed().is_some();
         flight
     }
 

@@ -41,6 +41,19 @@ pub(super) struct Patience {
     /// The peer holds so much beyond a hole that RFC 5681 would take it for lost.
     pub(super) threshold_reached: bool,
     pub(super) smoothed: Option<Span>,
+    /// When the window was last lowered for a loss.
+    pub(super) lowered_at: Instant,
+}
+
+/// What looking for losses has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Bytes.
+    pub(super) lost: u32,
+    /// Some of it had been sent again since the window was last lowered.
+    pub(super) again: bool,
+    /// How long to wait before looking again at what may yet be lost.
+    pub(super) wait: Option<Span>,
 }
 
 impl Rack {
@@ -138,20 +151,19 @@ impl Rack {
         window.min(patience.smoothed.map_or(u64::MAX, Span::micros))
     }
 
-    /// Step 5: takes for lost what was sent so long before something that has arrived. Returns how many bytes that are, and
-    /// how long to wait before looking again at what may yet be.
+    /// Step 5: takes for lost what was sent so long before something that has arrived.
     pub(super) fn detect(
         &self,
         board: &mut Scoreboard,
         runs: &mut Runs<'_>,
         patience: &Patience,
         now: Instant,
-    ) -> (u32, Option<Span>) {
+    ) -> Found {
+        let mut found = Found::default();
         if self.rtt == 0 {
-            return (0, None);
+            return found;
         }
         let allowed = u64::from(self.rtt) + self.window(patience);
-        let (mut lost, mut wait) = (0, None);
         let mut at = board.first();
         while let Some(&run) = runs.at(at) {
             let index = at;
@@ -160,11 +172,14 @@ impl Rack {
                 continue;
             }
             match allowed.checked_sub(now.since(run.sent_at).micros()).filter(|&left| left > 0) {
-                None => lost += board.lose_run(runs, index),
-                Some(left) => wait = wait.max(Some(Span::from_micros(left))),
+                None => {
+                    found.again |= run.marks.again && run.first_sent_at() >= patience.lowered_at;
+                    found.lost += board.lose_run(runs, index);
+                }
+                Some(left) => found.wait = found.wait.max(Some(Span::from_micros(left))),
             }
         }
-        (lost, wait)
+        found
     }
 
     /// §6.3: the timer has expired. The first run is lost, and what was sent so long ago that it would have arrived.
@@ -188,5 +203,34 @@ impl Rack {
     /// RACK_sent_after: whether what has arrived was sent before something that was sent at `sent_at` and ends at `end`.
     fn is_behind(&self, sent_at: Instant, end: Seq) -> bool {
         sent_at > self.sent_at || (sent_at == self.sent_at && end.after(self.end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_FIRST: Patience = Patience {
+        recovering: false,
+        threshold_reached: false,
+        smoothed: Some(Span::from_millis(100)),
+        lowered_at: Instant::from_micros(0),
+    };
+
+    #[test]
+    fn rfc8985_6_2_patience_lasts_for_16_recoveries() {
+        let mut rack = Rack::NEW;
+        rack.begin(Some(Span::from_millis(100)), Instant::from_micros(0));
+        assert_eq!(rack.window(&AT_FIRST), 25_000);
+        // Two reports of one round are one.
+        rack.on_duplicate_data(Seq(1), Seq(1001));
+        rack.on_duplicate_data(Seq(501), Seq(2001));
+        assert_eq!(rack.window(&AT_FIRST), 50_000);
+        for _ in 0..15 {
+            rack.on_recovered();
+            assert_eq!(rack.window(&AT_FIRST), 50_000);
+        }
+        rack.on_recovered();
+        assert_eq!(rack.window(&AT_FIRST), 25_000);
     }
 }

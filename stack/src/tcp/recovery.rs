@@ -15,8 +15,8 @@ use super::rack::Patience;
 use super::runs::Runs;
 use super::sack::{self, Blocks};
 use super::seq::Seq;
-use super::tail_probe::TailProbe;
 use super::undo::Undo;
+use crate::time::Instant;
 
 /// RFC 5681 §3.2: so many duplicates are no reordering.
 const THRESHOLD: u8 = 3;
@@ -52,6 +52,8 @@ pub(super) struct Recovery {
     duplicates: u8,
     /// What is to be sent again goes whatever the congestion window is: the first of it after loss was noticed.
     pub(super) urgent: bool,
+    /// When the window was last lowered for a loss.
+    lowered_at: Instant,
     /// What has left the network during recovery, on top of the congestion window (RFC 5681 §3.2 (3), (4)).
     inflation: u32,
     /// What limited transmit has added to the flight.
@@ -67,6 +69,7 @@ impl Recovery {
             recover: una,
             duplicates: 0,
             urgent: false,
+            lowered_at: Instant::from_micros(0),
             inflation: 0,
             limited: 0,
             prr: None,
@@ -142,7 +145,7 @@ impl Flight {
             self.on_duplicate(runs, ack);
         }
         let lost = self.detect(runs, ack);
-        if self.tail.on_ack(ack, blocks.duplicate) {
+        if self.tail.on_ack(ack.una, blocks.duplicate) {
             // RFC 8985 §7.4.2: only the probe has mended the loss; the path was congested all the same.
             let stand = self.stand(ack.una, ack.nxt, ack.mss);
             self.on_congestion(Signal::Loss, &stand, ack.nxt);
@@ -227,11 +230,26 @@ impl Flight {
             Detection::Counting => sack::detect(&mut self.board, runs, ack.mss),
             Detection::Time => {
                 let patience = self.patience(ack);
-                let (lost, wait) = self.rack.detect(&mut self.board, runs, &patience, ack.now);
-                self.reordering_at = wait.map_or(Deadline::NEVER, |wait| Deadline::at(ack.now + wait));
-                lost
+                let found = self.rack.detect(&mut self.board, runs, &patience, ack.now);
+                self.reordering_at = found.wait.map_or(Deadline::NEVER, |wait| Deadline::at(ack.now + wait));
+                if found.again && self.recovery.phase != RecoveryPhase::Open {
+                    self.lower_again(ack, found.lost);
+                }
+                found.lost
             }
         }
+    }
+
+    /// RFC 8985 §9.3, RFC 5681 §4.3: what was sent again since the window was lowered is among the `lost` bytes, too: a
+    /// second sign of congestion, and it is lowered again. What is lost thereafter was sent later, so this is once a round.
+    fn lower_again(&mut self, ack: &Acknowledgment, lost: u32) {
+        let window = self.congestion.window();
+        if !self.congestion.follows_losses() || window <= 2 * u32::from(ack.mss) {
+            return;
+        }
+        self.on_congestion(Signal::LossAgain, &Stand { flight: window, mss: ack.mss }, ack.nxt);
+        self.recovery.lowered_at = ack.now;
+        self.recovery.prr = Some(Prr::new(self.congestion.threshold(), self.board.in_flight() + lost));
     }
 
     /// Input: time has passed, in which what was only reordered would have arrived (RFC 8985 §6.2 step 5).
@@ -269,12 +287,13 @@ impl Flight {
         }
         match signal {
             Signal::TimeoutAgain => self.undo.on_further_timeout(),
-            Signal::Timeout | Signal::Loss | Signal::Ecn => self.undo.on_timeout(at.una),
+            Signal::Timeout | Signal::Loss | Signal::LossAgain | Signal::Ecn => self.undo.on_timeout(at.una),
         }
         self.reordering_at = Deadline::NEVER;
-        self.tail = TailProbe::NEW;
+        self.tail.on_recovery();
         self.timed = None;
-        self.recovery = Recovery { phase: RecoveryPhase::Timeout, urgent: true, ..Recovery::new(at.nxt) };
+        self.recovery =
+            Recovery { phase: RecoveryPhase::Timeout, urgent: true, lowered_at: at.now, ..Recovery::new(at.nxt) };
     }
 
     fn patience(&self, ack: &Acknowledgment) -> Patience {
@@ -282,6 +301,7 @@ impl Flight {
             recovering: self.recovery.phase != RecoveryPhase::Open,
             threshold_reached: self.board.sacked() >= u32::from(THRESHOLD) * u32::from(ack.mss),
             smoothed: ack.smoothed,
+            lowered_at: self.recovery.lowered_at,
         }
     }
 
@@ -294,6 +314,7 @@ impl Flight {
         let stand = self.stand(ack.una, ack.nxt, ack.mss);
         self.on_congestion(Signal::Loss, &stand, ack.nxt);
         self.undo = Undo::begin(ack.una);
+        self.tail.on_recovery();
         self.timed = None;
         let inflation = match ack.detection {
             // RFC 5681 §3.2 (3): three segments have left the network.
@@ -302,7 +323,14 @@ impl Flight {
         };
         let prr = (ack.detection != Detection::Duplicates && self.congestion.follows_losses())
             .then(|| Prr::new(self.congestion.threshold(), flight));
-        self.recovery = Recovery { phase: RecoveryPhase::Fast, urgent: true, inflation, prr, ..Recovery::new(ack.nxt) };
+        self.recovery = Recovery {
+            phase: RecoveryPhase::Fast,
+            urgent: true,
+            lowered_at: ack.now,
+            inflation,
+            prr,
+            ..Recovery::new(ack.nxt)
+        };
     }
 
     /// New data of `bytes` was sent.

@@ -5,7 +5,6 @@
 //! whatever the congestion window is, and a loss that only it has mended still counts as one.
 
 use super::connection::{Connection, Deadline, Outcome};
-use super::delivery::Acknowledgment;
 use super::flight::Flight;
 use super::recovery::RecoveryPhase;
 use super::seq::Seq;
@@ -29,6 +28,8 @@ pub(super) struct TailProbe {
     pub(super) at: Deadline,
     /// It has: a probe is to be sent.
     pub(super) is_due: bool,
+    /// A round trip was measured since the last probe left (§7.3, condition 2).
+    pub(super) is_measured: bool,
     /// A probe is out.
     out: Option<Out>,
 }
@@ -43,25 +44,36 @@ struct Out {
 }
 
 impl TailProbe {
-    pub(super) const NEW: Self = Self { at: Deadline::NEVER, is_due: false, out: None };
+    pub(super) const NEW: Self = Self { at: Deadline::NEVER, is_due: false, is_measured: false, out: None };
+
+    /// §7.1: a recovery begins, and asks by itself.
+    pub(super) const fn on_recovery(&mut self) {
+        *self = Self { is_measured: self.is_measured, ..Self::NEW };
+    }
 
     /// A probe was sent, and `end` is the number behind all that was.
     pub(super) fn on_sent(&mut self, end: Seq, is_again: bool) {
         *self = Self { out: Some(Out { end, is_again }), ..Self::NEW };
     }
 
-    /// §7.4.2: an acknowledgment has come; `report` is what it says that the peer had twice. Says whether the probe has
-    /// mended a loss.
-    pub(super) fn on_ack(&mut self, ack: &Acknowledgment, report: Option<(Seq, Seq)>) -> bool {
-        let Some(out) = self.out.filter(|out| !ack.una.before(out.end)) else { return false };
+    /// §7.4.2: an acknowledgment up to `una` has come; `report` is what it says that the peer had twice. Says whether the
+    /// probe has mended a loss.
+    pub(super) fn on_ack(&mut self, una: Seq, report: Option<(Seq, Seq)>) -> bool {
+        let Some(out) = self.out.filter(|out| !una.before(out.end)) else { return false };
         let twice = report.is_some_and(|(_, end)| end == out.end);
-        // Both of them have arrived, or the probe was no repetition.
-        let is_harmless = !out.is_again || twice || (ack.una == out.end && ack.advance == 0);
-        let is_loss = !is_harmless && ack.una.after(out.end);
+        // Case 1: both of them have arrived. Or the probe was no repetition.
+        let is_harmless = !out.is_again || twice;
+        let is_loss = !is_harmless && una.after(out.end);
         if is_harmless || is_loss {
             self.out = None;
         }
         is_loss
+    }
+
+    /// §7.4.2, case 2: a duplicate up to `una` and without any block says that both have arrived, too. It comes when nothing
+    /// is in flight any more, and so is no duplicate to anybody else.
+    pub(super) fn on_duplicate(&mut self, una: Seq) {
+        self.out = self.out.filter(|out| una.before(out.end));
     }
 }
 
@@ -92,12 +104,13 @@ impl Connection {
         self.sack && shared.config.rack
     }
 
-    /// §7.3: the silence has lasted.
+    /// §7.3: the silence has lasted. Where the last probe was answered without a round trip that could be measured, the
+    /// timer has to find out, and what the path has become.
     pub(super) fn on_tail_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
         let rto = self.rtt.rto();
         if let Some(flight) = self.flight_mut(shared) {
             flight.tail.at = Deadline::NEVER;
-            flight.tail.is_due = true;
+            flight.tail.is_due = flight.tail.is_measured;
             flight.rto_at = Deadline::at(now + rto);
         }
         self.run_timer(now, shared);

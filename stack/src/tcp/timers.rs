@@ -1,8 +1,8 @@
 //! The sending half's timer, and what happens when it fires: the retransmission timeout (RFC 6298 §5), the persist timer
 //! (RFC 9293 §3.8.6.1), the reordering timer (RFC 8985 §6.2).
 //!
-//! Invariant: there is one timer, set for what comes first. The retransmission timeout is kept beside it, so that what
-//! comes before it does not put it off.
+//! Invariant: there is one timer, set for what comes first. The retransmission timeout is kept beside it, so that a tail
+//! loss probe does not put it off; the reordering timer does.
 
 use super::congestion::Signal;
 use super::connection::{Connection, Deadline, Ended, Outcome, Owed, Waiting};
@@ -90,6 +90,10 @@ impl Connection {
         let standing = self.standing(now, shared);
         if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
             flight.on_reordering_deadline(runs, &standing);
+            if flight.rto_at.is_due(now) {
+                // It was put off, and what goes now is to have its time.
+                flight.rto_at = Deadline::NEVER;
+            }
         }
         self.run_timer(now, shared);
         Outcome::Open
@@ -135,7 +139,8 @@ impl Connection {
 impl Flight {
     /// What comes first, and when.
     fn next_timer(&self) -> (Waiting, Deadline) {
-        if self.reordering_at < self.rto_at {
+        if self.reordering_at != Deadline::NEVER {
+            // RFC 8985 §8: it stands for all others. What it waits for has been on its way for a round trip already.
             (Waiting::Reordering, self.reordering_at)
         } else if self.tail.at != Deadline::NEVER {
             // RFC 8985 §7.2: not later than the timeout.

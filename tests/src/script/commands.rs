@@ -64,6 +64,8 @@ const MAPPED: &[(&str, Apply)] = &[
     ("net.ipv4.tcp_ecn", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.inet.tcp.ecn.enable", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.ipv4.tcp_sack", |tcp, value| switch(value).map(|it| tcp.sack = it)),
+    // Linux's first bit is RACK; the others are variations of it.
+    ("net.ipv4.tcp_recovery", |tcp, value| number(value).map(|it| tcp.rack = it & 1 == 1)),
     ("net.ipv4.tcp_window_scaling", |tcp, value| switch(value).map(|it| tcp.window_scaling = it)),
     ("net.inet.tcp.sack.enable", |tcp, value| switch(value).map(|it| tcp.sack = it)),
     ("net.inet.tcp.rfc1323", |tcp, value| switch(value).map(|it| (tcp.timestamps, tcp.window_scaling) = (it, it))),

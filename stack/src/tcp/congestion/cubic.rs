@@ -171,6 +171,10 @@ impl Control for Cubic {
                 self.reduce(share, stand);
                 share.window = share.threshold;
             }
+            Signal::LossAgain => {
+                self.reduce(share, stand);
+                share.window = share.threshold;
+            }
             // §4.8: as Reno, with CUBIC's factor; the stage after it knows no W_max.
             Signal::Timeout => {
                 self.before = self.epoch;

@@ -59,7 +59,9 @@ impl Control for Dctcp {
                 share.window = (share.window - reduction as u32).max(2 * u32::from(stand.mss));
                 share.threshold = share.window;
             }
-            Signal::Loss | Signal::Timeout | Signal::TimeoutAgain => self.reno.on_congestion(share, signal, stand),
+            Signal::Loss | Signal::LossAgain | Signal::Timeout | Signal::TimeoutAgain => {
+                self.reno.on_congestion(share, signal, stand);
+            }
         }
     }
 

@@ -113,6 +113,8 @@ pub(crate) struct RateSample {
 pub(crate) enum Signal {
     /// Recovery begins: once for all losses of a window.
     Loss,
+    /// What was sent again since the window was lowered is lost, too (RFC 8985 §9.3, RFC 5681 §4.3).
+    LossAgain,
     /// The peer saw marks: once for all of a window (RFC 3168 §6.1.2).
     Ecn,
     /// The timer expired, for the first time since the peer acknowledged something.
@@ -233,8 +235,9 @@ impl Congestion {
     }
 
     pub(crate) fn on_congestion(&mut self, signal: Signal, stand: &Stand) {
-        if signal != Signal::TimeoutAgain {
-            self.before = self.share;
+        match signal {
+            Signal::Loss | Signal::Ecn | Signal::Timeout => self.before = self.share,
+            Signal::LossAgain | Signal::TimeoutAgain => {}
         }
         self.chosen.control().on_congestion(&mut self.share, signal, stand);
     }

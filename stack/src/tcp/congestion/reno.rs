@@ -35,7 +35,7 @@ impl Control for Reno {
     fn on_congestion(&mut self, share: &mut Share, signal: Signal, stand: &Stand) {
         match signal {
             // §3.2 (2), and RFC 3168 §6.1.2: as for a loss.
-            Signal::Loss | Signal::Ecn => {
+            Signal::Loss | Signal::LossAgain | Signal::Ecn => {
                 share.threshold = half(stand);
                 share.window = share.threshold;
             }

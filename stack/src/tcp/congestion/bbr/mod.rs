@@ -211,6 +211,8 @@ impl Control for Bbr {
         match signal {
             // The model hears of losses with each acknowledgment.
             Signal::Loss => self.save(share),
+            // Every loss is heard of when it is found.
+            Signal::LossAgain => {}
             Signal::Ecn => self.model.marked = true,
             Signal::Timeout | Signal::TimeoutAgain => {
                 self.save(share);
