@@ -141,11 +141,22 @@ mod tests {
     use crate::ip::harness::{Host, MAC, OWN, OWN6, PEER, PEER_MAC, PEER6, assert_sound};
     use crate::time::Span;
     use crate::wire::address::Cidr;
+    use crate::wire::ipv4;
     use crate::wire::protocol::Protocol;
     use crate::wire::pseudo::pseudo_header;
 
     fn payload() -> [Chunk; 2] {
         [Chunk::from_static(b"odd"), Chunk::from_static(b"even")]
+    }
+
+    #[test]
+    fn rfc1191_3_and_rfc3168_5_a_packet_is_not_to_be_fragmented_and_says_nothing_of_ecn() {
+        let mut host = Host::with_peer();
+        host.send(IpAddr::V4(PEER), &payload()).unwrap();
+        let frame = host.take_sent().remove(0);
+        let header = ipv4::Packet::parse(&frame[14..]).unwrap().header;
+        assert_eq!(header.fragment.get(), ipv4::DONT_FRAGMENT);
+        assert_eq!(header.traffic_class & 3, 0);
     }
 
     #[test]

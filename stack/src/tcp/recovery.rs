@@ -152,8 +152,9 @@ impl Flight {
         }
         // RFC 9937 §6, RecoverFS: what was outstanding before this, without what the peer held by then.
         self.notice(ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
-        // What is beyond a hole, or fills the last one, makes no window grow.
-        let recovering = was_fast || self.recovery.phase == RecoveryPhase::Fast || ack.advance == 0;
+        // What is beyond a hole, or fills the last one, makes no window grow; nor does what tells of marks (RFC 3168 §6.1.2).
+        let is_fast = was_fast || self.recovery.phase == RecoveryPhase::Fast;
+        let recovering = is_fast || ack.advance == 0 || ack.marked > 0;
         self.tell_congestion(ack, &delivery, lost, recovering);
         if let Some(prr) = &mut self.recovery.prr {
             let safe = ack.advance > 0 && lost == 0;

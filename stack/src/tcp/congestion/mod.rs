@@ -84,7 +84,7 @@ pub(crate) struct Acked {
     pub(crate) rate: Option<RateSample>,
     /// The window was in use when data was last sent. One that was not is no proof of capacity (RFC 7661's concern).
     pub(crate) limited: bool,
-    /// Loss recovery is under way: windows that follow losses do not grow meanwhile.
+    /// Loss recovery is under way, or the network marks: windows that follow losses do not grow meanwhile.
     pub(crate) recovering: bool,
     /// What is sent is spread over time, so that a grown window makes no burst.
     pub(crate) paced: bool,
