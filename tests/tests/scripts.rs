@@ -99,6 +99,24 @@ fn a_run_is_always_the_same() {
 }
 
 #[test]
+fn a_push_inside_of_what_was_written_is_taste_and_one_at_its_end_is_not() {
+    let text = |first: &str, last: &str| {
+        format!(
+            "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+             +.1 < S 0:0(0) win 32792 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n+.1 < . 1:1(0) ack 1 win 32792\n\
+             +0 accept(3, ..., ...) = 4\n+0 write(4, ..., 2500) = 2500\n+0 > {first} 1:1001(1000) ack 1\n\
+             +0 > {last} 1001:2501(1500) ack 1"
+        )
+    };
+    let passes = |text: &str, strict| {
+        let options = Options { strict, ..Options::default() };
+        script::run_text(text, Version::V4, &options).is_ok()
+    };
+    assert!(passes(&text(".", "P."), true) && passes(&text("P.", "P."), false));
+    assert!(!passes(&text("P.", "P."), true) && !passes(&text("P.", "."), false) && !passes(&text("U.", "P."), false));
+}
+
+#[test]
 fn every_number_that_a_line_expects_is_compared() {
     let mut count = 0;
     for script in right_scripts() {

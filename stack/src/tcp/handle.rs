@@ -93,6 +93,16 @@ pub struct TcpInfo {
     pub segments_sent: u32,
     /// Segments that came, from the one on that made the handshake complete. The count comes round.
     pub segments_received: u32,
+    /// By how many bits the peer's window fields are shifted (RFC 7323 §2); 0 where that was not agreed on.
+    pub send_scale: u8,
+    /// By how many bits ours are.
+    pub receive_scale: u8,
+    /// Timestamps were agreed on (RFC 7323 §3).
+    pub timestamps: bool,
+    /// The peer takes and gives selective acknowledgments (RFC 2018).
+    pub sack: bool,
+    /// Congestion is notified explicitly (RFC 3168 or 9768).
+    pub ecn: bool,
 }
 
 /// How much of each table of TCP is in use.

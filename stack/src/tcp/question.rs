@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::connection::OurFin;
 use super::demux::Entity;
+use super::ecn::Feedback;
 use super::handle::{TcpEvent, TcpHandle, TcpInfo, TcpUsage};
 use super::{Ended, Entry, State, Tcp};
 use crate::time::Instant;
@@ -69,6 +70,11 @@ impl Tcp<'_> {
             bytes_received: connection.bytes_received(),
             segments_sent: connection.segments.sent,
             segments_received: connection.segments.received,
+            send_scale: send.scale,
+            receive_scale: connection.receive.scale,
+            timestamps: connection.stamps.is_some(),
+            sack: connection.sack,
+            ecn: connection.ecn != Feedback::None,
         })
     }
 

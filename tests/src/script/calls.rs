@@ -56,6 +56,8 @@ impl Run<'_> {
             "write" | "writev" | "send" | "sendto" | "sendmsg" => self.write(pending),
             "setsockopt" => self.setsockopt(&call),
             "getsockopt" => self.getsockopt(&call),
+            "open" => self.open(&call),
+            "sendfile" => self.send_file(pending),
             "poll" => self.poll(pending),
             "epoll_create" | "epoll_create1" => self.epoll_create(&call),
             "epoll_ctl" => self.epoll_ctl(&call),
@@ -168,7 +170,7 @@ impl Run<'_> {
             Kind::Fresh => {}
             Kind::Listener(..) => return Ok(DONE),
             Kind::Stream(_) => return failed("EINVAL"),
-            Kind::Datagrams(..) | Kind::Epoll(_) => return failed("EOPNOTSUPP"),
+            Kind::Datagrams(..) | Kind::Epoll(_) | Kind::File => return failed("EOPNOTSUPP"),
         }
         let handle = match self.world.stack.start_listening(bound, backlog) {
             Ok(handle) => handle,
@@ -224,7 +226,7 @@ impl Run<'_> {
                 return Ok(DONE);
             }
             Kind::Listener(..) => return failed("EISCONN"),
-            Kind::Epoll(_) => return failed("ENOTSOCK"),
+            Kind::Epoll(_) | Kind::File => return failed("ENOTSOCK"),
             Kind::Fresh => {}
         }
         let (port, options) = (descriptor.bound.map(|bound| bound.port()), descriptor.options.clone());
@@ -238,6 +240,7 @@ impl Run<'_> {
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             descriptor.kind = Kind::Stream(handle);
             descriptor.flow = flow;
+            descriptor.is_opening = true;
         }
         if is_nonblocking { failed("EINPROGRESS") } else { Ok(Attempt::Blocks) }
     }
@@ -253,7 +256,6 @@ impl Run<'_> {
             return if is_nonblocking { failed("EALREADY") } else { Ok(Attempt::Blocks) };
         }
         let failure = self.world.stack.failure(handle);
-        let options = self.descriptors[&place].options.clone();
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             if let Some(error) = failure.filter(|_| !was_told && !was_connected) {
                 descriptor.error_was_told = true;
@@ -261,7 +263,6 @@ impl Run<'_> {
             }
             descriptor.is_connected = true;
         }
-        self.inherit(handle, &options);
         if was_connected { failed("EISCONN") } else { Ok(DONE) }
     }
 
@@ -306,7 +307,7 @@ impl Run<'_> {
             Kind::Datagrams(Some(handle), _) => {
                 self.world.stack.udp_unbind(handle);
             }
-            Kind::Fresh | Kind::Datagrams(None, _) | Kind::Epoll(_) => {}
+            Kind::Fresh | Kind::Datagrams(None, _) | Kind::Epoll(_) | Kind::File => {}
         }
         for other in self.descriptors.values_mut() {
             if let Kind::Epoll(watches) = &mut other.kind {

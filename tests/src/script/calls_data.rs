@@ -5,6 +5,7 @@
 
 use lendwire::udp::SendError;
 
+use super::ancillary;
 use super::ast::{Call, Expression};
 use super::calls::{Attempt, Tried, failed};
 use super::constants::{number, value};
@@ -24,6 +25,8 @@ struct Request {
     buffers: Vec<Buffer>,
     flags: i64,
     to: Option<Expression>,
+    /// Control messages that are to come with it.
+    control: Vec<i64>,
 }
 
 impl Request {
@@ -60,21 +63,23 @@ impl Request {
 
 /// Flags that the stack has no meaning for, and no need of one.
 const HARMLESS: [&str; 5] = ["MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_DONTROUTE", "MSG_EOR"];
-const UNSUPPORTED: [&str; 7] =
-    ["MSG_OOB", "MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_MORE", "MSG_ZEROCOPY", "MSG_FASTOPEN"];
+const UNSUPPORTED: [&str; 6] = ["MSG_OOB", "MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_ZEROCOPY", "MSG_FASTOPEN"];
 
 fn request(call: &Call) -> Result<Request, String> {
     let argument =
         |place: usize| call.arguments.get(place).ok_or_else(|| format!("{} needs {} arguments", call.name, place + 1));
     let flags_at = |place: usize| call.arguments.get(place).map_or(Ok(0), number);
+    let mut control_messages = Vec::new();
     let (buffers, flags, to) = match call.name.as_str() {
         "readv" | "writev" => (vectors(argument(1)?)?, 0, None),
         "sendmsg" | "recvmsg" => {
             let Expression::Record(fields) = argument(1)? else { return Err("a msghdr is expected".into()) };
             let field = |name: &str| fields.iter().find(|(it, _)| it == name).map(|(_, value)| value);
-            if field("msg_control").is_some_and(|control| *control != Expression::List(Vec::new())) {
-                return Err(format!("{} with msg_control: not supported by the stack", call.name));
+            let control = field("msg_control").filter(|control| **control != Expression::List(Vec::new()));
+            if control.is_some() && call.name == "sendmsg" {
+                return Err("sendmsg with msg_control: not supported by the stack".into());
             }
+            control_messages = ancillary::expected(control)?;
             let buffers = vectors(field("msg_iov").ok_or("a msghdr has msg_iov")?)?;
             (buffers, flags_at(2)?, field("msg_name").cloned())
         }
@@ -84,8 +89,13 @@ fn request(call: &Call) -> Result<Request, String> {
             (vec![(text(argument(1)?)?, len)], flags_at(3)?, call.arguments.get(4).cloned())
         }
     };
-    let request = Request { buffers, flags, to };
-    let known = HARMLESS.iter().chain(&UNSUPPORTED).filter_map(|name| value(name)).fold(0, |bits, bit| bits | bit);
+    let request = Request { buffers, flags, to, control: control_messages };
+    let known = HARMLESS
+        .iter()
+        .chain(&UNSUPPORTED)
+        .chain(&["MSG_MORE"])
+        .filter_map(|name| value(name))
+        .fold(0, |bits, bit| bits | bit);
     match UNSUPPORTED.iter().find(|flag| request.has(flag)) {
         Some(flag) => Err(format!("{} {flag}: not supported by the stack", call.name)),
         None if flags & !known != 0 => Err(format!("{} with flags 0x{flags:x}: not supported", call.name)),
@@ -127,8 +137,9 @@ impl Run<'_> {
             Kind::Stream(handle) => (handle, descriptor.flow),
             Kind::Datagrams(..) => return self.send_datagram(&call, &request),
             Kind::Fresh | Kind::Listener(..) => return failed("EPIPE"),
-            Kind::Epoll(_) => return failed("EINVAL"),
+            Kind::Epoll(_) | Kind::File => return failed("EINVAL"),
         };
+        self.hold_for_more(place, request.has("MSG_MORE"));
         let Some(flow) = flow else { return failed("ENOTCONN") };
         let content = request.content(self.flows[flow].written.len() - pending.moved);
         loop {
@@ -171,7 +182,7 @@ impl Run<'_> {
             Kind::Stream(handle) => handle,
             Kind::Datagrams(..) => return self.receive_datagram(call, &request, is_nonblocking),
             Kind::Fresh | Kind::Listener(..) => return failed("ENOTCONN"),
-            Kind::Epoll(_) => return failed("EINVAL"),
+            Kind::Epoll(_) | Kind::File => return failed("EINVAL"),
         };
         let unread = self.world.stack.unread(handle);
         let mut bytes = vec![0; request.len().min(unread)];
@@ -186,6 +197,7 @@ impl Run<'_> {
         match self.world.stack.get(handle, &mut bytes) {
             Ok(read) => {
                 self.check_read(place, &bytes[..read], request.wanted())?;
+                self.check_control(place, &request.control)?;
                 Ok(Attempt::Done(Ok(read as i64)))
             }
             Err(Errno("EAGAIN")) if is_nonblocking => failed("EAGAIN"),

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use lendwire::tcp::{KeepAlive, TcpHandle};
-use lendwire::time::Span;
+use lendwire::tcp::{State, TcpHandle};
 
 use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
 use super::errno::{Errno, numbers};
+use super::keep_alive;
 use super::print;
 use super::run::Run;
 use super::settings::{Dialect, window_of};
 use super::sockets::{Refused, Sockets as _, Value};
 
 /// Options of descriptors that change nothing that a peer could see. Ports may always be used again.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "SO_REUSEADDR",
     "SO_REUSEPORT",
     "SO_BROADCAST",
@@ -23,6 +23,7 @@ const KEPT: [&str; 7] = [
     "IP_BIND_ADDRESS_NO_PORT",
     "IP_FREEBIND",
     "IPV6_V6ONLY",
+    "TCP_INQ",
 ];
 
 fn option_name(expression: &Expression) -> Result<String, String> {
@@ -40,35 +41,33 @@ fn value_of(expression: &Expression) -> Value {
     }
 }
 
-/// Options that say together when a silent peer is asked.
-const KEEP_ALIVE: [&str; 4] = ["SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"];
-
-/// What `options` ask of silent peers, if they ask.
-fn keep_alive(options: &BTreeMap<String, Value>) -> Option<KeepAlive> {
-    let of = |name: &str| match options.get(name) {
-        Some(Value::Number(number)) => u64::try_from(*number).ok(),
-        Some(Value::Name(_) | Value::Other) | None => None,
-    };
-    let default = KeepAlive::DEFAULT;
-    of("SO_KEEPALIVE").filter(|&on| on != 0)?;
-    Some(KeepAlive {
-        idle: of("TCP_KEEPIDLE").map_or(default.idle, Span::from_secs),
-        interval: of("TCP_KEEPINTVL").map_or(default.interval, Span::from_secs),
-        probes: of("TCP_KEEPCNT").map_or(default.probes, |count| count.min(127) as u8),
-    })
-}
-
 impl Run<'_> {
     /// Sets on a connection what was set on the socket that it comes from; returns what it takes.
     pub(super) fn inherit(&mut self, handle: TcpHandle, options: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
-        let now = self.world.now();
-        if KEEP_ALIVE.iter().any(|name| options.contains_key(*name)) {
-            let _ = self.world.stack.keep_alive(handle, keep_alive(options), now);
+        if keep_alive::OPTIONS.iter().any(|name| options.contains_key(*name)) {
+            let _ = self.keep_alive(handle, options);
         }
         let takes = |(name, value): &(&String, &Value)| {
-            KEEP_ALIVE.contains(&name.as_str()) || self.world.stack.set_option(Some(handle), name, value).is_ok()
+            keep_alive::OPTIONS.contains(&name.as_str())
+                || self.world.stack.set_option(Some(handle), name, value).is_ok()
         };
         options.iter().filter(takes).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Connections that stand now take what was set on their sockets before.
+    pub(super) fn settle(&mut self) {
+        let stack = &self.world.stack;
+        let stands = |handle| !matches!(stack.state(handle), State::SynSent | State::SynReceived);
+        let ready = self.descriptors.values_mut().filter(|it| it.is_opening && it.stream().is_some_and(stands));
+        let ready: Vec<_> = ready
+            .filter_map(|descriptor| {
+                descriptor.is_opening = false;
+                Some((descriptor.stream()?, descriptor.options.clone()))
+            })
+            .collect();
+        for (handle, options) in ready {
+            self.inherit(handle, &options);
+        }
     }
 
     pub(super) fn setsockopt(&mut self, call: &Call) -> Tried {
@@ -76,7 +75,12 @@ impl Run<'_> {
         let argument = self.argument(call, 3)?.clone();
         let value = value_of(&argument);
         let (_, descriptor) = self.descriptor(call)?;
-        let handle = descriptor.stream();
+        // What is set before the connection stands waits for it: see `settle`.
+        let handle = descriptor.stream().filter(|_| !descriptor.is_opening);
+        if name == "TCP_NODELAY" && value != Value::Number(0) {
+            self.push_held(call)?;
+        }
+        let (_, descriptor) = self.descriptor(call)?;
         match name.as_str() {
             // The stack was made with it: see `settings`.
             "SO_RCVBUF" | "SO_SNDBUF" => {}
@@ -92,11 +96,11 @@ impl Run<'_> {
                 descriptor.linger = is_on.then_some(time);
             }
             name if KEPT.contains(&name) => {}
-            name if KEEP_ALIVE.contains(&name) => {
+            name if keep_alive::OPTIONS.contains(&name) => {
                 descriptor.options.insert(name.to_owned(), value.clone());
-                let (wish, now) = (keep_alive(&descriptor.options), self.world.now());
+                let options = descriptor.options.clone();
                 if let Some(handle) = handle
-                    && let Err(Refused::Error(error)) = self.world.stack.keep_alive(handle, wish, now)
+                    && let Err(Refused::Error(error)) = self.keep_alive(handle, &options)
                 {
                     return failed(error.0);
                 }
@@ -135,12 +139,18 @@ impl Run<'_> {
         let is = match (name.as_str(), kept) {
             // Linux's is twice the window that it shows.
             ("SO_RCVBUF", _) => {
-                let factor = if self.settings.dialect == Dialect::Linux { 2 } else { 1 };
-                Value::Number(factor * window_of(self.settings.making.tcp.receive_budget_start))
+                let window = window_of(self.settings.making.tcp.receive_budget_start);
+                Value::Number(match self.settings.dialect {
+                    Dialect::Linux => 2 * window,
+                    Dialect::FreeBsd => self.whole_segments(handle, window),
+                })
             }
             ("SO_SNDBUF", _) => Value::Number(i64::from(self.settings.making.tcp.send_budget_start)),
             (_, Some(value)) => value,
             (name, None) if KEPT.contains(&name) => Value::Number(0),
+            (name, None) if keep_alive::OPTIONS.contains(&name) => {
+                keep_alive::unset(name, self.settings.keep_alive).unwrap_or(Value::Other)
+            }
             (name, None) => match self.world.stack.option(handle, name) {
                 Ok(value) => value,
                 Err(Refused::Error(error)) => return failed(error.0),
@@ -161,6 +171,12 @@ impl Run<'_> {
             other => other,
         };
         Err(format!("getsockopt {name} gives {is}, not {}", print::expression(wanted)))
+    }
+
+    /// FreeBSD makes a buffer a multiple of the segment size once that is known.
+    fn whole_segments(&self, handle: Option<TcpHandle>, bytes: i64) -> i64 {
+        let mss = handle.and_then(|handle| self.world.stack.info(handle)).map_or(1, |info| i64::from(info.mss));
+        (bytes as u64).next_multiple_of(mss as u64) as i64
     }
 
     /// The error of a connection, which asking for takes away.

@@ -49,7 +49,7 @@ impl Run<'_> {
         let (read, was_told, reads_no_more) = (descriptor.place, descriptor.error_was_told, descriptor.reads_no_more);
         match &mut descriptor.kind {
             Kind::Fresh => (OUT | HUP, 0),
-            Kind::Epoll(_) => (0, 0),
+            Kind::Epoll(_) | Kind::File => (0, 0),
             Kind::Listener(listener, ready) => {
                 // The stack has no other question for it.
                 ready.extend(self.world.stack.accept(*listener));

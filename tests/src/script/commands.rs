@@ -5,6 +5,7 @@
 use lendwire::tcp::{Algorithm, Ecn, Paced, SynCookies, TcpConfig};
 use lendwire::time::Span;
 
+use super::keep_alive;
 use super::settings::{budget_of, fix_receive, fix_send};
 use super::sockets::algorithm_of;
 use super::states;
@@ -17,8 +18,10 @@ pub(super) type Apply = fn(&mut TcpConfig, &str) -> Result<(), String>;
 pub(super) enum Applied {
     /// A setting and its value.
     Setting(Apply, String),
-    /// A question: whether a socket is in this state.
-    State(String),
+    /// A question: whether a socket is in this state, or how many are.
+    State(String, Option<usize>),
+    /// When silent peers are asked, from now on.
+    KeepAlive(keep_alive::Apply, u64),
     /// Nothing here.
     Nothing,
 }
@@ -88,6 +91,7 @@ const MAPPED: &[(&str, Apply)] = &[
         number(value)
             .map(|it| tcp.black_hole_timeouts = if it == 0 { 0 } else { TcpConfig::DEFAULT.black_hole_timeouts })
     }),
+    ("net.inet.tcp.rexmit_initial", |tcp, value| number(value).map(|it| tcp.initial_rto = Span::from_millis(it))),
     ("net.inet.tcp.rexmit_min", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_millis(it))),
     ("net.inet.tcp.delacktime", |tcp, value| number(value).map(|it| tcp.ack_delay = Span::from_millis(it))),
     ("net.inet.tcp.msl", |tcp, value| number(value).map(|it| tcp.time_wait = Span::from_millis(2 * it))),
@@ -168,11 +172,24 @@ fn pipeline(text: &str) -> Result<Vec<Applied>, String> {
     }
     let applied = one(first)?;
     let searches: Vec<_> = stages.map(words).filter(|words| words.first().is_some_and(|word| word == "grep")).collect();
-    let Some(last) = searches.last() else { return Ok(applied) };
-    match (first.split_whitespace().next(), last.last()) {
-        (Some("kldstat" | "lsmod"), _) => Ok(applied),
-        (Some("sockstat"), Some(state)) if states::is_name(state) => Ok(vec![Applied::State(state.clone())]),
+    if searches.is_empty() || ["kldstat", "lsmod"].iter().any(|name| first.starts_with(name)) {
+        return Ok(applied);
+    }
+    match (first.split_whitespace().next(), state_asked_for(&searches)) {
+        (Some("sockstat"), Some((state, count))) => Ok(vec![Applied::State(state.clone(), count)]),
         (_, _) => Err(asks),
+    }
+}
+
+/// `… | grep STATE`, or `… | grep -c STATE | grep 1`.
+fn state_asked_for(searches: &[Vec<String>]) -> Option<(&String, Option<usize>)> {
+    match searches {
+        [.., last] if last.last().is_some_and(|word| states::is_name(word)) => Some((last.last()?, None)),
+        [.., counts, last] if counts.iter().any(|word| word == "-c") => {
+            let state = counts.last().filter(|word| states::is_name(word))?;
+            Some((state, Some(last.last()?.parse().ok()?)))
+        }
+        [] | [..] => None,
     }
 }
 
@@ -216,6 +233,9 @@ fn setting(text: &str) -> Result<Applied, String> {
     if let Some((_, apply)) = MAPPED.iter().find(|(known, _)| *known == name) {
         return Ok(Applied::Setting(*apply, value.to_owned()));
     }
+    if let Some(apply) = keep_alive::sysctl(name) {
+        return Ok(Applied::KeepAlive(apply, number(value)?));
+    }
     if UNMAPPED.iter().any(|known| name.starts_with(known)) {
         return Ok(Applied::Nothing);
     }
@@ -244,8 +264,16 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
+/// A number, also `$((32*1024*1024))` and `0x3`.
 fn number(value: &str) -> Result<u64, String> {
-    value.trim().parse().map_err(|_| format!("`{value}` is no number"))
+    let value = value.trim();
+    let product = value.strip_prefix("$((").and_then(|rest| rest.strip_suffix("))")).unwrap_or(value);
+    let factor = |text: &str| match text.trim().strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.trim().parse().ok(),
+    };
+    let number = product.split('*').try_fold(1_u64, |product, text| product.checked_mul(factor(text)?));
+    number.ok_or_else(|| format!("`{value}` is no number"))
 }
 
 /// The two systems count alike, but that Linux has one number more.
@@ -288,7 +316,7 @@ mod tests {
     fn commands_of_both_systems_are_known_or_named() {
         let mut tcp = TcpConfig::DEFAULT;
         let text = "../common/defaults.sh\n../common/set_sysctls.py /proc/sys/net/ipv4/tcp_syn_retries=3 \\\n\
-                    /proc/sys/net/ipv4/tcp_timestamps=0 # off\nsysctl -q net.ipv4.tcp_wmem=\"4096 50000 4194304\"";
+                    /proc/sys/net/ipv4/tcp_timestamps=0 # off\nsysctl -q net.ipv4.tcp_wmem=\"4096 50000 $((4*1024*1024))\"";
         for applied in read(text).expect("all of it is known") {
             if let Applied::Setting(apply, value) = applied {
                 apply(&mut tcp, &value).expect("it is a value");
@@ -300,7 +328,10 @@ mod tests {
         assert!(read("ip route change 1.2.3.4 mtu lock 660").unwrap_err().contains("is unknown here"));
         assert!(read("/tmp/sysctl_restore_${PPID}.sh").is_ok() && read("kldstat | grep cubic").is_ok());
         assert!(
-            matches!(&*read("sockstat -s | grep x | grep 'CLOSED'").unwrap(), [Applied::State(name)] if name == "CLOSED")
+            matches!(&*read("sockstat -s | grep x | grep 'CLOSED'").unwrap(), [Applied::State(name, None)] if name == "CLOSED")
+        );
+        assert!(
+            matches!(&*read("sockstat | grep x | grep -c LISTEN | grep 2").unwrap(), [Applied::State(name, Some(2))] if name == "LISTEN")
         );
         assert!(read("nstat | grep -q Retrans").unwrap_err().contains("asks a kernel"));
     }

@@ -103,7 +103,12 @@ const CONSTANTS: &[(&str, i64)] = &[
 
 /// The value of a constant that `%{ … }%` or an argument names.
 pub(super) fn value(name: &str) -> Option<i64> {
-    CONSTANTS.iter().chain(&states::NAMES).find(|(known, _)| *known == name).map(|(_, value)| *value)
+    CONSTANTS
+        .iter()
+        .chain(&states::NAMES)
+        .chain(&states::FREEBSD_NAMES)
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
 }
 
 /// The number that an argument is.

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Datagrams(Option<UdpHandle>, Option<SocketAddr>),
     /// An epoll instance: what it watches.
     Epoll(Vec<Watch>),
+    /// A file to send from.
+    File,
 }
 
 /// What an epoll instance watches.
@@ -53,6 +55,10 @@ pub(super) struct Descriptor {
     pub(super) flow: Option<usize>,
     /// The connection's error was told.
     pub(super) error_was_told: bool,
+    /// It connects: what was set on it is set on the connection when that stands.
+    pub(super) is_opening: bool,
+    /// The last write said MSG_MORE.
+    pub(super) has_more: bool,
     /// `connect` has returned success.
     pub(super) is_connected: bool,
     /// It was shut down for reading.
@@ -71,6 +77,8 @@ impl Descriptor {
             linger: None,
             flow: None,
             error_was_told: false,
+            is_opening: false,
+            has_more: false,
             is_connected: false,
             reads_no_more: false,
             place: 0,
@@ -81,7 +89,7 @@ impl Descriptor {
     pub(super) fn stream(&self) -> Option<TcpHandle> {
         match self.kind {
             Kind::Stream(handle) => Some(handle),
-            Kind::Fresh | Kind::Listener(..) | Kind::Datagrams(..) | Kind::Epoll(_) => None,
+            Kind::Fresh | Kind::Listener(..) | Kind::Datagrams(..) | Kind::Epoll(_) | Kind::File => None,
         }
     }
 }

@@ -12,16 +12,18 @@
 //! | `flow` | relative numbers of a script, and those of the wire |
 //! | `run`, `packets`, `matching` | events in order, packets in and out, what differs |
 //! | `sockets` | what is asked of the stack: new features are plugged in here |
-//! | `calls*`, `descriptors`, `constants`, `errno` | system calls on top of it |
+//! | `calls*`, `ancillary`, `held`, `keep_alive`, `descriptors`, `constants`, `errno` | system calls on top of it |
 //! | `print`, `trace` | packets for people |
 //!
 //! Invariant: no shell, no clock and no network is touched, so a script's outcome is always the same. What the runner or
 //! the stack does not know fails the script and says so; nothing is skipped.
 
+mod ancillary;
 mod asides;
 mod ast;
 mod calls;
 mod calls_data;
+mod calls_files;
 mod calls_options;
 mod calls_poll;
 mod code;
@@ -31,7 +33,9 @@ mod cursor;
 mod descriptors;
 pub mod errno;
 mod flow;
+mod held;
 mod icmp;
+mod keep_alive;
 mod matching;
 mod packets;
 mod parse;

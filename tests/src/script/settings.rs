@@ -5,9 +5,10 @@ use super::ast::{Action, Body, Direction, Expression, Packet, Script, TcpOption}
 use super::commands::{self, Applied};
 use super::constants;
 use super::sockets::Units;
+use super::states;
 use super::world::{Addresses, Making, PORT};
 use crate::setup::Version;
-use lendwire::tcp::TcpConfig;
+use lendwire::tcp::{KeepAlive, TcpConfig};
 
 /// How far from its time a thing may happen, where the script does not say: packetdrill's own.
 const TOLERANCE: u64 = 4_000;
@@ -73,6 +74,8 @@ pub(super) struct Settings {
     /// SO_RCVBUF and SO_SNDBUF, as the script sets them.
     pub(super) receive_buffer: Option<i64>,
     pub(super) send_buffer: Option<i64>,
+    /// When silent peers are asked, where a socket does not say.
+    pub(super) keep_alive: KeepAlive,
     pub(super) making: Making,
 }
 
@@ -91,8 +94,9 @@ impl Settings {
         let version = own.unwrap_or(version);
         // A script for both versions has segment sizes for IPv4; packetdrill's runs over IPv6 add the longer header.
         let mtu = if own.is_none() && version == Version::V6 { 1520 } else { 1500 };
-        let is_freebsd =
-            ["net.inet.", "kern.ipc.", "freebsd"].iter().any(|sign| text.contains(sign)) || is_freebsds(script);
+        let mut signs =
+            ["net.inet.", "kern.ipc.", "freebsd"].into_iter().chain(states::FREEBSD_NAMES.map(|(name, _)| name));
+        let is_freebsd = signs.any(|sign| text.contains(sign)) || is_freebsds(script);
         let mut settings = Self {
             tolerance: TOLERANCE,
             tolerance_percent: 0,
@@ -105,6 +109,7 @@ impl Settings {
             dialect: if is_freebsd { Dialect::FreeBsd } else { Dialect::Linux },
             receive_buffer: None,
             send_buffer: None,
+            keep_alive: KeepAlive::DEFAULT,
             making: Making {
                 addresses: Addresses::of(version),
                 mtu,
@@ -174,7 +179,8 @@ impl Settings {
                     Applied::Setting(apply, value) => {
                         apply(&mut self.making.tcp, &value).map_err(|reason| (line, reason))?;
                     }
-                    Applied::State(_) | Applied::Nothing => {}
+                    Applied::KeepAlive(apply, value) => apply(&mut self.keep_alive, value),
+                    Applied::State(..) | Applied::Nothing => {}
                 }
             }
         }

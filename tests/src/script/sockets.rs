@@ -170,7 +170,9 @@ impl Sockets for Stack<'_> {
                 let set = connection.map(|connection| self.set_user_timeout(connection, timeout));
                 set.unwrap_or(Ok(())).map_err(refused)
             }
-            ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(1 | 2)) => Ok(()),
+            // They differ in who may cut a packet, and in which reports are believed. No line shows the one, and lines
+            // show the other.
+            ("IP_MTU_DISCOVER" | "IPV6_MTU_DISCOVER", Value::Number(0..=3)) => Ok(()),
             (_, _) => Err(Refused::Unsupported),
         }
     }
@@ -232,6 +234,9 @@ impl Sockets for Stack<'_> {
             ("tcpi_bytes_received", info.bytes_received as i64),
             ("tcpi_segs_out", info.segments_sent.into()),
             ("tcpi_segs_in", info.segments_received.into()),
+            ("tcpi_snd_wscale", i64::from(info.send_scale)),
+            ("tcpi_rcv_wscale", i64::from(info.receive_scale)),
+            ("tcpi_options", states::options(&info)),
         ]);
         fields
     }

@@ -34,6 +34,21 @@ pub(super) const NAMES: [(&str, i64); 11] = [
     ("TCP_CLOSING", 11),
 ];
 
+/// Those that scripts of FreeBSD have for FreeBSD's.
+pub(super) const FREEBSD_NAMES: [(&str, i64); 11] = [
+    ("TCPI_CLOSED", 0),
+    ("TCPI_LISTEN", 1),
+    ("TCPI_SYN_SENT", 2),
+    ("TCPI_SYN_RECEIVED", 3),
+    ("TCPI_ESTABLISHED", 4),
+    ("TCPI_CLOSE_WAIT", 5),
+    ("TCPI_FIN_WAIT_1", 6),
+    ("TCPI_CLOSING", 7),
+    ("TCPI_LAST_ACK", 8),
+    ("TCPI_FIN_WAIT_2", 9),
+    ("TCPI_TIME_WAIT", 10),
+];
+
 /// A connection's, as FreeBSD has it.
 pub(super) fn name(state: State) -> &'static str {
     match state {
@@ -62,6 +77,12 @@ pub(super) fn recovery(info: &TcpInfo) -> i64 {
         RecoveryPhase::Fast => 3,
         RecoveryPhase::Timeout => 4,
     }
+}
+
+/// What `tcpi_options` is: the bits are the same on both systems.
+pub(super) fn options(info: &TcpInfo) -> i64 {
+    let bits = [info.timestamps, info.sack, info.send_scale > 0 || info.receive_scale > 0, info.ecn];
+    (0..).zip(bits).map(|(place, is_on)| i64::from(is_on) << place).sum()
 }
 
 /// What `tcpi_state` is in it.
