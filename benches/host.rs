@@ -123,6 +123,13 @@ pub trait Host: Sized + 'static {
     /// A connection.
     type Connection: Copy;
 
+    /// Whether it can be made for so much, in a time that anybody would wait.
+    #[must_use]
+    fn can(setup: &Setup) -> bool {
+        let _ = setup;
+        true
+    }
+
     /// Two hosts on one link.
     fn pair(setup: &Setup) -> [Self; 2];
 
@@ -158,10 +165,28 @@ pub trait Host: Sized + 'static {
     fn read(&mut self, connection: Self::Connection, to: &mut [u8]) -> usize;
 
     /// Shows what has arrived where it lies, and gives it back.
-    fn take(&mut self, connection: Self::Connection, look: impl FnMut(&[u8])) -> usize;
+    fn take<F: FnMut(&[u8])>(&mut self, connection: Self::Connection, look: F) -> usize;
 
     /// Gives a connection up in order.
     fn close(&mut self, connection: Self::Connection, now: u64);
+
+    /// Makes the host's one UDP socket, on `port`.
+    fn udp_bind(&mut self, port: u16);
+
+    /// Copies `bytes` into a datagram for `port` of the other host. Says whether there was room.
+    fn udp_send(&mut self, port: u16, bytes: &[u8]) -> bool;
+
+    /// Copies the next datagram, or says that there is none.
+    fn udp_read(&mut self, to: &mut [u8]) -> Option<usize>;
+
+    /// The frame that left last. What left before this was asked for the first time is not known.
+    fn last_sent(&mut self) -> Vec<u8>;
+
+    /// Puts a frame of up to 256 bytes in front of the host, as if it came over the link.
+    fn inject(&mut self, frame: &[u8]);
+
+    /// Bytes that one more idle connection takes of its tables, all told; smoltcp's has two buffers of its window besides.
+    fn idle_bytes() -> usize;
 }
 
 /// Two hosts, and the time.

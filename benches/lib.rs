@@ -2,6 +2,8 @@
 //! of which says what it compares and how to run it.
 
 pub mod host;
+#[cfg(all(feature = "peers", lwip))]
+pub mod lwip;
 pub mod measure;
 pub mod ours;
 pub mod report;

@@ -1,15 +1,17 @@
 //! Our stack on an end of `lendwire_drivers::loopback`.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
-use lendwire::tcp::{ListenerHandle, State, TcpConfig, TcpHandle};
+use lendwire::tcp::{Bucket, Entry, ListenerHandle, Settings, State, TcpConfig, TcpHandle, Writers};
 use lendwire::time::{Instant, Span};
+use lendwire::udp::UdpHandle;
 use lendwire::wire::address::Cidr;
-use lendwire::{Capacities, Config, InterfaceConfig, Stack, Storage};
+use lendwire::{Capacities, Config, InterfaceConfig, Slot, Stack, Storage, Timer};
 use lendwire_drivers::loopback::{self, Loopback};
-use lendwire_nic::{Chunk, Nic, Offloads, Pool};
+use lendwire_nic::{Chunk, Full, Interrupts, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool, RxPacket, TxPacket};
 
 use crate::host::{Checksums, Host, Pass, Pattern, Setup};
 
@@ -21,7 +23,8 @@ const RING: usize = 256;
 /// See the module.
 pub struct Ours {
     stack: Stack<'static>,
-    nic: Loopback,
+    nic: Tap,
+    socket: Option<UdpHandle>,
     local: IpAddr,
     remote: IpAddr,
     listeners: Vec<(u16, ListenerHandle)>,
@@ -32,9 +35,10 @@ pub struct Ours {
 impl Ours {
     const ADDRESSES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))];
 
-    fn new(setup: &Setup, nic: Loopback, side: usize, headers: Rc<Lent>) -> Self {
+    fn new(setup: &Setup, link: Loopback, side: usize, headers: Rc<Lent>) -> Self {
         let slots = (2 * setup.window / SLOT + 512).next_power_of_two();
         let pool = Lent::new(slots);
+        let nic = Tap { link, headers: headers.0, injected: VecDeque::new(), last: None };
         let now = Instant::from_micros(0);
         let storage = Storage::leaked(&capacities(setup));
         let mut config = Config::new([7 + side as u8; 16]);
@@ -45,7 +49,7 @@ impl Ours {
         let cidr = Cidr::new(Self::ADDRESSES[side], 24).expect("a prefix of IPv4");
         stack.add_address(interface, cidr, now).expect("there is a place for an address");
         let [local, remote] = [Self::ADDRESSES[side], Self::ADDRESSES[1 - side]];
-        Self { stack, nic, local, remote, listeners: Vec::new(), _pools: (pool, headers) }
+        Self { stack, nic, local, remote, listeners: Vec::new(), socket: None, _pools: (pool, headers) }
     }
 
     /// The stack, for what only ours is asked.
@@ -183,7 +187,7 @@ impl Host for Ours {
         self.stack.read(connection, to).unwrap_or(0)
     }
 
-    fn take(&mut self, connection: TcpHandle, mut look: impl FnMut(&[u8])) -> usize {
+    fn take<F: FnMut(&[u8])>(&mut self, connection: TcpHandle, mut look: F) -> usize {
         let mut taken = 0;
         while let Ok(Some(chunk)) = self.stack.read_chunk(connection) {
             look(&chunk);
@@ -194,5 +198,80 @@ impl Host for Ours {
 
     fn close(&mut self, connection: TcpHandle, now: u64) {
         self.stack.close(connection, Instant::from_micros(now));
+    }
+
+    fn udp_bind(&mut self, port: u16) {
+        self.socket = Some(self.stack.udp_bind(None, port).expect("the port is free"));
+    }
+
+    fn udp_send(&mut self, port: u16, bytes: &[u8]) -> bool {
+        let socket = self.socket.expect("a socket was made");
+        self.stack.udp_send(socket, SocketAddr::new(self.remote, port), bytes).is_ok()
+    }
+
+    fn udp_read(&mut self, to: &mut [u8]) -> Option<usize> {
+        let received = self.stack.udp_read(self.socket?)?;
+        let mut len = 0;
+        for chunk in received.packet.chunks() {
+            to[len..len + chunk.len()].copy_from_slice(chunk);
+            len += chunk.len();
+        }
+        Some(len)
+    }
+
+    fn last_sent(&mut self) -> Vec<u8> {
+        self.nic.last.get_or_insert_default().clone()
+    }
+
+    fn inject(&mut self, frame: &[u8]) {
+        let mut slot = self.nic.headers.take().expect("a slot is free");
+        slot.bytes_mut()[..frame.len()].copy_from_slice(frame);
+        self.nic.injected.push_back(RxPacket::new(slot.freeze(frame.len())));
+    }
+
+    /// Its place in every table that has one for each connection: two buckets, a timer, six links, and the places that
+    /// connections share where the embedder wants it. Those are counted, too: here each has one.
+    fn idle_bytes() -> usize {
+        let shared = size_of::<Slot<Writers>>() + size_of::<Slot<Settings>>();
+        size_of::<Slot<Entry>>() + 2 * size_of::<Bucket>() + size_of::<Timer>() + 6 * size_of::<u32>() + shared
+    }
+}
+
+/// An end of the loopback that keeps the last frame where it is asked to, and takes frames from aside.
+struct Tap {
+    link: Loopback,
+    headers: &'static Pool,
+    injected: VecDeque<RxPacket>,
+    last: Option<Vec<u8>>,
+}
+
+impl Nic for Tap {
+    fn info(&self) -> &NicInfo {
+        self.link.info()
+    }
+
+    fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
+        if let Some(last) = &mut self.last {
+            last.clear();
+            last.extend_from_slice(packet.header());
+            packet.payload().parts().for_each(|part| last.extend_from_slice(part.bytes()));
+        }
+        self.link.transmit(packet)
+    }
+
+    fn receive(&mut self) -> Option<RxPacket> {
+        self.injected.pop_front().or_else(|| self.link.receive())
+    }
+
+    fn flush(&mut self) {
+        self.link.flush();
+    }
+
+    fn set_interrupts(&mut self, interrupts: Interrupts) -> Pending {
+        self.link.set_interrupts(interrupts)
+    }
+
+    fn statistics(&self) -> NicStatistics {
+        self.link.statistics()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::{Checksums, Host, Pair, Pass, Pattern, Setup};
+use crate::host::{Host, Pair, Pass, Pattern, Setup};
 use crate::measure::timed;
 
 /// How the application gives and takes.
@@ -33,11 +33,11 @@ pub struct Bulk<H: Host> {
 impl<H: Host> Bulk<H> {
     /// A connection that has carried some windows of data, each byte of which was looked at.
     #[must_use]
-    pub fn new(mtu: u16, window: usize, checksums: Checksums, api: Api) -> Self {
-        let mut pair = Pair::<H>::new(&Setup { mtu, window, checksums, ..Setup::new() });
+    pub fn new(setup: &Setup, api: Api) -> Self {
+        let mut pair = Pair::<H>::new(setup);
         let (from, to) = pair.connected();
         let mut bulk = Self { pair, from, to, api, sent: 0, received: 0, into: vec![0; PIECE].into() };
-        bulk.carry(4 * window as u64 + 3 * PIECE as u64, Pass::Checked);
+        bulk.carry(4 * setup.window as u64 + 3 * PIECE as u64, Pass::Checked);
         bulk
     }
 

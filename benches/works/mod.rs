@@ -1,15 +1,20 @@
 //! What is measured: a row of the report for each work and each of its settings.
 
 pub mod bulk;
+pub mod churn;
+pub mod established;
+pub mod kernels;
 pub mod ping;
+pub mod udp;
 
 use std::time::Duration;
 
-use crate::host::{Checksums, Host};
+use self::bulk::Api;
+use self::established::Order;
+use self::kernels::Kernel;
+use crate::host::{Checksums, Host, Setup};
 use crate::measure::Runner;
 use crate::ours::Ours;
-
-use self::bulk::Api;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +29,17 @@ pub enum Company {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
     /// Gbit/s, of units of so many bytes.
-    Gbit(f64),
+    Gbit(u64),
+    /// GB/s, of units of so many bytes.
+    Gbyte(usize),
     /// Nanoseconds.
     Nanoseconds,
+    /// Millions a second.
+    Millions,
+    /// Thousands a second.
+    Thousands,
+    /// Bytes, which the runner tells as if they were nanoseconds.
+    Bytes,
 }
 
 impl Metric {
@@ -34,8 +47,11 @@ impl Metric {
     #[must_use]
     pub fn figure(self, nanoseconds: f64) -> f64 {
         match self {
-            Self::Gbit(bytes) => bytes * 8.0 / nanoseconds,
-            Self::Nanoseconds => nanoseconds,
+            Self::Gbit(bytes) => bytes as f64 * 8.0 / nanoseconds,
+            Self::Gbyte(bytes) => bytes as f64 / nanoseconds,
+            Self::Nanoseconds | Self::Bytes => nanoseconds,
+            Self::Millions => 1e3 / nanoseconds,
+            Self::Thousands => 1e6 / nanoseconds,
         }
     }
 
@@ -44,7 +60,11 @@ impl Metric {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gbit(_) => "Gbit/s",
+            Self::Gbyte(_) => "GB/s",
             Self::Nanoseconds => "ns",
+            Self::Millions => "M/s",
+            Self::Thousands => "k/s",
+            Self::Bytes => "bytes",
         }
     }
 }
@@ -63,27 +83,35 @@ pub struct Row {
 
 /// A work that any host can do.
 trait Work: Copy + 'static {
+    /// What hosts are made for.
+    fn setup(self) -> Setup;
+
     /// Sets it up; what comes back does so many units and says how long that took.
     fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static;
 
     /// Ours, and who else takes part.
     fn everybody(self, company: Company) -> Vec<Runner> {
-        let mut runners = vec![self.runner::<Ours>()];
+        let mut runners = Vec::new();
+        self.runner::<Ours>(&mut runners);
         if company == Company::Peers {
             self.peers(&mut runners);
         }
         runners
     }
 
-    /// A runner of one host.
-    fn runner<H: Host>(self) -> Runner {
-        Runner::new(H::NAME, self.start::<H>())
+    /// Adds a host's runner, if the host can.
+    fn runner<H: Host>(self, runners: &mut Vec<Runner>) {
+        if H::can(&self.setup()) {
+            runners.push(Runner::new(H::NAME, self.start::<H>()));
+        }
     }
 
     /// Adds those of the peers.
     #[cfg(feature = "peers")]
     fn peers(self, runners: &mut Vec<Runner>) {
-        runners.push(self.runner::<crate::smoltcp::Smoltcp>());
+        self.runner::<crate::smoltcp::Smoltcp>(runners);
+        #[cfg(lwip)]
+        self.runner::<crate::lwip::Lwip>(runners);
     }
 
     /// Without the feature there are none.
@@ -95,10 +123,15 @@ trait Work: Copy + 'static {
 #[must_use]
 pub fn all() -> Vec<Row> {
     let mut rows = bulk_rows();
-    rows.extend([Checksums::Software, Checksums::Device].map(|checksums| {
-        let work = PingWork(checksums);
-        row(format!("ping 64 B {}", word(checksums)), Metric::Nanoseconds, Some(2.0), work)
-    }));
+    for checksums in [Checksums::Software, Checksums::Device] {
+        let name = format!("ping 64 B {}", word(checksums));
+        rows.push(row(name, Metric::Nanoseconds, Some(2.0), PingWork(checksums)));
+    }
+    rows.extend(udp_rows());
+    rows.extend(churn_rows());
+    rows.extend(established_rows());
+    rows.push(row("memory idle connection".into(), Metric::Bytes, None, MemoryWork));
+    rows.extend(kernel_rows());
     rows
 }
 
@@ -106,7 +139,7 @@ fn row(name: String, metric: Metric, goal: Option<f64>, work: impl Work) -> Row 
     Row { name, metric, goal, prepare: Box::new(move |company| work.everybody(company)) }
 }
 
-fn word(checksums: Checksums) -> &'static str {
+const fn word(checksums: Checksums) -> &'static str {
     match checksums {
         Checksums::Software => "csum",
         Checksums::Device => "none",
@@ -118,17 +151,69 @@ fn bulk_rows() -> Vec<Row> {
     for mtu in [1500, 9000, 65000] {
         for window in [64 << 10, 256 << 10, 1 << 20, 8 << 20] {
             for checksums in [Checksums::Software, Checksums::Device] {
-                for api in [Api::Copying, Api::Lending] {
-                    let api_word = match api {
-                        Api::Copying => "copying",
-                        Api::Lending => "lending",
-                    };
-                    let kib = window >> 10;
-                    let name = format!("bulk {mtu} {kib}K {} {api_word}", word(checksums));
+                for (api, way) in [(Api::Copying, "copying"), (Api::Lending, "lending")] {
+                    let name = format!("bulk {mtu} {}K {} {way}", window >> 10, word(checksums));
                     let work = BulkWork { mtu, window, checksums, api };
-                    rows.push(row(name, Metric::Gbit(bulk::UNIT as f64), Some(2.0), work));
+                    rows.push(row(name, Metric::Gbit(bulk::UNIT), Some(2.0), work));
                 }
             }
+        }
+    }
+    rows
+}
+
+fn udp_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for len in [64, 1472] {
+        for batch in [1, 32] {
+            for checksums in [Checksums::Software, Checksums::Device] {
+                let name = format!("udp {len} B batch {batch} {}", word(checksums));
+                let goal = if len == 64 && batch == 32 { Some(1.5) } else { None };
+                rows.push(row(name, Metric::Millions, goal, UdpWork { len, batch, checksums }));
+            }
+        }
+    }
+    rows
+}
+
+fn churn_rows() -> Vec<Row> {
+    let work = |time_waits, ports| ChurnWork { time_waits, ports };
+    vec![
+        row("churn few kept".into(), Metric::Thousands, Some(1.5), work(4, 1)),
+        row("churn 10000 in TIME-WAIT".into(), Metric::Thousands, None, work(10_000, 1)),
+        row("churn 1000 ports".into(), Metric::Thousands, None, work(4, 1000)),
+        row("churn 4000 ports".into(), Metric::Thousands, None, work(4, 4000)),
+    ]
+}
+
+fn established_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for count in [1, 100, 1000, 10_000, 100_000, 1_000_000] {
+        for (order, way) in [(Order::Single, "single"), (Order::Random, "random")] {
+            // One alone is in no order.
+            if count > 1 || order == Order::Single {
+                let (ack, message) = (AckWork { count, order }, MessageWork { count, order });
+                rows.push(row(format!("ack {count} connections {way}"), Metric::Nanoseconds, None, ack));
+                rows.push(row(format!("message {count} connections {way}"), Metric::Nanoseconds, None, message));
+            }
+        }
+    }
+    rows
+}
+
+fn kernel_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (len, size) in [(64, "64 B"), (1500, "1500 B"), (64 << 10, "64 KiB"), (64 << 20, "64 MiB")] {
+        for (kernel, word) in [
+            (Kernel::Sum, "sum"),
+            (Kernel::CopyAndSum, "copy-and-sum"),
+            (Kernel::CopyThenSum, "copy-then-sum"),
+            (Kernel::Read, "read-only"),
+            (Kernel::Copy, "memcpy"),
+        ] {
+            let prepare = Box::new(move |company| kernels::runners(kernel, len, company));
+            let name = format!("checksum {size} {word}");
+            rows.push(Row { name, metric: Metric::Gbyte(len), goal: None, prepare });
         }
     }
     rows
@@ -143,8 +228,12 @@ struct BulkWork {
 }
 
 impl Work for BulkWork {
+    fn setup(self) -> Setup {
+        Setup { mtu: self.mtu, window: self.window, checksums: self.checksums, ..Setup::new() }
+    }
+
     fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
-        let mut bulk = bulk::Bulk::<H>::new(self.mtu, self.window, self.checksums, self.api);
+        let mut bulk = bulk::Bulk::<H>::new(&self.setup(), self.api);
         move |units| bulk.run(units)
     }
 }
@@ -153,8 +242,95 @@ impl Work for BulkWork {
 struct PingWork(Checksums);
 
 impl Work for PingWork {
+    fn setup(self) -> Setup {
+        Setup { checksums: self.0, ..Setup::new() }
+    }
+
     fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
-        let mut ping = ping::Ping::<H>::new(self.0);
+        let mut ping = ping::Ping::<H>::new(&self.setup());
         move |units| ping.run(units)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct UdpWork {
+    len: usize,
+    batch: u64,
+    checksums: Checksums,
+}
+
+impl Work for UdpWork {
+    fn setup(self) -> Setup {
+        Setup { checksums: self.checksums, ..Setup::new() }
+    }
+
+    fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
+        let mut udp = udp::Udp::<H>::new(&self.setup(), self.len, self.batch);
+        move |units| udp.run(units)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ChurnWork {
+    time_waits: usize,
+    ports: u16,
+}
+
+impl Work for ChurnWork {
+    fn setup(self) -> Setup {
+        churn::setup(self.time_waits, self.ports)
+    }
+
+    fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
+        let mut churn = churn::Churn::<H>::new(self.time_waits, self.ports);
+        move |units| churn.run(units)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AckWork {
+    count: usize,
+    order: Order,
+}
+
+impl Work for AckWork {
+    fn setup(self) -> Setup {
+        established::setup(self.count)
+    }
+
+    fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
+        let mut acks = established::Acks::<H>::new(self.count, self.order);
+        move |units| acks.run(units)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct MessageWork {
+    count: usize,
+    order: Order,
+}
+
+impl Work for MessageWork {
+    fn setup(self) -> Setup {
+        established::setup(self.count)
+    }
+
+    fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
+        let mut messages = established::Messages::<H>::new(self.count, self.order);
+        move |units| messages.run(units)
+    }
+}
+
+/// Not a work, but a number.
+#[derive(Clone, Copy)]
+struct MemoryWork;
+
+impl Work for MemoryWork {
+    fn setup(self) -> Setup {
+        Setup::new()
+    }
+
+    fn start<H: Host>(self) -> impl FnMut(u64) -> Duration + 'static {
+        |units| Duration::from_nanos(units * H::idle_bytes() as u64)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::{Checksums, Host, Pair, Pattern, Setup};
+use crate::host::{Host, Pair, Pattern, Setup};
 use crate::measure::timed;
 
 const LEN: usize = 64;
@@ -18,8 +18,8 @@ pub struct Ping<H: Host> {
 impl<H: Host> Ping<H> {
     /// A connection.
     #[must_use]
-    pub fn new(checksums: Checksums) -> Self {
-        let mut pair = Pair::<H>::new(&Setup { checksums, ..Setup::new() });
+    pub fn new(setup: &Setup) -> Self {
+        let mut pair = Pair::<H>::new(setup);
         let (here, there) = pair.connected();
         pair.here.set_nodelay(here);
         pair.there.set_nodelay(there);

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: the works of `benches`, ours and the peers' in turn.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::image::cargo;
+use crate::image::{cargo, metadata, workspace};
 
 const PACKAGE: &str = "lendwire-benches";
 /// What the machine can, for everybody alike.
@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         command.args(["--release", "--config", NATIVE]);
     }
     if arguments.peers {
-        command.args(["--features", "peers"]);
+        command.args(["--features", "peers"]).env("LENDWIRE_LWIP", lwip()?);
     }
     command.arg("--");
     if arguments.peers {
@@ -57,6 +57,20 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         command.arg("--json").arg(file);
     }
     succeed(command.args(&arguments.words))
+}
+
+/// The folder with lwIP, built where it is not there yet.
+fn lwip() -> Result<PathBuf, Failure> {
+    let metadata = metadata(&workspace().join("Cargo.toml"))?;
+    let target = metadata["target_directory"].as_str().ok_or(Failure::Build("cargo has no target directory".into()))?;
+    let folder = PathBuf::from(target).join("lwip");
+    let mut script = Command::new("bash");
+    let status = script.arg(workspace().join("benches/lwip/build.sh")).arg(&folder).stdout(Stdio::null()).status();
+    let status = status.map_err(|error| Failure::Build(format!("bash did not start: {error}")))?;
+    if status.success() {
+        return Ok(folder);
+    }
+    Err(Failure::Build("lwIP was not built: it takes curl, xz, gcc and the network (benches/lwip/build.sh)".into()))
 }
 
 fn succeed(command: &mut Command) -> Result<(), Failure> {
