@@ -186,7 +186,6 @@ impl Connection {
             nxt: self.send.nxt,
             mss: self.send.mss,
             is_duplicate: false,
-            has_new_data: self.send.queue.unsent().is_some() && self.send.window > self.in_flight(),
             detection: self.detection(shared),
             marked: 0,
             echo: None,
@@ -212,9 +211,13 @@ impl Connection {
 
     fn take_sample(&mut self, segment: &Arrival, ack: Seq, acked: u32, now: Instant, shared: &mut Shared<'_>) {
         if let Some((took, of)) = self.round_trip(segment, ack, acked, now, shared) {
-            self.rtt.sample(took, of, &shared.config);
-            if let Some(flight) = self.flight_mut(shared) {
+            let late = self.flight_mut(shared).and_then(|flight| {
                 flight.tail.is_measured = true;
+                flight.undo.before_late(ack)
+            });
+            match late {
+                Some(before) => self.rtt.adapt(&before, took, &shared.config),
+                None => self.rtt.sample(took, of, &shared.config),
             }
         } else if self.send.timeouts > 0 {
             // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.

@@ -19,8 +19,6 @@ pub(super) struct Acknowledgment {
     pub(super) mss: u16,
     /// RFC 5681 §2.
     pub(super) is_duplicate: bool,
-    /// There is new data, and the peer's window has room for it.
-    pub(super) has_new_data: bool,
     /// How the peer's acknowledgments tell of loss.
     pub(super) detection: Detection,
     /// Bytes that the peer saw marked (ECN), or more than it delivers for all of them.
@@ -43,6 +41,8 @@ pub(super) struct Delivery {
     pub(super) repeated: bool,
     /// Some of it was sent once only, and before `recover`.
     pub(super) original: bool,
+    /// Some of it was sent after `recover`.
+    pub(super) late: bool,
 }
 
 impl Acknowledgment {
@@ -66,6 +66,7 @@ impl Delivery {
             let took = ack.now.since(run.sent_at);
             self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
         }
+        self.late |= run.end.after(recover);
         let newest = Newest { departure: run.departure, sent_at: run.first_sent_at() };
         if self.newest.is_none_or(|other| newest.is_later(&other)) {
             self.newest = Some(newest);

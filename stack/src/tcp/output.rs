@@ -9,6 +9,7 @@ use lendwire_nic::{Payload, Segmentation, TxPacket};
 
 use super::connection::{Connection, Deadline, OurFin, Owed, Waiting};
 use super::ecn;
+use super::flight::Flight;
 use super::header::{self, Fields};
 use super::recovery::RecoveryPhase;
 use super::runs::{NIL, Run};
@@ -60,7 +61,10 @@ impl Connection {
         }
         let numbered = if self.take_flight(now, shared) {
             let again = self.plan_tail(limits, shared).or_else(|| self.plan_again(limits, now, shared));
-            again.or_else(|| self.plan_next(limits, now, shared)).or_else(|| self.plan_probe(limits, shared))
+            again
+                .or_else(|| self.plan_next(limits, now, shared))
+                .or_else(|| self.plan_held(limits, now, shared))
+                .or_else(|| self.plan_probe(limits, shared))
         } else {
             None
         };
@@ -102,6 +106,16 @@ impl Connection {
         // It goes as it was cut before: nothing is read for it.
         let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
         (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
+    }
+
+    /// What is lost, after all: no new data can be sent to tell whether the timeout was for nothing (RFC 5682 §3.1 step 2).
+    fn plan_held(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let nxt = self.send.nxt;
+        let is_stuck = |flight: &&mut Flight| {
+            flight.undo.holds() && flight.recovery.recover == nxt && flight.pacer.allowance(now) > 0
+        };
+        self.flight_mut(shared).filter(is_stuck)?.undo.on_no_new_data();
+        self.plan_again(limits, now, shared)
     }
 
     /// The probe after a silence (RFC 8985 §7.3): new data, if the peer's window has room, or what was sent last.

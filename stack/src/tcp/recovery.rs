@@ -12,6 +12,7 @@ use super::delivery::{Acknowledgment, Delivery};
 use super::flight::Flight;
 use super::prr::{Progress, Prr};
 use super::rack::Patience;
+use super::rtt::Rtt;
 use super::runs::Runs;
 use super::sack::{self, Blocks};
 use super::seq::Seq;
@@ -133,9 +134,9 @@ impl Flight {
             rack.on_duplicate_data(ack.una, ack.nxt);
             self.undo.on_report(start, end);
         }
-        let undone = self.undo.is_spurious(ack, &delivery, self.recovery.phase);
+        let undone = self.undo.is_spurious(ack, &delivery, &self.recovery);
         if undone {
-            self.take_back(runs);
+            self.take_back(runs, ack);
         }
         if ack.advance > 0 {
             self.on_advance(ack.una);
@@ -165,15 +166,18 @@ impl Flight {
     }
 
     /// The last recovery was for nothing: nothing is lost, and congestion control forgets it (RFC 4015 §3.1).
-    fn take_back(&mut self, runs: &mut Runs<'_>) {
+    fn take_back(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment) {
         if self.recovery.phase != RecoveryPhase::Timeout {
             // What came before its time let others seem lost.
             self.rack.on_reordering();
         }
         self.board.lose_nothing(runs);
-        self.congestion.undo();
+        if ack.marked == 0 {
+            // Step 9: a mark is congestion all the same.
+            self.congestion.undo();
+        }
         self.recovery = Recovery::new(self.recovery.recover);
-        self.undo = Undo::NONE;
+        self.undo.taken_back();
     }
 
     /// SND.UNA has moved.
@@ -272,7 +276,7 @@ impl Flight {
     }
 
     /// Input: the retransmission timer has expired.
-    pub(super) fn on_timeout(&mut self, runs: &mut Runs<'_>, at: &Acknowledgment, signal: Signal) {
+    pub(super) fn on_timeout(&mut self, runs: &mut Runs<'_>, at: &Acknowledgment, signal: Signal, rtt: Rtt) {
         let stand = self.stand(at.una, at.nxt, at.mss);
         self.on_congestion(signal, &stand, at.nxt);
         if runs.at(self.board.first()).is_some_and(|run| run.marks.sacked) {
@@ -287,8 +291,10 @@ impl Flight {
             }
         }
         match signal {
-            Signal::TimeoutAgain => self.undo.on_further_timeout(),
-            Signal::Timeout | Signal::Loss | Signal::LossAgain | Signal::Ecn => self.undo.on_timeout(at.una),
+            Signal::TimeoutAgain => {}
+            Signal::Timeout | Signal::Loss | Signal::LossAgain | Signal::Ecn => {
+                self.undo.on_timeout(at, &self.recovery, rtt);
+            }
         }
         self.reordering_at = Deadline::NEVER;
         self.tail.on_recovery();

@@ -45,6 +45,15 @@ impl Rtt {
         self.settle(config);
     }
 
+    /// Takes the first sample of what was sent after a timeout for nothing; `before` is what was known before that (RFC
+    /// 4015 §3.1 step 11). What was sampled in between is a delay that may be over, or the path's new one.
+    pub(crate) fn adapt(&mut self, before: &Self, took: Span, config: &TcpConfig) {
+        let sample = took.micros().clamp(1, u64::from(LONGEST)) as u32;
+        self.srtt_8 = (before.srtt_8 + 8 * 2 * GRANULARITY).max(sample * 8);
+        self.rttvar_4 = before.rttvar_4.max(sample * 2);
+        self.settle(config);
+    }
+
     /// The timeout of the last samples, without backoff.
     pub(crate) fn settle(&mut self, config: &TcpConfig) {
         if self.srtt_8 == 0 {

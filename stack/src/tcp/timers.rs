@@ -124,7 +124,7 @@ impl Connection {
         if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
             // What waits for a window to open is in nobody's network: that a probe is not answered says nothing of it.
             if flight.board.in_flight() > 0 || !closed {
-                flight.on_timeout(runs, &standing, signal);
+                flight.on_timeout(runs, &standing, signal, self.rtt);
             }
             flight.recovery.urgent = !probes;
             // RFC 6298 §5.6: the timer runs on even if the ring is full now.

@@ -5,10 +5,12 @@
 //! never sent again shows it by arriving (F-RTO, RFC 5682). Of those that need no original, one that is really lost keeps
 //! the recovery: its repetition is never reported.
 //!
-//! Left out: RFC 4015 §3.2's conservative timer; a round trip that was sampled meanwhile has the same effect.
+//! What follows is RFC 4015's: nothing is lost, the window is given back, and the timer starts from what new data shows of
+//! the path.
 
 use super::delivery::{Acknowledgment, Delivery};
-use super::recovery::{Detection, RecoveryPhase};
+use super::recovery::{Detection, Recovery, RecoveryPhase};
+use super::rtt::Rtt;
 use super::seq::Seq;
 use crate::time::Instant;
 
@@ -22,6 +24,18 @@ pub(super) struct Undo {
     /// Bytes that were sent again and not reported as received twice.
     unreported: u32,
     forward: Forward,
+    before: Option<Before>,
+    /// The same of a timeout that was for nothing, until something that was sent after it has measured the path.
+    late: Option<Before>,
+}
+
+/// What held when a timer expired.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    /// RFC 4015 §3.1 step 0: SRTT_prev, RTTVAR_prev.
+    rtt: Rtt,
+    /// The number behind all that had been sent.
+    max: Seq,
 }
 
 /// Forward RTO-recovery (RFC 5682 §3.1).
@@ -35,24 +49,37 @@ enum Forward {
 }
 
 impl Undo {
-    pub(super) const NONE: Self = Self { from: None, first_at: None, unreported: 0, forward: Forward::Off };
+    pub(super) const NONE: Self =
+        Self { from: None, first_at: None, unreported: 0, forward: Forward::Off, before: None, late: None };
 
     /// A recovery begins.
     pub(super) const fn begin(una: Seq) -> Self {
         Self { from: Some(una), ..Self::NONE }
     }
 
-    /// The timer has expired, for the first time. What a recovery before it had sent again still counts.
-    pub(super) fn on_timeout(&mut self, una: Seq) {
+    /// The timer has expired, for the first time since something was acknowledged, while `recovery` stood as it does. What
+    /// a recovery before it had sent again still counts.
+    pub(super) fn on_timeout(&mut self, at: &Acknowledgment, recovery: &Recovery, rtt: Rtt) {
         if self.from.is_none() || self.first_at.is_none() {
-            *self = Self::begin(una);
+            *self = Self::begin(at.una);
         }
-        self.forward = Forward::Armed;
+        // RFC 5682 §3.1 step 1, RFC 4015 §3.1: not while an earlier recovery is under way. The timer of the same segment
+        // may expire again: then this stays as it is.
+        let is_first = recovery.phase == RecoveryPhase::Open;
+        self.forward = if is_first { Forward::Armed } else { Forward::Off };
+        if is_first {
+            self.before = Some(Before { rtt, max: at.nxt });
+        }
     }
 
-    /// The timer has expired once more: the first time was no accident.
-    pub(super) fn on_further_timeout(&mut self) {
-        self.forward = Forward::Off;
+    /// The recovery is taken back.
+    pub(super) const fn taken_back(&mut self) {
+        *self = Self { late: self.before, ..Self::NONE };
+    }
+
+    /// What the timer knew before a timeout that was for nothing, for the first sample since of what was sent after it.
+    pub(super) fn before_late(&mut self, ack: Seq) -> Option<Rtt> {
+        self.late.take_if(|before| ack.after(before.max)).map(|before| before.rtt)
     }
 
     /// Something of `bytes` was sent again.
@@ -66,6 +93,11 @@ impl Undo {
         self.forward == Forward::NewData
     }
 
+    /// No new data can be sent: step 3 has nothing to tell with.
+    pub(super) const fn on_no_new_data(&mut self) {
+        self.forward = Forward::Off;
+    }
+
     /// The peer had what is between `start` and `end` twice.
     pub(super) fn on_report(&mut self, start: Seq, end: Seq) {
         if self.from.is_some_and(|from| !start.before(from)) {
@@ -74,32 +106,31 @@ impl Undo {
     }
 
     /// Whether an acknowledgment shows that the recovery was for nothing.
-    pub(super) fn is_spurious(&mut self, ack: &Acknowledgment, delivery: &Delivery, phase: RecoveryPhase) -> bool {
+    pub(super) fn is_spurious(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> bool {
         let Some(at) = self.first_at.filter(|_| self.from.is_some()) else { return false };
         // RFC 3522 §3.2 (5): what is acknowledged was sent before it was sent again.
-        let by_time = ack.advance > 0 && phase != RecoveryPhase::Open && ack.echoes_before(at);
-        by_time || self.unreported == 0 || (phase == RecoveryPhase::Timeout && self.goes_forward(ack, delivery))
+        let by_time = ack.advance > 0 && recovery.phase != RecoveryPhase::Open && ack.echoes_before(at);
+        let goes_forward = recovery.phase == RecoveryPhase::Timeout && self.goes_forward(ack, delivery, recovery);
+        by_time || self.unreported == 0 || goes_forward
     }
 
-    /// RFC 5682 §3.1, steps 2 and 3.
-    fn goes_forward(&mut self, ack: &Acknowledgment, delivery: &Delivery) -> bool {
-        // Without SACK an acknowledgment beyond what was sent again may be for what had arrived before (§2.1).
-        let original = match ack.detection {
-            Detection::Duplicates => delivery.original && !delivery.repeated,
-            Detection::Counting | Detection::Time => delivery.original,
+    /// RFC 5682 §3.1, steps 2 and 3, and §2.1 for peers without SACK.
+    fn goes_forward(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> bool {
+        let (next, is_spurious) = match (self.forward, ack.detection) {
+            (Forward::Off, _) => (Forward::Off, false),
+            // Step 2: blocks are noted, and no more.
+            (Forward::Armed, Detection::Counting | Detection::Time) if ack.advance == 0 => (Forward::Armed, false),
+            (Forward::Armed, Detection::Duplicates) if ack.advance == 0 => (Forward::Off, false),
+            // Step 2 (a): all of it is there, by what was sent again or not.
+            (Forward::Armed, _) if !ack.una.before(recovery.recover) => (Forward::Off, false),
+            // Step 2 (b), as far as there is new data.
+            (Forward::Armed, _) => (Forward::NewData, false),
+            // §2.1 step 3: beyond what was sent again may be what had arrived before.
+            (Forward::NewData, Detection::Duplicates) => (Forward::Off, delivery.original && !delivery.repeated),
+            // Step 3: what was sent before the timeout arrives, and nothing that was sent after it.
+            (Forward::NewData, _) => (Forward::Off, delivery.original && !delivery.late),
         };
-        match self.forward {
-            Forward::Off => false,
-            Forward::Armed | Forward::NewData if original => true,
-            Forward::Armed if ack.advance > 0 && ack.has_new_data => {
-                self.forward = Forward::NewData;
-                false
-            }
-            // Step 2 (a), step 3 (a): a duplicate, or nothing to tell with.
-            Forward::Armed | Forward::NewData => {
-                self.forward = Forward::Off;
-                false
-            }
-        }
+        self.forward = next;
+        is_spurious
     }
 }
