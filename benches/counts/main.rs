@@ -28,31 +28,49 @@ fn enclosed(work: &mut dyn FnMut()) {
     work();
 }
 
+/// Without an argument all paths, with one those whose name contains it.
 fn main() {
+    let filter = std::env::args().nth(1).unwrap_or_default();
     let ethernet = |checksums| Shape { mtu: 1500, checksums, connections: 1 };
     let (device, software) = (ethernet(Checksums::Device), ethernet(Checksums::Software));
-
-    paths::send(&mut Ends::new(&device), "segment sent, device checksum");
-    paths::send(&mut Ends::new(&software), "segment sent, stored sum");
-    paths::send_copied(&mut Ends::new(&software), "segment sent, copied and summed");
-    paths::receive(&mut Ends::new(&device), "segment received, device checksum");
-    paths::receive(&mut Ends::new(&software), "segment received, software checksum");
-    paths::receive_one(&mut Ends::new(&device), "segment received alone");
-    paths::acknowledged(&mut Ends::new(&device), "acknowledgment received, in a burst");
-    paths::acknowledge(&mut Ends::new(&device), "acknowledgment sent");
-    paths::transaction(&mut Ends::new(&device), "transaction of 64 B");
-    paths::open_and_close(&mut Ends::new(&device), "connect and close");
-    paths::accept_and_close(&mut Ends::new(&device), "accept and close");
-    paths::first_packet(&mut Ends::new(&device), "first packet of 64 B", 64);
-    paths::first_packet(&mut Ends::new(&device), "first packet of 64 KiB", 65536);
-    paths::first_packet_lent(&mut Ends::new(&device), "first packet of 64 KiB lent");
-    paths::retransmission(&mut Ends::new(&software), "retransmission of 1448 B");
-    paths::retransmission(&mut Ends::new(&Shape { mtu: 9052, ..software }), "retransmission of 9000 B");
-    paths::datagrams(&mut Ends::new(&device));
-    for (connections, name) in [(1, "1 connection"), (1_000, "1,000 connections"), (100_000, "100,000 connections")] {
-        let mut ends = Ends::new(&Shape { connections, ..device });
-        paths::empty_poll(&mut ends, &format!("empty poll, {name}"));
-        paths::acknowledged_alone(&mut ends, &format!("acknowledgment alone, {name}"));
-        paths::request(&mut ends, &format!("64 B received and read, {name}"));
+    let jumbo = Shape { mtu: 9052, ..software };
+    let alone: [(&str, Shape, fn(&mut Ends, &str)); 18] = [
+        ("segment sent, device checksum", device, paths::send),
+        ("segment sent, stored sum", software, paths::send),
+        ("segment sent, copied and summed", software, paths::send_copied),
+        ("segment received, device checksum", device, paths::receive),
+        ("segment received, software checksum", software, paths::receive),
+        ("segment received alone", device, paths::receive_one),
+        ("acknowledgment received, in a burst", device, paths::acknowledged),
+        ("acknowledgment sent", device, paths::acknowledge),
+        ("transaction of 64 B", device, paths::transaction),
+        ("connect and close", device, paths::open_and_close),
+        ("accept and close", device, paths::accept_and_close),
+        ("first packet of 64 B", device, |ends, path| paths::first_packet(ends, path, 64)),
+        ("first packet of 64 KiB", device, |ends, path| paths::first_packet(ends, path, 65536)),
+        ("first packet of 64 KiB, lent", device, paths::first_packet_lent),
+        ("retransmission of 1448 B", software, paths::retransmission),
+        ("retransmission of 9000 B", jumbo, paths::retransmission),
+        ("datagram of 64 B received", device, paths::receive_datagrams),
+        ("datagram of 64 B sent", device, paths::send_datagrams),
+    ];
+    for (name, shape, path) in alone {
+        if name.contains(&filter) {
+            path(&mut Ends::new(&shape), name);
+        }
+    }
+    let among: [(&str, fn(&mut Ends, &str)); 3] = [
+        ("empty poll", paths::empty_poll),
+        ("acknowledgment alone", paths::acknowledged_alone),
+        ("64 B received and read", paths::request),
+    ];
+    for (connections, how_many) in [(1, "1 connection"), (1_000, "1,000 connections"), (100_000, "100,000 connections")]
+    {
+        let wanted = among.map(|(name, path)| (format!("{name}, {how_many}"), path));
+        let wanted: Vec<_> = wanted.into_iter().filter(|(name, _)| name.contains(&filter)).collect();
+        if !wanted.is_empty() {
+            let mut ends = Ends::new(&Shape { connections, ..device });
+            wanted.iter().for_each(|(name, path)| path(&mut ends, name));
+        }
     }
 }

@@ -251,37 +251,48 @@ pub(crate) fn retransmission(ends: &mut Ends, path: &str) {
     }
 }
 
-/// Datagrams of 64 bytes, in bursts.
-pub(crate) fn datagrams(ends: &mut Ends) {
-    let (here, there) = (ends.here_at(), ends.there_at());
-    let socket = ends.here.udp_bind(None, here.port()).expect("there is room");
-    let peer = ends.there.udp_bind(None, there.port()).expect("there is room");
-    for round in 0..ROUNDS {
-        let mut send = || {
+/// A burst of datagrams of 64 bytes, from the application to the driver's ring.
+pub(crate) fn send_datagrams(ends: &mut Ends, path: &str) {
+    let to = ends.there_at();
+    let socket = ends.here.udp_bind(None, to.port()).expect("there is room");
+    let peer = ends.there.udp_bind(None, to.port()).expect("there is room");
+    for round in 0..=ROUNDS {
+        let mut work = || {
             for _ in 0..BURST {
-                ends.here.udp_send(socket, there, &[7; 64]).expect("there is room");
+                ends.here.udp_send(socket, to, &[7; 64]).expect("there is room");
             }
             ends.transmit();
         };
+        // The first of all ask for the neighbour.
         if round == 0 {
-            send()
+            work()
         } else {
-            counted("datagram of 64 B sent", BURST, send)
+            counted(path, BURST, work)
         }
-        ends.over();
+        assert!(round == 0 || ends.waiting() == BURST, "all went at once");
+        ends.settle();
         while ends.there.udp_read(peer).is_some() {}
+    }
+}
 
+/// A burst of datagrams of 64 bytes, from the driver's ring to the application.
+pub(crate) fn receive_datagrams(ends: &mut Ends, path: &str) {
+    let to = ends.here_at();
+    let socket = ends.here.udp_bind(None, to.port()).expect("there is room");
+    let peer = ends.there.udp_bind(None, to.port()).expect("there is room");
+    for _ in 0..ROUNDS {
         for _ in 0..BURST {
-            ends.there.udp_send(peer, here, &[7; 64]).expect("there is room");
+            ends.there.udp_send(peer, to, &[7; 64]).expect("there is room");
         }
         ends.poll_there();
         assert_eq!(ends.deliver(), BURST);
-        counted("datagram of 64 B received", BURST, || {
+        counted(path, BURST, || {
             ends.poll();
             while let Some(received) = ends.here.udp_read(socket) {
                 drop(received);
             }
         });
+        ends.settle();
     }
 }
 

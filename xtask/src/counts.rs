@@ -31,13 +31,13 @@ const BUDGET: &str = "benches/counts.budget";
 /// The command's arguments.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Shows only paths whose name contains this
+    /// Counts only paths whose name contains this
     filter: Option<String>,
     /// Writes counts that became lower, and those of new paths, into the budget
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     lower: bool,
     /// Writes all counts into the budget, those that became higher too: say in the commit why
-    #[arg(long, conflicts_with = "lower")]
+    #[arg(long, conflicts_with_all = ["lower", "filter"])]
     accept: bool,
     /// Shows the N lines of the sources that each path spends most in
     #[arg(long = "where", value_name = "N")]
@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = metadata["target_directory"].as_str().map(Path::new).unwrap_or(Path::new("target"));
     let progress = Progress::start("counting instructions");
     let program = folder.join("release/counts");
-    let dumps = callgrind::run(&program, &folder.join("counts"))?;
+    let dumps = callgrind::run(&program, arguments.filter.as_deref(), &folder.join("counts"))?;
     let sources = stages::sources(&program, &dumps)?;
     progress.done();
 
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut budget = Budget::read(&fs::read_to_string(&file).unwrap_or_default())?;
     println!("{}", heading());
     let (mut above, mut below) = (Vec::new(), 0);
-    for (path, counted) in paths.iter().filter(|(path, _)| arguments.filter.as_ref().is_none_or(|f| path.contains(f))) {
+    for (path, counted) in &paths {
         let verdict = budget.judge(path, counted.total());
         println!("{}", row(path, counted, &verdict));
         for line in most(counted, arguments.lines.unwrap_or(0)) {

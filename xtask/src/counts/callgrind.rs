@@ -28,8 +28,8 @@ pub(super) struct Dump {
     pub(super) costs: BTreeMap<Site, u64>,
 }
 
-/// Runs `program`, with `folder` for callgrind's files.
-pub(super) fn run(program: &Path, folder: &Path) -> Result<Vec<Dump>, Failure> {
+/// Runs those paths of `program` that `filter` lets, with `folder` for callgrind's files.
+pub(super) fn run(program: &Path, filter: Option<&str>, folder: &Path) -> Result<Vec<Dump>, Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::File(format!("{what}: {error}"));
     // What an earlier run left must not be read as this one's.
     let _ = fs::remove_dir_all(folder);
@@ -40,6 +40,7 @@ pub(super) fn run(program: &Path, folder: &Path) -> Result<Vec<Dump>, Failure> {
         .arg(format!("--dump-after={ENCLOSED}"))
         .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
         .arg(program)
+        .args(filter)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Failure::Missing(format!("valgrind did not start: {error}")))?;
