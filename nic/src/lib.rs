@@ -37,7 +37,7 @@ pub use nic::{
     Fault, Full, Interrupts, Link, MacAddress, MulticastFilter, Nic, NicInfo, NicStatistics, Pending, VlanFilter,
 };
 pub use offload::{Checksum, Offload, Offloads, Received, Segmentation};
-pub use packet::{HEADER_ROOM, MAX_CHUNKS, RxPacket, TooManyChunks, TxPacket};
+pub use packet::{HEADER_ROOM, INLINE_CHUNKS, MAX_CHUNKS, RxPacket, TooManyChunks, TxPacket};
 pub use payload::{Part, Parts, Payload};
 pub use pool::{Pool, PoolError};
 pub use queue::{Cell, Cells, NoCell, Queue};

@@ -8,8 +8,12 @@ use crate::{Checksum, Chunk, ChunkMut, Offload, Payload, Received};
 /// Bytes for all headers of a packet: Ethernet 14, 802.1Q 4, IPv6 40, TCP 60, and some air.
 pub const HEADER_ROOM: usize = 128;
 
-/// Chunks that a received packet has room for by itself: a 9000-byte frame in 2 KiB slots takes 5. See
-/// [`RxPacket::spill`] for more.
+/// Chunks that a received packet has room for by itself, where a packet moves through every layer: a frame is one
+/// chunk, or one of headers and one of payload. See [`RxPacket::spill`] for more.
+pub const INLINE_CHUNKS: usize = 2;
+
+/// Chunks that a frame takes at the most where a device was not asked for large segments: a 9000-byte frame in 2 KiB
+/// slots takes 5.
 pub const MAX_CHUNKS: usize = 8;
 
 /// A packet on its way out: headers that are filled back to front, a borrowed payload, and what the device has to do.
@@ -124,9 +128,8 @@ pub struct RxPacket {
 
 /// Where the chunks lie. Every entry is a live chunk, those outside of `first..end` empty ones.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every packet is inline, and there is no heap")]
 enum List {
-    Inline([Chunk; MAX_CHUNKS]),
+    Inline([Chunk; INLINE_CHUNKS]),
     Slot(SlotList),
 }
 
@@ -155,7 +158,7 @@ impl RxPacket {
     #[must_use]
     pub fn new(chunk: Chunk) -> Self {
         let (end, len) = (u16::from(!chunk.is_empty()), chunk.len() as u32);
-        let mut chunks = [const { Chunk::EMPTY }; MAX_CHUNKS];
+        let mut chunks = [const { Chunk::EMPTY }; INLINE_CHUNKS];
         chunks[0] = chunk;
         Self {
             chunks: List::Inline(chunks),
@@ -172,7 +175,7 @@ impl RxPacket {
     /// Adds the next chunk; an empty one leaves no trace.
     ///
     /// # Errors
-    /// [`TooManyChunks`] with the chunk, when [`MAX_CHUNKS`] lie inline or the slot of [`RxPacket::spill`] is full.
+    /// [`TooManyChunks`] with the chunk, when [`INLINE_CHUNKS`] lie inline or the slot of [`RxPacket::spill`] is full.
     pub fn push(&mut self, chunk: Chunk) -> Result<(), TooManyChunks> {
         // Headers are read in the first chunk, so bytes must not hide behind an empty one.
         if chunk.is_empty() {
@@ -197,7 +200,7 @@ impl RxPacket {
     pub fn spill(&mut self, slot: ChunkMut) {
         let List::Inline(chunks) = &mut self.chunks else { return };
         let mut list = SlotList::new(slot);
-        if list.capacity() <= MAX_CHUNKS {
+        if list.capacity() <= INLINE_CHUNKS {
             return;
         }
         for chunk in &mut chunks[usize::from(self.first)..usize::from(self.end)] {

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lendwire_nic::{
-    Fault, Full, Interrupts, MAX_CHUNKS, Nic, NicInfo, NicStatistics, Offload, Offloads, Pending, Pool, Received,
-    RxPacket, TxPacket,
+    Fault, Full, Interrupts, Nic, NicInfo, NicStatistics, Offload, Offloads, Pending, Pool, Received, RxPacket,
+    TxPacket,
 };
 
 use crate::cutter;
@@ -143,7 +143,7 @@ impl Nic for Cable {
             match &mut packet {
                 None => packet = Some(RxPacket::new(chunk)),
                 Some(packet) => {
-                    if packet.chunks().len() == MAX_CHUNKS {
+                    if packet.room() == 0 {
                         packet.spill(self.pool.take().expect("the pool of a scripted test does not run out"));
                     }
                     packet.push(chunk).expect("a frame has less than 64 pieces");

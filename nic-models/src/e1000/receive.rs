@@ -3,7 +3,7 @@
 //! Invariant: a slot is the device's or the stack's, never both. Descriptors are looked at in the order in which they were
 //! given, each once; a frame over several buffers becomes a packet of as many chunks.
 
-use lendwire_nic::{ChunkMut, Fault, MAX_CHUNKS, Offloads, Pool, Received, RxPacket, TooManyChunks};
+use lendwire_nic::{ChunkMut, Fault, INLINE_CHUNKS, Offloads, Pool, Received, RxPacket, TooManyChunks};
 
 use super::frame_check;
 use super::hardware::{Hardware, RingBase};
@@ -94,7 +94,7 @@ impl Receiver {
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
     pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
-        if self.most_chunks > MAX_CHUNKS && self.list.is_none() {
+        if self.most_chunks > INLINE_CHUNKS && self.list.is_none() {
             self.list = self.pool.take();
         }
         while self.given < RECEIVE_RING - 1 {

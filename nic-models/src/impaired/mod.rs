@@ -15,6 +15,7 @@ use lendwire_nic::{
 };
 
 use self::line::{Frame, Line};
+use crate::long_packet::append;
 use crate::sendable::{complete_checksum, is_sendable};
 
 /// What one direction of a wire does to frames. The default does nothing to them.
@@ -303,7 +304,7 @@ fn into_slots(content: &[u8], pool: &'static Pool) -> Option<RxPacket> {
         let chunk = slot.freeze(piece.len());
         match &mut packet {
             None => packet = Some(RxPacket::new(chunk)),
-            Some(packet) => packet.push(chunk).expect("the frame's length was checked"),
+            Some(packet) => append(packet, chunk, pool).ok()?,
         }
     }
     packet

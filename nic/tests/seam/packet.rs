@@ -1,6 +1,6 @@
 //! `RxPacket` against a `Vec`, and the offsets of `TxPacket`.
 
-use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, MAX_CHUNKS, Payload, RxPacket, Sum, TooManyChunks, TxPacket};
+use lendwire_nic::{Checksum, Chunk, HEADER_ROOM, INLINE_CHUNKS, Payload, RxPacket, Sum, TooManyChunks, TxPacket};
 use proptest::prelude::*;
 
 use crate::memory::{cases, filled, forever, pool, pool_behind};
@@ -66,25 +66,29 @@ fn bytes_never_hide_behind_an_empty_chunk() {
 #[test]
 fn a_packet_in_too_many_chunks_gives_the_last_one_back() {
     let mut packet = RxPacket::new(Chunk::from_static(b"a"));
-    for _ in 1..MAX_CHUNKS {
+    for _ in 1..INLINE_CHUNKS {
         packet.push(Chunk::from_static(b"b")).unwrap();
     }
     let TooManyChunks(chunk) = packet.push(Chunk::from_static(b"c")).unwrap_err();
-    assert_eq!((&*chunk, packet.len(), packet.chunks().len()), (&b"c"[..], MAX_CHUNKS, MAX_CHUNKS));
+    assert_eq!((&*chunk, packet.len(), packet.chunks().len()), (&b"c"[..], INLINE_CHUNKS, INLINE_CHUNKS));
 }
 
 #[test]
 fn a_spilled_packet_has_room_for_as_many_chunks_as_the_slot() {
     let (chunks, lists) = (pool(64, 64), pool(2, 2048));
     let mut packet = RxPacket::new(filled(chunks, &[0; 10]));
-    for value in 1..MAX_CHUNKS as u8 {
+    for value in 1..INLINE_CHUNKS as u8 {
         packet.push(filled(chunks, &[value; 10])).unwrap();
     }
     packet.advance(15);
     packet.spill(lists.take().unwrap());
     packet.spill(lists.take().expect("the first slot is the packet's"));
-    assert_eq!((packet.chunks().len(), packet.len(), lists.available()), (MAX_CHUNKS - 1, 65, 1), "one slot is enough");
-    for value in MAX_CHUNKS as u8..64 {
+    assert_eq!(
+        (packet.chunks().len(), packet.len(), lists.available()),
+        (INLINE_CHUNKS - 1, 65, 1),
+        "one slot is enough"
+    );
+    for value in INLINE_CHUNKS as u8..64 {
         packet.push(filled(chunks, &[value; 10])).unwrap();
     }
     let shown: Vec<u8> = packet.chunks().iter().map(|chunk| chunk[0]).collect();

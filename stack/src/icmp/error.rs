@@ -169,12 +169,14 @@ pub(super) fn queue(datagram: &Datagram, refusal: Refusal, ip: &mut Ip<'_>) {
     ip.queue(interface, Message::Packet { envelope, header, payload }, Precedence::Courtesy);
 }
 
-/// A second view of the first `len` bytes of a packet.
+/// A second view of the first `len` bytes of a packet, or of as many of its chunks as lie inline.
 fn front(packet: &RxPacket, len: usize) -> RxPacket {
     let mut chunks = packet.chunks().iter().cloned();
     let mut front = RxPacket::new(chunks.next().unwrap_or_default());
     for chunk in chunks {
-        front.push(chunk).expect("they fit one packet");
+        if front.push(chunk).is_err() {
+            break;
+        }
     }
     front.truncate(len);
     front

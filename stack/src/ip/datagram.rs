@@ -140,7 +140,12 @@ mod tests {
         }
         let mut parts = parts.into_iter();
         let mut packet = RxPacket::new(parts.next().unwrap());
-        parts.for_each(|part| packet.push(part).unwrap());
+        for part in parts {
+            if packet.room() == 0 {
+                packet.spill(host.pool.take().unwrap());
+            }
+            packet.push(part).unwrap();
+        }
         packet.checksum = checksum;
         Datagram {
             interface: host.id(),

@@ -32,7 +32,6 @@ impl ReplySlot {
 
 /// One waiting message.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large one on")]
 pub(crate) enum Message {
     Arp { destination: MacAddress, packet: arp::Packet },
     Packet { envelope: Envelope, header: Header, payload: Option<RxPacket> },

@@ -88,6 +88,9 @@ impl Frame {
         let mut packet = RxPacket::new(slot.freeze(usize::from(self.header_len)));
         packet.checksum = self.checksum;
         for part in self.parts {
+            if packet.room() == 0 {
+                packet.spill(pool.take()?);
+            }
             packet.push(part).expect("a packet has room for more parts than a frame has");
         }
         Some(packet)

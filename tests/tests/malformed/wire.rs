@@ -119,7 +119,12 @@ impl Frame {
             let chunk = slot.freeze(end - start);
             match &mut packet {
                 None => packet = Some(RxPacket::new(chunk)),
-                Some(packet) => packet.push(chunk).expect("a frame has few pieces"),
+                Some(packet) => {
+                    if packet.room() == 0 {
+                        packet.spill(pool.take().expect("a slot is free for every frame of these tests"));
+                    }
+                    packet.push(chunk).expect("a frame has few pieces");
+                }
             }
             start = end;
         }

@@ -271,7 +271,7 @@ fn without_a_slot_for_its_list_a_batch_is_as_long_as_fits_inline() {
     let mut peer = Peer::with(&setup);
     let connection = opened(&mut peer);
     let all: Vec<_> = std::iter::from_fn(|| pools.transmit.take()).collect();
-    assert_eq!(looks(&mut peer, (0..32).map(full).collect()), 4);
+    assert_eq!(looks(&mut peer, (0..32).map(full).collect()), 16);
     assert!(peer.reads(connection) == stream::bytes(0, 32_000));
     drop(all);
     assert_eq!(pools.held(), 0);
