@@ -14,6 +14,9 @@ mod peer;
 
 use ends::{Checksums, Ends, Shape};
 
+/// Does a path, under its name.
+type Path = fn(&mut Ends, &str);
+
 /// Does `work`, which does `path` `times` times.
 pub(crate) fn counted<T>(path: &str, times: usize, work: impl FnOnce() -> T) -> T {
     println!("{path}\t{times}");
@@ -34,7 +37,7 @@ fn main() {
     let ethernet = |checksums| Shape { mtu: 1500, checksums, connections: 1 };
     let (device, software) = (ethernet(Checksums::Device), ethernet(Checksums::Software));
     let jumbo = Shape { mtu: 9052, ..software };
-    let alone: [(&str, Shape, fn(&mut Ends, &str)); 18] = [
+    let alone: [(&str, Shape, Path); 18] = [
         ("segment sent, device checksum", device, paths::send),
         ("segment sent, stored sum", software, paths::send),
         ("segment sent, copied and summed", software, paths::send_copied),
@@ -59,7 +62,7 @@ fn main() {
             path(&mut Ends::new(&shape), name);
         }
     }
-    let among: [(&str, fn(&mut Ends, &str)); 3] = [
+    let among: [(&str, Path); 3] = [
         ("empty poll", paths::empty_poll),
         ("acknowledgment alone", paths::acknowledged_alone),
         ("64 B received and read", paths::request),
