@@ -8,6 +8,7 @@ use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
 use super::errno::{Errno, numbers};
+use super::fast_open;
 use super::keep_alive;
 use super::print;
 use super::run::Run;
@@ -95,6 +96,14 @@ impl Run<'_> {
                 }
                 descriptor.linger = is_on.then_some(time);
             }
+            "TCP_FASTOPEN" => {}
+            "TCP_FASTOPEN_KEY" => {
+                let Some(keys) = fast_open::keys_of(&argument, number(self.argument(call, 4)?)?) else {
+                    return failed("EINVAL");
+                };
+                let (_, descriptor) = self.descriptor(call)?;
+                descriptor.fast_open_keys = Some(keys);
+            }
             name if KEPT.contains(&name) => {}
             name if keep_alive::OPTIONS.contains(&name) => {
                 descriptor.options.insert(name.to_owned(), value.clone());
@@ -113,8 +122,9 @@ impl Run<'_> {
                 }
             },
         }
-        let (_, descriptor) = self.descriptor(call)?;
+        let (place, descriptor) = self.descriptor(call)?;
         descriptor.options.insert(name, value);
+        self.tell_listener(place);
         Ok(DONE)
     }
 
