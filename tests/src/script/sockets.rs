@@ -207,11 +207,7 @@ impl Sockets for Stack<'_> {
             (u32::MAX, Units::Bytes) => 1_073_725_440,
             (bytes, Units::Segments | Units::Bytes) => count(bytes),
         };
-        let flag = |is: bool, bit: i64| if is { bit } else { 0 };
-        let options = flag(info.timestamps, 1) | flag(info.sack, 2) | flag(info.syn_data, 32);
         fields.extend([
-            // Of the others nothing is known once a connection stands.
-            ("tcpi_options", options),
             ("tcpi_rto", info.rto.micros() as i64),
             ("tcpi_rtt", info.rtt.map_or(0, |rtt| rtt.micros() as i64)),
             ("tcpi_rttvar", info.rtt_variation.micros() as i64),
