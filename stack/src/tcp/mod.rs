@@ -13,7 +13,7 @@
 //! | `fast_open`, `fast_open_cookie` | one that brings data, and what shows that it may |
 //! | `origin` | what a connection remembers of its handshake |
 //! | `challenge` | how often what belongs to no connection is answered |
-//! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
+//! | `connection`, `input`, `ack`, `output`, `retransmission` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
 //! | `send_queue`, `recv_queue`, `reassembly`, `blocks` | its data |
 //! | `intake` | what it holds while data arrives |
@@ -78,6 +78,7 @@ mod recovery;
 mod recv_queue;
 mod repeated;
 mod reply;
+mod retransmission;
 mod rtt;
 mod runs;
 mod sack;
