@@ -166,7 +166,8 @@ impl Tcp<'_> {
         now: Instant,
     ) -> Result<(), NotSent> {
         let interface = reply.interface.and_then(|interface| scope(reply.tuple.remote(), interface));
-        let envelope = envelope(&reply.tuple, interface, &self.shared.config, self.shared.config.dscp);
+        let dscp = reply.dscp.unwrap_or(self.shared.config.dscp);
+        let envelope = envelope(&reply.tuple, interface, &self.shared.config, dscp);
         ip.send(nics, &envelope, &mut reply.packet(now), now, &mut self.shared.work)
     }
 
@@ -281,7 +282,7 @@ impl Tcp<'_> {
     fn on_unreachable(&mut self, index: u32, reason: Reason, now: Instant) {
         self.shared.drops.count(reason);
         if let Some(handshake) = self.handshake_of(index) {
-            return self.give_up_handshake(handshake, Ended::Unreachable, now);
+            return self.remove_handshake(handshake);
         }
         match self.connections.by_index_mut(index) {
             Some(Entry::Opening(_)) => self.fail(index, Ended::Unreachable),
@@ -321,7 +322,7 @@ fn send_handshake(
     }
     let (flags, options) = handshake.segment(now, &shared.config);
     // RFC 7323 §2.2: the window of a SYN is never scaled.
-    let window = handshake.window(&shared.config) as u16;
+    let window = super::window::initial_window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);

@@ -47,9 +47,10 @@ impl Tcp<'_> {
     /// The acknowledgment of the peer's FIN.
     pub(super) fn acknowledge_time_wait(&mut self, place: Option<u32>, now: Instant) {
         let Some(&entry) = place.and_then(|place| self.time_waits.get(place)) else { return };
-        let TimeWait { tuple, interface, send_next, receive_next, window, .. } = entry;
+        let TimeWait { tuple, interface, send_next, receive_next, window, dscp, .. } = entry;
         let stamps = entry.timestamp().map(|recent| Stamps::new(self.clock_start(&tuple), recent, now));
-        self.reply(Some(Reply::acknowledgment(tuple, interface, send_next, receive_next, window, stamps)));
+        let reply = Reply::acknowledgment(tuple, interface, send_next, receive_next, window, stamps);
+        self.reply(Some(Reply { dscp: Some(dscp), ..reply }));
     }
 
     /// A new connection takes the place of the TIME-WAIT in place `index`.
@@ -85,6 +86,7 @@ impl Tcp<'_> {
                 connection.stamps,
             );
             reset.flags |= Flags::RST;
+            reset.dscp = Some(connection.dscp);
             self.reply(Some(reset));
         }
         self.end(index, ended);
@@ -95,7 +97,6 @@ impl Tcp<'_> {
         self.wheel.disarm(index);
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         connection.ended = Some(ended);
-        let early = connection.is_early().then_some(connection.tuple);
         connection.send.queue.clear(&mut self.shared);
         connection.leave_intake(&mut self.shared);
         connection.land(&mut self.shared);
@@ -104,9 +105,6 @@ impl Tcp<'_> {
             self.tell(index);
         } else {
             self.free(index);
-        }
-        if let Some(tuple) = early {
-            self.end_early(&tuple);
         }
     }
 

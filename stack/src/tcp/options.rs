@@ -32,10 +32,17 @@ fn smallest_mss(remote: IpAddr) -> u16 {
     }
 }
 
-/// The effective segment size: the peer's word, the path's and the floor (RFC 9293 §3.7.1, MUST-16).
-pub(super) fn effective_mss(peer: Option<u16>, mtu: u16, remote: IpAddr) -> u16 {
-    let peer = peer.unwrap_or(default_mss(remote)).max(48);
-    peer.min(mss_of(mtu, remote))
+/// Headers would be most of what is shorter.
+const LEAST: u16 = 48;
+
+fn largest_segment(config: &TcpConfig) -> u16 {
+    config.largest_segment.max(LEAST)
+}
+
+/// The effective segment size: the peer's word, the path's, our own and the floor (RFC 9293 §3.7.1, MUST-16).
+pub(super) fn effective_mss(peer: Option<u16>, mtu: u16, remote: IpAddr, config: &TcpConfig) -> u16 {
+    let peer = peer.unwrap_or(default_mss(remote)).max(LEAST);
+    peer.min(mss_of(mtu, remote)).min(largest_segment(config))
 }
 
 /// The scale that our largest window needs (RFC 7323 §2.3).
@@ -51,7 +58,6 @@ pub(super) fn taken(theirs: HandshakeOptions, config: &TcpConfig) -> HandshakeOp
         window_scale: theirs.window_scale.filter(|_| config.window_scaling),
         sack_permitted: theirs.sack_permitted && config.sack,
         timestamps: theirs.timestamps.filter(|_| config.timestamps),
-        fast_open: None,
     }
 }
 
@@ -65,12 +71,11 @@ pub(super) fn ours(
     clock: u32,
 ) -> HandshakeOptions {
     let offers = HandshakeOptions {
-        mss: Some(mss_of(mtu, remote)),
+        mss: Some(mss_of(mtu, remote).min(largest_segment(config))),
         window_scale: Some(receive_scale(config)).filter(|_| config.window_scaling),
         sack_permitted: config.sack,
         // RFC 7323 §3.2: without ACK there is nothing to echo, and TSecr is zero.
         timestamps: Some(Timestamps { value: clock, echo: 0 }).filter(|_| config.timestamps),
-        fast_open: None,
     };
     let Some(taken) = taken else { return offers };
     HandshakeOptions {
@@ -78,7 +83,6 @@ pub(super) fn ours(
         window_scale: taken.window_scale.and(offers.window_scale),
         sack_permitted: taken.sack_permitted,
         timestamps: taken.timestamps.map(|theirs| Timestamps { value: clock, echo: theirs.value }),
-        fast_open: None,
     }
 }
 
@@ -92,11 +96,24 @@ mod tests {
     fn rfc9293_3_7_1_the_smaller_of_path_and_peer_counts() {
         let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
-        assert_eq!(effective_mss(Some(9000), 1500, v4), 1460);
-        assert_eq!(effective_mss(Some(536), 1500, v4), 536);
-        assert_eq!(effective_mss(None, 1500, v4), 536);
-        assert_eq!(effective_mss(None, 1500, v6), 1220);
-        assert_eq!(effective_mss(Some(0), 1500, v4), 48);
+        let config = TcpConfig::DEFAULT;
+        assert_eq!(effective_mss(Some(9000), 1500, v4, &config), 1460);
+        assert_eq!(effective_mss(Some(536), 1500, v4, &config), 536);
+        assert_eq!(effective_mss(None, 1500, v4, &config), 536);
+        assert_eq!(effective_mss(None, 1500, v6, &config), 1220);
+        assert_eq!(effective_mss(Some(0), 1500, v4, &config), 48);
+    }
+
+    #[test]
+    fn rfc9293_3_7_1_a_setting_makes_segments_shorter_and_never_longer() {
+        let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let with = |largest_segment| {
+            let config = TcpConfig { largest_segment, ..TcpConfig::DEFAULT };
+            (effective_mss(Some(1460), 1500, v4, &config), ours(1500, v4, &config, None, 0).mss)
+        };
+        assert_eq!(with(1100), (1100, Some(1100)));
+        assert_eq!(with(9000), (1460, Some(1460)));
+        assert_eq!(with(0), (48, Some(48)));
     }
 
     #[test]

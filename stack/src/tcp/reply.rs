@@ -9,7 +9,7 @@ use super::header::{self, Fields};
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::timestamps::Stamps;
-use crate::ip::InterfaceId;
+use crate::ip::{Dscp, InterfaceId};
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::{HandshakeOptions, SegmentOptions};
@@ -27,6 +27,8 @@ pub struct Reply {
     pub(super) stamps: Option<Stamps>,
     /// The options of a SYN-ACK.
     pub(super) offer: Option<HandshakeOptions>,
+    /// What its connection's packets say of the service that they want.
+    pub(super) dscp: Option<Dscp>,
     /// Its next hop is being asked for.
     pub(super) waits: bool,
 }
@@ -51,6 +53,7 @@ impl Reply {
             window: 0,
             stamps: None,
             offer: None,
+            dscp: None,
             waits: false,
         })
     }
@@ -64,7 +67,7 @@ impl Reply {
         window: u16,
         stamps: Option<Stamps>,
     ) -> Self {
-        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, stamps, offer: None, waits: false }
+        Self { tuple, interface, seq, ack, flags: Flags::ACK, window, stamps, offer: None, dscp: None, waits: false }
     }
 
     /// A SYN-ACK that nothing is kept of.

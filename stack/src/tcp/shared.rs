@@ -64,6 +64,9 @@ pub struct TcpConfig {
     /// Timeouts in a row, with full segments of which none has arrived, that show a path that swallows them (RFC 4821
     /// §7.7); 0, and none does.
     pub black_hole_timeouts: u8,
+    /// The largest segment that is announced and sent, without options, however much the path takes: for tunnels behind
+    /// the interface (RFC 9293 §3.7.1; BSD's TCP_MAXSEG). Less than 48 counts as 48.
+    pub largest_segment: u16,
     /// A router's word never makes IPv4 packets shorter than this: RFC 1191's least, 68, would let a liar make segments
     /// that are nothing but headers.
     pub least_path_mtu: u16,
@@ -114,6 +117,7 @@ impl TcpConfig {
         time_wait_reuse: true,
         fin_wait: Span::from_secs(60),
         black_hole_timeouts: 2,
+        largest_segment: u16::MAX,
         least_path_mtu: 552,
         retries: 15,
         syn_retries: 7,
@@ -191,12 +195,6 @@ pub struct TcpStatistics {
     pub cookies_accepted: u64,
     /// Acknowledgments that showed none, or a wrong one, while some were out.
     pub cookies_rejected: u64,
-    /// Connections that a SYN with a valid Fast Open cookie opened before their handshake was complete (RFC 7413).
-    pub fast_opens_accepted: u64,
-    /// SYNs with a Fast Open cookie that was none.
-    pub fast_opens_refused: u64,
-    /// SYNs with a Fast Open option while too many such connections were incomplete.
-    pub fast_opens_withheld: u64,
 }
 
 /// The writable ends of a connection's queues: held only while there is something in them.

@@ -11,7 +11,7 @@ use super::demux::Tuple;
 use super::segment::Arrival;
 use super::seq::Seq;
 use crate::chain::{Chain, Chained, Neighbours};
-use crate::ip::InterfaceId;
+use crate::ip::{Dscp, InterfaceId};
 use crate::slab::{Slab, Slot};
 use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
@@ -31,6 +31,8 @@ pub struct TimeWait {
     pub(super) window: u16,
     pub(super) challenges: ChallengeLimit,
     pub(super) interface: Option<InterfaceId>,
+    /// What the connection's packets said of the service that they want.
+    pub(super) dscp: Dscp,
     has_timestamps: bool,
 }
 
@@ -52,6 +54,7 @@ impl TimeWait {
             window: connection.window_field(connection.receive.edge),
             challenges: ChallengeLimit::default(),
             interface: connection.interface,
+            dscp: connection.dscp,
             has_timestamps: stamps.is_some(),
         }
     }
