@@ -117,6 +117,14 @@ fn a_push_inside_of_what_was_written_is_taste_and_one_at_its_end_is_not() {
 }
 
 #[test]
+fn a_dry_run_reads_a_script_and_does_nothing() {
+    let run = |text: &str| script::run_text(text, Version::V4, &Options::default());
+    let event = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 > FR. 7:9(2) ack 1";
+    assert!(run(&format!("--dry_run\n{event}")).is_ok() && run(event).is_err());
+    assert!(run("--dry_run\n0 socket(").is_err(), "what cannot be read fails");
+}
+
+#[test]
 fn every_number_that_a_line_expects_is_compared() {
     let mut count = 0;
     for script in right_scripts() {

@@ -16,9 +16,6 @@ impl Run<'_> {
             if let Applied::KeepAlive(apply, value) = applied {
                 apply(&mut self.settings.keep_alive, *value);
             }
-            if let Applied::FastOpen(change) = applied {
-                self.settings.fast_open.take(change);
-            }
             let Applied::State(name, count) = applied else { continue };
             let wanted = states::number(name, self.settings.units());
             let is = self.descriptors.values().filter(|descriptor| self.state(descriptor) == Some(wanted)).count();
@@ -56,11 +53,10 @@ impl Run<'_> {
     /// Code.
     pub(super) fn code(&mut self, line: usize, text: &str) -> Result<(), Failure> {
         self.turn()?;
-        let units = self.settings.units();
         let concerned = |descriptor: &&Descriptor| descriptor.flow == self.current;
         let stream = self.descriptors.values().filter(concerned).filter_map(Descriptor::stream).next_back();
         let known = match stream {
-            Some(handle) => self.world.stack.information(handle, units),
+            Some(handle) => self.information(handle),
             None => {
                 let state = self.descriptors.values().filter_map(|descriptor| self.state(descriptor)).next_back();
                 state.map(|state| ("tcpi_state", state)).into_iter().collect()

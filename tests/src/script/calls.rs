@@ -179,9 +179,7 @@ impl Run<'_> {
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             descriptor.kind = Kind::Listener(handle, VecDeque::new());
             descriptor.bound = Some(bound);
-            descriptor.backlog = backlog;
         }
-        self.tell_listener(place);
         // The next packet to the stack is a stranger's.
         self.current = None;
         Ok(DONE)
@@ -234,6 +232,10 @@ impl Run<'_> {
         let (port, options) = (descriptor.bound.map(|bound| bound.port()), descriptor.options.clone());
         let handle = match self.world.stack.start_connecting(remote, port, now) {
             Ok(handle) => handle,
+            // None of the range is left.
+            Err(Errno("EADDRINUSE")) if options.contains_key("IP_LOCAL_PORT_RANGE") => {
+                return failed("EADDRNOTAVAIL");
+            }
             Err(error) => return Ok(Attempt::Done(Err(error))),
         };
         self.inherit(handle, &options);

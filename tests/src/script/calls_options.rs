@@ -8,7 +8,6 @@ use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
 use super::errno::{Errno, numbers};
-use super::fast_open;
 use super::keep_alive;
 use super::print;
 use super::run::Run;
@@ -81,6 +80,7 @@ impl Run<'_> {
         if name == "TCP_NODELAY" && value != Value::Number(0) {
             self.push_held(call)?;
         }
+        let is_foreseen = self.is_foreseen(&name, &value);
         let (_, descriptor) = self.descriptor(call)?;
         match name.as_str() {
             // The stack was made with it: see `settings`.
@@ -96,15 +96,10 @@ impl Run<'_> {
                 }
                 descriptor.linger = is_on.then_some(time);
             }
-            "TCP_FASTOPEN" => {}
-            "TCP_FASTOPEN_KEY" => {
-                let Some(keys) = fast_open::keys_of(&argument, number(self.argument(call, 4)?)?) else {
-                    return failed("EINVAL");
-                };
-                let (_, descriptor) = self.descriptor(call)?;
-                descriptor.fast_open_keys = Some(keys);
-            }
             name if KEPT.contains(&name) => {}
+            "IP_TTL" | "IPV6_UNICAST_HOPS" if is_foreseen => {}
+            _ if handle.is_none() && is_foreseen => {}
+            "IP_LOCAL_PORT_RANGE" => self.bind_to_range(call, &value)?,
             name if keep_alive::OPTIONS.contains(&name) => {
                 descriptor.options.insert(name.to_owned(), value.clone());
                 let options = descriptor.options.clone();
@@ -122,9 +117,8 @@ impl Run<'_> {
                 }
             },
         }
-        let (place, descriptor) = self.descriptor(call)?;
+        let (_, descriptor) = self.descriptor(call)?;
         descriptor.options.insert(name, value);
-        self.tell_listener(place);
         Ok(DONE)
     }
 
@@ -219,7 +213,7 @@ impl Run<'_> {
 
     fn tcp_info(&mut self, place: i64, wanted: &Expression) -> Tried {
         let Some(handle) = self.descriptors[&place].stream() else { return failed("EINVAL") };
-        let known = self.world.stack.information(handle, self.settings.units());
+        let known = self.information(handle);
         let Expression::Record(fields) = wanted else { return Ok(DONE) };
         for (name, wanted) in fields.iter().filter(|(_, wanted)| *wanted != Expression::Ellipsis) {
             let Some((_, is)) = known.iter().find(|(known, _)| known == name) else {

@@ -44,6 +44,11 @@ const V6_TYPES: &[(&str, u8)] = &[
     ("parameter_problem", 4),
     ("echo_request", 128),
     ("echo_reply", 129),
+    ("router_solicitation", 133),
+    ("router_advertisement", 134),
+    ("neighbor_solicitation", 135),
+    ("neighbor_advertisement", 136),
+    ("redirect", 137),
 ];
 
 const V6_UNREACHABLE: &[(&str, u8)] = &[

@@ -8,12 +8,11 @@
 //! | `cursor`, `parse`, `parse_packet`, `parse_expression`, `ast` | the language and its tree |
 //! | `code` | what stands between `%{` and `}%` |
 //! | `settings`, `commands` | what a script is run with: options, shell text |
-//! | `fast_open` | what they say of Fast Open |
 //! | `world`, `wire`, `wire_options`, `icmp` | the stack, its cable, and packets as bytes |
 //! | `flow` | relative numbers of a script, and those of the wire |
 //! | `run`, `packets`, `matching` | events in order, packets in and out, what differs |
 //! | `sockets` | what is asked of the stack: new features are plugged in here |
-//! | `calls*`, `ancillary`, `held`, `keep_alive`, `descriptors`, `constants`, `errno` | system calls on top of it |
+//! | `calls*`, `ancillary`, `foreseen`, `held`, `keep_alive`, `ports`, `descriptors`, `constants`, `errno` | system calls on top of it |
 //! | `print`, `trace` | packets for people |
 //!
 //! Invariant: no shell, no clock and no network is touched, so a script's outcome is always the same. What the runner or
@@ -33,8 +32,8 @@ mod constants;
 mod cursor;
 mod descriptors;
 pub mod errno;
-mod fast_open;
 mod flow;
+mod foreseen;
 mod held;
 mod icmp;
 mod keep_alive;
@@ -43,6 +42,7 @@ mod packets;
 mod parse;
 mod parse_expression;
 mod parse_packet;
+mod ports;
 mod print;
 mod run;
 mod settings;
@@ -191,6 +191,9 @@ pub fn run_text(text: &str, version: Version, options: &Options) -> Result<Vec<S
         .map_err(|error| early(Failure::new(error.line, format!("syntax error: {}", error.reason))))?;
     let settings =
         Settings::of(&script, text, version, options).map_err(|(line, why)| early(Failure::new(line, why)))?;
+    if settings.dry_run {
+        return Ok(Vec::new());
+    }
     let mut tables = Tables::new(&world::capacities());
     let world = World::new(&mut tables, &settings.making).map_err(|why| early(Failure::new(1, why)))?;
     let strict = options.strict || settings.strict;

@@ -4,7 +4,7 @@ use super::Options;
 use super::ast::{Action, Body, Direction, Expression, Packet, Script, TcpOption};
 use super::commands::{self, Applied};
 use super::constants;
-use super::fast_open::Kernel;
+use super::foreseen::foresee;
 use super::sockets::Units;
 use super::states;
 use super::world::{Addresses, Making, PORT};
@@ -25,7 +25,6 @@ const IRRELEVANT: &[&str] = &[
     "code_sockopt",
     "debug",
     "define",
-    "dry_run",
     "feature",
     "gateway_ip",
     "init_scripts",
@@ -66,6 +65,8 @@ pub(super) struct Settings {
     pub(super) strict_segments: bool,
     /// As [`super::Options::strict`], by the script's own wish.
     pub(super) strict: bool,
+    /// The script is to be read, and not run.
+    pub(super) dry_run: bool,
     pub(super) tick: Option<u64>,
     /// Bytes of each packet, where a line has more for the stack.
     pub(super) inbound_mss: usize,
@@ -78,7 +79,6 @@ pub(super) struct Settings {
     /// When silent peers are asked, where a socket does not say.
     pub(super) keep_alive: KeepAlive,
     pub(super) making: Making,
-    pub(super) fast_open: Kernel,
 }
 
 impl Settings {
@@ -104,6 +104,7 @@ impl Settings {
             tolerance_percent: 0,
             strict_segments: false,
             strict: false,
+            dry_run: false,
             tick: None,
             inbound_mss: usize::MAX,
             bind_port: PORT,
@@ -112,7 +113,6 @@ impl Settings {
             receive_buffer: None,
             send_buffer: None,
             keep_alive: KeepAlive::DEFAULT,
-            fast_open: Kernel::default(),
             making: Making {
                 addresses: Addresses::of(version),
                 mtu,
@@ -133,6 +133,7 @@ impl Settings {
         }
         settings.take_commands(script)?;
         settings.take_buffers(script)?;
+        foresee(script, &mut settings.making.tcp)?;
         Ok(settings)
     }
 
@@ -153,6 +154,7 @@ impl Settings {
         match name {
             "ip_version" | "strict_segments" => self.strict_segments |= name == "strict_segments",
             "strict" => self.strict = true,
+            "dry_run" => self.dry_run = true,
             "tolerance_usecs" => self.tolerance = number()?,
             "tolerance_percent" => self.tolerance_percent = number()?,
             "mtu" => self.making.mtu = number()?.try_into().map_err(|_| "--mtu is above 65535".to_owned())?,
@@ -182,7 +184,6 @@ impl Settings {
                     Applied::Setting(apply, value) => {
                         apply(&mut self.making.tcp, &value).map_err(|reason| (line, reason))?;
                     }
-                    Applied::FastOpen(change) => self.fast_open.take(&change),
                     Applied::KeepAlive(apply, value) => apply(&mut self.keep_alive, value),
                     Applied::State(..) | Applied::Nothing => {}
                 }

@@ -159,7 +159,7 @@ impl Sockets for Stack<'_> {
                 let set = connection.map(|connection| self.set_dscp(connection, dscp));
                 set.unwrap_or(Ok(())).map_err(|_| Refused::Error(Errno("ENOTCONN")))
             }
-            ("IP_TOS" | "IPV6_TCLASS", Value::Number(0)) => Ok(()),
+            ("IP_TOS" | "IPV6_TCLASS", Value::Number(0..=3)) => Ok(()),
             ("TCP_CORK" | "TCP_NOPUSH", Value::Number(number)) => match connection {
                 Some(connection) => self.set_cork(connection, *number != 0).map_err(refused),
                 None => Ok(()),

@@ -2,7 +2,6 @@
 
 mod acknowledgments;
 mod ephemeral;
-mod fast_open;
 mod flood;
 mod reuse;
 mod syn_cache;
