@@ -148,6 +148,11 @@ impl Segment {
         Self { raw_options: bytes.to_vec(), ..self }
     }
 
+    /// The option of Fast Open; an empty cookie asks for one.
+    pub fn fast_open(self, cookie: &[u8]) -> Self {
+        self.options(&[&[34, cookie.len() as u8 + 2], cookie].concat())
+    }
+
     /// With more flags.
     pub fn with(self, flags: u8) -> Self {
         Self { flags: self.flags | flags, ..self }
@@ -292,6 +297,8 @@ pub struct Came {
     pub timestamps: Option<(u32, u32)>,
     /// The blocks of the SACK option, in their order; absolute.
     pub sack: Vec<(u32, u32)>,
+    /// The cookie of the Fast Open option; an empty one asks.
+    pub fast_open: Option<Vec<u8>>,
     /// The data.
     pub payload: Vec<u8>,
 }
@@ -314,7 +321,7 @@ impl Came {
         let long = |at: usize| long_of(&bytes[at..]);
         let header = usize::from(bytes[12] >> 4) * 4;
         let (mut mss, mut scale, mut sack_permitted, mut timestamps) = (None, None, false, None);
-        let mut sack = Vec::new();
+        let (mut sack, mut fast_open) = (Vec::new(), None);
         let mut options = &bytes[20..header];
         while let [kind, rest @ ..] = options {
             options = match kind {
@@ -330,6 +337,7 @@ impl Came {
                             sack.extend(rest[1..len - 1].chunks(8).map(|block| (long_of(block), long_of(&block[4..]))))
                         }
                         (8, 10) => timestamps = Some((long_of(&rest[1..]), long_of(&rest[5..]))),
+                        (34, 2..=18) => fast_open = Some(rest[1..len - 1].to_vec()),
                         (kind, len) => panic!("the stack sent option {kind} with length {len}"),
                     }
                     &options[len..]
@@ -349,6 +357,7 @@ impl Came {
             sack_permitted,
             timestamps,
             sack,
+            fast_open,
             payload: bytes[header..].to_vec(),
         }
     }
@@ -356,8 +365,22 @@ impl Came {
 
 impl fmt::Debug for Came {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, ports, flags, seq, ack, window, urgent, mss, scale, sack_permitted, timestamps, sack, payload } =
-            self;
+        let Self {
+            at,
+            ports,
+            flags,
+            seq,
+            ack,
+            window,
+            urgent,
+            mss,
+            scale,
+            sack_permitted,
+            timestamps,
+            sack,
+            payload,
+            ..
+        } = self;
         write!(out, "{} us: {ports:?} {} seq {seq} ack {ack} window {window}", at.micros(), names(*flags))?;
         if flags & flag::URG != 0 {
             write!(out, " urgent {urgent}")?;

@@ -7,8 +7,8 @@ use lendwire_nic::Chunk;
 use super::Stack;
 use crate::ip::Dscp;
 use crate::tcp::{
-    Algorithm, ConnectError, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError, State,
-    TcpEvent, TcpHandle, TcpInfo, TcpUsage, Trouble, WriteError,
+    Algorithm, ConnectError, FastOpen, KeepAlive, ListenError, ListenerHandle, OptionError, PushError, ReadError,
+    State, TcpEvent, TcpHandle, TcpInfo, TcpUsage, Trouble, WriteError,
 };
 use crate::time::{Instant, Span};
 
@@ -26,6 +26,14 @@ impl Stack<'_> {
     /// Command: stops listening; connections that nobody accepted are reset.
     pub fn unlisten(&mut self, listener: ListenerHandle) {
         self.tcp.unlisten(listener);
+    }
+
+    /// Command: what the listener offers of TCP Fast Open from now on; `None`, as at first, is nothing. A connection that
+    /// was opened fast shows up at [`Stack::accept`] with its data before its handshake is complete, in
+    /// [`State::SynReceived`], and may be written to. What came with a SYN may come twice (RFC 7413 §2.1, §6.1): only a
+    /// service that can stand that ought to offer it. Says whether there is such a listener.
+    pub fn set_fast_open(&mut self, listener: ListenerHandle, fast_open: Option<FastOpen>) -> bool {
+        self.tcp.set_fast_open(listener, fast_open)
     }
 
     /// Command: takes the connection that has waited longest to be accepted. Data may have come before: read first,

@@ -47,14 +47,18 @@ impl Tcp<'_> {
                 Some(Entry::Opening(handshake)) => handshake.tuple == *tuple,
                 Some(Entry::Failed(_)) | None => false,
             },
-            Entity::Handshake(index) => self.handshakes.get(index).is_some_and(|entry| entry.tuple == *tuple),
+            // That of an early connection stands behind it.
+            Entity::Handshake(index) => {
+                self.handshakes.get(index).is_some_and(|entry| entry.tuple == *tuple && !entry.is_early())
+            }
             Entity::TimeWait(index) => self.time_waits.get(index).is_some_and(|entry| entry.tuple == *tuple),
             Entity::Listener(index) => self.listeners.by_index(index).is_some_and(|entry| entry.tuple == *tuple),
         })
     }
 
-    fn on_connection_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
+    pub(super) fn on_connection_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         match self.connections.by_index_mut(index) {
+            Some(Entry::Open(connection)) if connection.is_early() => self.on_early_segment(index, segment, ip, now),
             Some(Entry::Open(connection)) => {
                 let (una, was_timed) = (connection.send.una, connection.is_timed(&self.shared));
                 let (remote, held) = (connection.tuple.remote(), connection.held);
@@ -146,8 +150,8 @@ impl Tcp<'_> {
 
     /// RFC 5961 §3.2, §4.2, for a connection that is not one yet.
     pub(super) fn challenge(&mut self, handshake: &Handshake, now: Instant) {
-        let window = super::window::initial_window(&self.shared.config) as u16;
-        let (seq, ack) = (handshake.iss + 1, handshake.receive_next());
+        let window = handshake.window(&self.shared.config) as u16;
+        let (seq, ack) = (handshake.send_next(), handshake.receive_next());
         let reply =
             Reply::acknowledgment(handshake.tuple, handshake.interface, seq, ack, window, handshake.stamps(now));
         self.reply(Some(reply));

@@ -18,6 +18,7 @@ use super::demux::Tuple;
 use super::ecn::Feedback;
 use super::flight::Flight;
 use super::handshake::Agreed;
+use super::origin::Origin;
 use super::recv_queue::RecvQueue;
 use super::rtt::Rtt;
 use super::send_queue::SendQueue;
@@ -111,8 +112,7 @@ pub(super) struct Send {
     pub(super) waiting: Waiting,
     /// A probe is due: see [`Waiting::Window`].
     pub(super) probe: bool,
-    /// More than one SYN of ours was lost.
-    pub(super) lost_syns: bool,
+    pub(super) origin: Origin,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
     /// How often SND.UNA has gone round since `first`: see `totals`.
@@ -262,7 +262,7 @@ impl Connection {
             timeouts: 0,
             waiting: Waiting::Acknowledgment,
             probe: false,
-            lost_syns: agreed.lost_syns,
+            origin: if agreed.lost_syns { Origin::LOST_SYNS } else { Origin::empty() },
             nodelay: false,
             laps: 0,
             queue: SendQueue::NEW,
@@ -320,6 +320,7 @@ impl Connection {
     pub(super) fn state(&self) -> State {
         match (self.ended, self.send.fin, self.receive.fin) {
             (Some(_), ..) | (None, OurFin::Acknowledged, PeerFin::BeforeOurs) => State::Closed,
+            (None, OurFin::None, PeerFin::None) if self.is_early() => State::SynReceived,
             (None, OurFin::None, PeerFin::None) => State::Established,
             (None, OurFin::None, PeerFin::BeforeOurs | PeerFin::AfterOurs) => State::CloseWait,
             (None, OurFin::Queued, PeerFin::None) => State::FinWait1,
@@ -398,7 +399,7 @@ impl Connection {
     /// The flight of a connection that knows nothing of its path.
     pub(super) fn fresh_flight(&self, now: Instant) -> Flight {
         let mut congestion = Congestion::new(self.algorithm, self.send.mss, self.send.max.0);
-        if self.send.lost_syns {
+        if self.send.origin.contains(Origin::LOST_SYNS) {
             congestion.begin_with_one_segment(self.send.mss);
         }
         let mut flight = Flight::new(congestion, self.send.max, now);

@@ -103,6 +103,7 @@ pub(super) fn theirs(start: NonZeroU32, third: &Arrival, mss: u16) -> HandshakeO
         window_scale: Some((offer & SCALE) as u8).filter(|&scale| scale <= 14),
         sack_permitted: offer & SACK != 0,
         timestamps: Some(timestamps),
+        fast_open: None,
     }
 }
 

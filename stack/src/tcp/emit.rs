@@ -282,7 +282,7 @@ impl Tcp<'_> {
     fn on_unreachable(&mut self, index: u32, reason: Reason, now: Instant) {
         self.shared.drops.count(reason);
         if let Some(handshake) = self.handshake_of(index) {
-            return self.remove_handshake(handshake);
+            return self.give_up_handshake(handshake, Ended::Unreachable, now);
         }
         match self.connections.by_index_mut(index) {
             Some(Entry::Opening(_)) => self.fail(index, Ended::Unreachable),
@@ -322,7 +322,7 @@ fn send_handshake(
     }
     let (flags, options) = handshake.segment(now, &shared.config);
     // RFC 7323 §2.2: the window of a SYN is never scaled.
-    let window = super::window::initial_window(&shared.config) as u16;
+    let window = handshake.window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
     let mut packet = TxPacket::new(Payload::EMPTY);
     header::push(&mut packet, &handshake.tuple, fields, &options);

@@ -97,6 +97,7 @@ impl Tcp<'_> {
         self.wheel.disarm(index);
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         connection.ended = Some(ended);
+        let early = connection.is_early().then_some(connection.tuple);
         connection.send.queue.clear(&mut self.shared);
         connection.leave_intake(&mut self.shared);
         connection.land(&mut self.shared);
@@ -105,6 +106,9 @@ impl Tcp<'_> {
             self.tell(index);
         } else {
             self.free(index);
+        }
+        if let Some(tuple) = early {
+            self.end_early(&tuple);
         }
     }
 

@@ -103,6 +103,8 @@ pub struct TcpInfo {
     pub sack: bool,
     /// Congestion is notified explicitly (RFC 3168 or 9768).
     pub ecn: bool,
+    /// Data that went with the SYN, ours or the peer's, was acknowledged by the SYN-ACK (RFC 7413).
+    pub syn_data: bool,
 }
 
 /// How much of each table of TCP is in use.

@@ -20,6 +20,7 @@ use super::window::initial_window;
 use crate::drops::Reason;
 use crate::ip::InterfaceId;
 use crate::time::{Instant, Span};
+use crate::wire::fast_open::FastOpenOption;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
 
@@ -48,6 +49,12 @@ pub struct Handshake {
     /// It was sent more than once, so that nobody knows which one is answered (Karn's rule) but by a timestamp.
     pub(super) repeated: bool,
     pub(super) deadline: Option<Instant>,
+    /// What of Fast Open the next SYN or SYN-ACK has.
+    pub(super) fast_open: Option<FastOpenOption>,
+    /// Numbers behind the peer's SYN that were taken before the handshake is complete (RFC 7413).
+    pub(super) taken: u32,
+    /// Numbers behind our SYN that were sent by then.
+    pub(super) beyond: u32,
 }
 
 /// What two SYNs agreed on.
@@ -110,6 +117,9 @@ impl Handshake {
             sent_at: None,
             repeated: false,
             deadline: None,
+            fast_open: None,
+            taken: 0,
+            beyond: 0,
         }
     }
 
@@ -129,7 +139,22 @@ impl Handshake {
 
     /// RCV.NXT.
     pub(super) fn receive_next(&self) -> Seq {
-        self.theirs.map_or(Seq(0), |(irs, ..)| irs + 1)
+        self.theirs.map_or(Seq(0), |(irs, ..)| irs + 1 + self.taken)
+    }
+
+    /// SND.NXT.
+    pub(super) fn send_next(&self) -> Seq {
+        self.iss + 1 + self.beyond
+    }
+
+    /// The window that our SYN or SYN-ACK shows.
+    pub(super) fn window(&self, config: &TcpConfig) -> u32 {
+        initial_window(config).saturating_sub(self.taken)
+    }
+
+    /// Whether `ack` acknowledges our SYN, and nothing that was not sent.
+    fn is_acknowledged(&self, ack: Option<Seq>) -> bool {
+        ack.is_some_and(|ack| ack.within(self.iss + 1, self.beyond + 1))
     }
 
     pub(super) fn on_segment(&mut self, segment: &Arrival, now: Instant, config: &TcpConfig) -> Progress {
@@ -142,7 +167,7 @@ impl Handshake {
     /// RFC 9293 §3.10.7.3.
     fn in_syn_sent(&mut self, segment: &Arrival, now: Instant, config: &TcpConfig) -> Progress {
         // First: only our SYN can be acknowledged.
-        let acknowledged = segment.ack == Some(self.iss + 1);
+        let acknowledged = self.is_acknowledged(segment.ack);
         if segment.ack.is_some() && !acknowledged {
             return if segment.has(Flags::RST) { Progress::Dropped(Reason::TcpReset) } else { Progress::Reset };
         }
@@ -176,7 +201,7 @@ impl Handshake {
         }
         if segment.has(Flags::SYN) && !segment.has(Flags::RST) && segment.seq == irs {
             // The peer's SYN again: our answer was lost. Or its SYN-ACK of a simultaneous open, which acknowledges.
-            if segment.ack == Some(self.iss + 1) {
+            if self.is_acknowledged(segment.ack) {
                 return Progress::Established(self.agreed(segment, 0, now, config));
             }
             self.note_clock(segment);
@@ -186,7 +211,7 @@ impl Handshake {
                 Err(Contradiction) => Progress::Refused,
             };
         }
-        if !segment.is_acceptable(irs + 1, initial_window(config)) {
+        if !segment.is_acceptable(self.receive_next(), self.window(config)) {
             return if segment.has(Flags::RST) {
                 Progress::Dropped(Reason::TcpOutOfWindow)
             } else {
@@ -195,7 +220,7 @@ impl Handshake {
         }
         if segment.has(Flags::RST) {
             // RFC 5961 §3.2: exactly the next number, or a challenge. A passive open then listens again.
-            return match segment.seq == irs + 1 {
+            return match segment.seq == self.receive_next() {
                 true => Progress::Failed(Ended::Refused),
                 false => Progress::Challenge(Reason::TcpReset),
             };
@@ -205,7 +230,7 @@ impl Handshake {
         }
         match segment.ack {
             None => Progress::Dropped(Reason::TcpAck),
-            Some(ack) if ack == self.iss + 1 => {
+            ack if self.is_acknowledged(ack) => {
                 Progress::Established(self.agreed(segment, self.send_scale(), now, config))
             }
             Some(_) => Progress::Reset,
@@ -247,7 +272,7 @@ impl Handshake {
     }
 
     /// `scale` is that of `segment`'s window.
-    fn agreed(&self, segment: &Arrival, scale: u8, now: Instant, config: &TcpConfig) -> Agreed {
+    pub(super) fn agreed(&self, segment: &Arrival, scale: u8, now: Instant, config: &TcpConfig) -> Agreed {
         let (_, options) = self.theirs.expect("the peer's SYN has come");
         let stamps = self.stamps(now);
         let mss = options::effective_mss(options.mss, self.mtu, self.tuple.remote(), config);
@@ -279,7 +304,8 @@ impl Handshake {
             Some(_) => Flags::SYN | Flags::ACK | self.ecn.syn_ack(),
             None => Flags::SYN | self.ecn.syn(),
         };
-        (flags, options::ours(self.mtu, self.tuple.remote(), config, theirs, timestamps::clock(self.clock, now)))
+        let ours = options::ours(self.mtu, self.tuple.remote(), config, theirs, timestamps::clock(self.clock, now));
+        (flags, HandshakeOptions { fast_open: self.fast_open, ..ours })
     }
 
     /// Commits: the SYN or SYN-ACK was sent. Returns whether it was one more time.

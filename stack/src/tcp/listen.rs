@@ -4,6 +4,7 @@
 //! hold more than its share.
 
 use super::demux::Tuple;
+use super::fast_open::Offered;
 use crate::chain::Chain;
 use crate::list::List;
 use crate::time::Instant;
@@ -19,6 +20,8 @@ pub struct Listener {
     pub(super) backlog: usize,
     /// Until then an acknowledgment may show a cookie.
     pub(super) cookies_until: Instant,
+    /// Its Fast Open, where its application asked for that (RFC 7413 §2).
+    pub(super) fast_open: Option<Offered>,
 }
 
 impl Listener {

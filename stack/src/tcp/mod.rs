@@ -10,8 +10,10 @@
 //! | `demux`, `listen`, `handshake`, `time_wait` | who a segment is for, before and after there is a connection |
 //! | `passive`, `syn_cache`, `cookie` | a peer's open, what is kept of it, or sent to be kept by the peer |
 //! | `negotiation` | what SYNs agree on of congestion marks |
+//! | `fast_open`, `fast_open_cookie` | one that brings data, and what shows that it may |
+//! | `origin` | what a connection remembers of its handshake |
 //! | `challenge` | how often what belongs to no connection is answered |
-//! | `connection`, `input`, `ack`, `output` | a connection, what arrives for it, what it sends |
+//! | `connection`, `input`, `ack`, `output`, `retransmission` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
 //! | `send_queue`, `recv_queue`, `reassembly`, `blocks` | its data |
 //! | `intake` | what it holds while data arrives |
@@ -50,6 +52,8 @@ mod demux;
 mod ecn;
 mod emit;
 mod ending;
+mod fast_open;
+mod fast_open_cookie;
 mod flight;
 mod handle;
 mod handshake;
@@ -60,6 +64,7 @@ mod keep_alive;
 mod listen;
 mod negotiation;
 mod options;
+mod origin;
 mod output;
 mod pacing;
 mod passive;
@@ -73,6 +78,7 @@ mod recovery;
 mod recv_queue;
 mod repeated;
 mod reply;
+mod retransmission;
 mod rtt;
 mod runs;
 mod sack;
@@ -126,6 +132,8 @@ pub use self::connection::{Ended, State};
 pub use self::cookie::SynCookies;
 pub use self::demux::Bucket;
 pub use self::ecn::Ecn;
+pub use self::fast_open::FastOpen;
+pub use self::fast_open_cookie::FastOpenKeys;
 pub use self::flight::Flight;
 pub use self::handle::{
     ConnectError, ListenError, ListenerHandle, OptionError, PushError, PushRefused, ReadError, TcpEvent, TcpHandle,
@@ -249,7 +257,7 @@ impl<'s> Tcp<'s> {
         let entities = both + storage.time_waits.len() + storage.listeners.len();
         assert!(storage.timers.len() >= both, "a timer for each connection and handshake");
         assert!(storage.links.len() >= 2 * both + 4 * connections, "six links a connection, two a handshake");
-        assert!(storage.listeners.len() <= 1 << 16, "listeners are counted in 16 bits");
+        assert!(storage.listeners.len() < 1 << 15, "listeners are counted in 15 bits");
         assert!(storage.buckets.len() > entities, "more buckets than entities");
         let (ready, rest) = storage.links.split_at_mut(both);
         let (waiting, rest) = rest.split_at_mut(both);

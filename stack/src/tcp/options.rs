@@ -58,6 +58,7 @@ pub(super) fn taken(theirs: HandshakeOptions, config: &TcpConfig) -> HandshakeOp
         window_scale: theirs.window_scale.filter(|_| config.window_scaling),
         sack_permitted: theirs.sack_permitted && config.sack,
         timestamps: theirs.timestamps.filter(|_| config.timestamps),
+        fast_open: None,
     }
 }
 
@@ -76,6 +77,7 @@ pub(super) fn ours(
         sack_permitted: config.sack,
         // RFC 7323 §3.2: without ACK there is nothing to echo, and TSecr is zero.
         timestamps: Some(Timestamps { value: clock, echo: 0 }).filter(|_| config.timestamps),
+        fast_open: None,
     };
     let Some(taken) = taken else { return offers };
     HandshakeOptions {
@@ -83,6 +85,7 @@ pub(super) fn ours(
         window_scale: taken.window_scale.and(offers.window_scale),
         sack_permitted: taken.sack_permitted,
         timestamps: taken.timestamps.map(|theirs| Timestamps { value: clock, echo: theirs.value }),
+        fast_open: None,
     }
 }
 

@@ -9,10 +9,9 @@ use lendwire_nic::{Payload, Segmentation, TxPacket};
 
 use super::connection::{Connection, Deadline, OurFin, Owed, Waiting};
 use super::ecn;
-use super::flight::Flight;
 use super::header::{self, Fields};
 use super::recovery::RecoveryPhase;
-use super::runs::{NIL, Run};
+use super::runs::NIL;
 use super::scoreboard::Sent;
 use super::send_queue::{Ending, Limits};
 use super::seq::Seq;
@@ -38,7 +37,7 @@ pub(super) struct Plan {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// Data and FIN from SND.NXT.
     Next,
     /// Something that is lost, again.
@@ -85,73 +84,6 @@ impl Connection {
         if self.send.max.after(edge) { edge } else { self.send.max }
     }
 
-    /// The first segment of what is lost, as far as both windows allow.
-    fn plan_again(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
-        let mss = self.send.mss;
-        let (run, urgent, room) = {
-            let flight = self.flight(shared)?;
-            if flight.undo.holds() {
-                return None;
-            }
-            let room = flight.room(mss).min(flight.pacer.allowance(now));
-            (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
-        };
-        let len = self.again_len(&run, urgent, room, shared)?;
-        let data = len.min(self.end_of_data().since(run.start));
-        if data == 0 {
-            // Only the FIN is left.
-            return Some(self.plan_of(run.start, None, 0, Kind::Again, shared));
-        }
-        let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
-        // It goes as it was cut before: nothing is read for it.
-        let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
-        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
-    }
-
-    /// What is lost, after all: no new data can be sent to tell whether the timeout was for nothing (RFC 5682 §3.1 step 2).
-    fn plan_held(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
-        let nxt = self.send.nxt;
-        let is_stuck = |flight: &&mut Flight| {
-            flight.undo.holds() && flight.recovery.recover == nxt && flight.pacer.allowance(now) > 0
-        };
-        self.flight_mut(shared).filter(is_stuck)?.undo.on_no_new_data();
-        self.plan_again(limits, now, shared)
-    }
-
-    /// The probe after a silence (RFC 8985 §7.3): new data, if the peer's window has room, or what was sent last.
-    fn plan_tail(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
-        self.flight(shared).filter(|flight| flight.tail.is_due)?;
-        let (nxt, room) = (self.send.nxt, self.send.window.saturating_sub(self.in_flight()));
-        let want = self.end_of_data().since(nxt).min(self.full_size(shared));
-        // RFC 9293 §3.8.6.2.1: the rest of a window is no segment, here either; and what is corked stays.
-        let fits = room >= want && (want == self.full_size(shared) || !self.is_corked(shared));
-        if let Some(cell) = self.send.queue.unsent().filter(|_| fits && nxt == self.send.max) {
-            let len = self.prepare(cell, want, Ending::Exact, limits, shared);
-            return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared));
-        }
-        let start = self.tail(shared)?;
-        let data = self.end_of_data().since(start).min(self.full_size(shared));
-        if data == 0 {
-            return self.fin_sent().then(|| self.plan_of(start, None, 0, Kind::Tail, shared));
-        }
-        let hint = shared.flights.runs().at(self.flight(shared)?.board.last())?.cell;
-        let cell = self.send.queue.find(hint, self.send.una, start, limits.sums, shared)?;
-        let len = self.prepare(cell, data.min(nxt.since(start)), Ending::Exact, limits, shared);
-        (len > 0).then(|| self.plan_of(start, Some(cell), len, Kind::Tail, shared))
-    }
-
-    /// How much of `run`, which is lost, the next segment takes.
-    fn again_len(&self, run: &Run, urgent: bool, room: u32, shared: &Shared<'_>) -> Option<u32> {
-        let len = run.len().min(self.full_size(shared));
-        // RFC 9293 SHLD-16: what lies beyond a window that has shrunk waits. A closed one is probed.
-        let window = (self.send.una + self.send.window).since(run.start);
-        let fits = !run.start.after(self.send.una + self.send.window);
-        let window = if fits { window } else { 0 };
-        let len = if window > 0 { len.min(window) } else { len };
-        let allowed = if urgent { run.start == self.send.una || window > 0 } else { room >= len && window >= len };
-        (allowed && len > 0).then_some(len)
-    }
-
     /// New data, as far as both windows allow.
     fn plan_next(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let nxt = self.send.nxt;
@@ -165,7 +97,14 @@ impl Connection {
     }
 
     /// [`super::send_queue::SendQueue::prepare`], where a run for which parts or cells run out ends with a full segment.
-    fn prepare(&mut self, cell: u32, want: u32, ending: Ending, limits: Limits, shared: &mut Shared<'_>) -> u32 {
+    pub(super) fn prepare(
+        &mut self,
+        cell: u32,
+        want: u32,
+        ending: Ending,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> u32 {
         let (mss, mut want) = (self.full_size(shared), want);
         loop {
             let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
@@ -276,7 +215,7 @@ impl Connection {
         Some(self.plan_of(una, Some(cell), 1, Kind::Probe, shared))
     }
 
-    fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
+    pub(super) fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
         let end = seq + len;
         let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();

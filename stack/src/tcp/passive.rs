@@ -13,9 +13,9 @@ use super::negotiation::{Negotiation, Opener};
 use super::options;
 use super::reply::Reply;
 use super::segment::Arrival;
-use super::syn_cache::SynReceived;
+use super::syn_cache::{Offer, SynReceived};
 use super::window::initial_window;
-use super::{Entry, Tcp};
+use super::{Ended, Entry, Tcp};
 use crate::drops::Reason;
 use crate::ip::{Ip, Path};
 use crate::slab::Key;
@@ -35,29 +35,30 @@ impl Tcp<'_> {
         if segment.ack.is_some() {
             return self.on_third_step(segment, listener, ip, now);
         }
-        // Third: the SYN. Text and a FIN that come with it are not kept; their sender sends them again.
+        // Third: the SYN. Text and a FIN that come with it are not kept, unless `fast_open` says so; their sender sends them
+        // again.
         if !segment.has(Flags::SYN) {
             return self.shared.drops.count(Reason::TcpFlags);
         }
         if let Some(path) = self.path_to(&segment, ip) {
-            self.take_syn(&segment, listener, path, now);
+            self.take_syn(segment, listener, path, ip, now);
         }
     }
 
-    fn take_syn(&mut self, syn: &Arrival, key: Key, path: Path, now: Instant) {
+    fn take_syn(&mut self, syn: Arrival, key: Key, path: Path, ip: &Ip<'_>, now: Instant) {
         let Some(listener) = self.listeners.at(key) else { return };
         let has_room = self.handshakes.has_room(listener);
         match self.shared.config.syn_cookies {
-            SynCookies::Always => self.answer_with_cookie(syn, key, path, now),
-            SynCookies::WhenFull if !has_room => self.answer_with_cookie(syn, key, path, now),
+            SynCookies::Always => self.answer_with_cookie(&syn, key, path, now),
+            SynCookies::WhenFull if !has_room => self.answer_with_cookie(&syn, key, path, now),
             SynCookies::Off if !has_room => {
                 self.shared.drops.count(Reason::TcpBacklog);
                 if let Some(oldest) = listener.handshakes.oldest() {
-                    self.remove_handshake(oldest);
-                    self.keep(syn, key);
+                    self.give_up_handshake(oldest, Ended::TimedOut, now);
+                    self.keep(&syn, key, Offer::Nothing);
                 }
             }
-            SynCookies::Off | SynCookies::WhenFull => self.keep(syn, key),
+            SynCookies::Off | SynCookies::WhenFull => self.admit(syn, key, path, ip, now),
         }
     }
 
@@ -121,24 +122,36 @@ impl Tcp<'_> {
         path
     }
 
-    /// Gives a SYN its place in the SYN cache.
-    fn keep(&mut self, syn: &Arrival, key: Key) {
-        let Some(listener) = self.listeners.at_mut(key) else { return };
+    /// Gives a SYN its place in the SYN cache, and returns it.
+    pub(super) fn keep(&mut self, syn: &Arrival, key: Key, offer: Offer) -> Option<u32> {
+        let listener = self.listeners.at_mut(key)?;
         let scope = super::emit::scope(syn.tuple.remote(), syn.interface);
-        let entry = SynReceived::new(syn, scope, key.index, &self.shared.config);
-        let Some(index) = self.handshakes.insert(entry, listener) else { return };
+        let entry = SynReceived::new(syn, scope, key.index, &self.shared.config).offering(offer);
+        let index = self.handshakes.insert(entry, listener)?;
         if !self.demux.insert(self.hash(&syn.tuple), Entity::Handshake(index)) {
             self.remove_handshake(index);
-            return self.shared.drops.count(Reason::TcpBacklog);
+            self.shared.drops.count(Reason::TcpBacklog);
+            return None;
         }
         self.look_at(self.timer_of(Entity::Handshake(index)));
+        Some(index)
     }
 
     /// The handshake in place `index` of the SYN cache, over a path with this MTU.
     pub(super) fn unpacked(&self, index: u32, mtu: u16, now: Instant) -> Option<Handshake> {
         let entry = self.handshakes.get(index)?;
         let iss = self.initial_sequence(&entry.tuple, entry.started(now));
-        Some(entry.unpack(iss, self.clock_start(&entry.tuple), mtu, now, &self.shared.config))
+        let handshake = entry.unpack(iss, self.clock_start(&entry.tuple), mtu, now, &self.shared.config);
+        let handshake = match entry.offers() {
+            Offer::Cookie(form) if entry.tries() == 0 => {
+                handshake.giving(form, self.cookie_of(entry.listener(), &entry.tuple, now))
+            }
+            Offer::Cookie(_) | Offer::Nothing => handshake,
+        };
+        match self.early_connection(index) {
+            Some((_, connection)) => Some(handshake.of_early(connection)),
+            None => Some(handshake),
+        }
     }
 
     pub(super) fn on_handshake_segment(&mut self, index: u32, segment: Arrival, ip: &Ip<'_>, now: Instant) {
@@ -147,25 +160,40 @@ impl Tcp<'_> {
         let progress = handshake.on_segment(&segment, now, &self.shared.config);
         let Some(entry) = self.handshakes.get_mut(index) else { return };
         entry.update(&handshake);
+        match (progress, entry.listener()) {
+            (Progress::Established(agreed), Some(listener)) => {
+                self.complete(Some(index), listener, &agreed, segment, ip, now);
+            }
+            (progress, _) => self.on_handshake_progress(index, progress, &handshake, &segment, now),
+        }
+    }
+
+    /// What a segment does to the handshake in place `index`, unless that makes it a connection.
+    pub(super) fn on_handshake_progress(
+        &mut self,
+        index: u32,
+        progress: Progress,
+        handshake: &Handshake,
+        segment: &Arrival,
+        now: Instant,
+    ) {
         match progress {
             Progress::Dropped(reason) => self.shared.drops.count(reason),
             Progress::Answer => self.look_at(self.timer_of(Entity::Handshake(index))),
             Progress::Challenge(reason) => {
                 self.shared.drops.count(reason);
+                let Some(entry) = self.handshakes.get_mut(index) else { return };
                 if entry.allows_challenge(&mut self.shared) {
-                    self.challenge(&handshake, now);
+                    self.challenge(handshake, now);
                 }
             }
             Progress::Failed(_) => self.remove_handshake(index),
             Progress::Refused => {
                 self.remove_handshake(index);
-                self.reply(Reply::reset(&segment));
+                self.reply(Reply::reset(segment));
             }
-            Progress::Reset => self.refuse(&segment),
-            Progress::Established(agreed) => {
-                let listener = entry.listener();
-                self.complete(Some(index), listener, &agreed, segment, ip, now);
-            }
+            Progress::Reset => self.refuse(segment),
+            Progress::Established(_) => {}
         }
     }
 
@@ -184,7 +212,6 @@ impl Tcp<'_> {
         if !listener.has_room_for_connection() {
             return self.shared.drops.count(Reason::TcpBacklog);
         };
-        let mut accept = listener.accept;
         let mut connection = Connection::new(agreed, &self.shared.config);
         connection.heed(ip.path_mtu(agreed.tuple.remote(), now), &mut self.shared);
         let Ok(connection) = self.connections.insert(Entry::Open(connection)) else {
@@ -198,15 +225,19 @@ impl Tcp<'_> {
             self.connections.remove(connection);
             return;
         }
-        self.accept_links.push_back(&mut accept, connection.index);
-        if let Some(listener) = self.listeners.by_index_mut(place) {
-            listener.accept = accept;
-        }
+        self.line_up(place, connection.index);
         self.shared.statistics.accepted += 1;
         let Some(Entry::Open(connection_entry)) = self.connections.by_index_mut(connection.index) else { return };
         // What came with the acknowledgment: data, a FIN.
         let outcome = connection_entry.on_first_segment(segment, now, &mut self.shared);
         self.settle(connection.index, outcome, now);
+    }
+
+    /// The connection in place `connection` waits to be accepted from the listener in place `listener`.
+    pub(super) fn line_up(&mut self, listener: u32, connection: u32) {
+        if let Some(listener) = self.listeners.by_index_mut(listener) {
+            self.accept_links.push_back(&mut listener.accept, connection);
+        }
     }
 
     /// The listener on the segment's address; else the one on every address of its version, or of both.
@@ -228,7 +259,7 @@ impl Tcp<'_> {
         // Nothing is sent here, so the path does not matter.
         let Some(mut handshake) = self.unpacked(index, 0, now) else { return };
         if !handshake.on_deadline(now, &self.shared.config) {
-            return self.remove_handshake(index);
+            return self.give_up_handshake(index, Ended::TimedOut, now);
         }
         if let Some(entry) = self.handshakes.get_mut(index) {
             entry.update(&handshake);
@@ -238,9 +269,14 @@ impl Tcp<'_> {
 
     pub(super) fn remove_handshake(&mut self, index: u32) {
         self.wheel.disarm(self.timer_of(Entity::Handshake(index)));
-        let Some(listener) = self.handshakes.get(index).map(SynReceived::listener) else { return };
-        let Some(listener) = self.listeners.by_index_mut(listener) else { return };
-        if let Some(entry) = self.handshakes.remove(index, listener) {
+        let Some(entry) = self.handshakes.get(index) else { return };
+        let is_early = entry.is_early();
+        let mut listener = entry.listener().and_then(|place| self.listeners.by_index_mut(place));
+        let removed = self.handshakes.remove(index, listener.as_deref_mut());
+        if let Some(offered) = listener.and_then(|listener| listener.fast_open.as_mut()).filter(|_| is_early) {
+            offered.end();
+        }
+        if let Some(entry) = removed {
             self.demux.remove(self.hash(&entry.tuple), Entity::Handshake(index));
         }
     }

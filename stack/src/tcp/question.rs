@@ -6,6 +6,7 @@ use super::connection::OurFin;
 use super::demux::Entity;
 use super::ecn::Feedback;
 use super::handle::{TcpEvent, TcpHandle, TcpInfo, TcpUsage};
+use super::origin::Origin;
 use super::{Ended, Entry, State, Tcp};
 use crate::time::Instant;
 
@@ -75,6 +76,7 @@ impl Tcp<'_> {
             timestamps: connection.stamps.is_some(),
             sack: connection.sack,
             ecn: connection.ecn != Feedback::None,
+            syn_data: send.origin.contains(Origin::SYN_DATA),
         })
     }
 

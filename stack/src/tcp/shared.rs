@@ -195,6 +195,12 @@ pub struct TcpStatistics {
     pub cookies_accepted: u64,
     /// Acknowledgments that showed none, or a wrong one, while some were out.
     pub cookies_rejected: u64,
+    /// Connections that a SYN with a valid Fast Open cookie opened before their handshake was complete (RFC 7413).
+    pub fast_opens_accepted: u64,
+    /// SYNs with a Fast Open cookie that was none.
+    pub fast_opens_refused: u64,
+    /// SYNs with a Fast Open option while too many such connections were incomplete.
+    pub fast_opens_withheld: u64,
 }
 
 /// The writable ends of a connection's queues: held only while there is something in them.

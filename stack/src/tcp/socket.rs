@@ -36,6 +36,7 @@ impl Tcp<'_> {
             handshakes: Chain::EMPTY,
             backlog: backlog.max(1),
             cookies_until: Instant::from_micros(0),
+            fast_open: None,
         };
         let key = self.listeners.insert(listener).map_err(|_| ListenError::Full)?;
         if !self.demux.insert(self.hash(&tuple), Entity::Listener(key.index)) {
@@ -57,8 +58,14 @@ impl Tcp<'_> {
         while let Some(connection) = self.accept(handle) {
             self.abort_connection(connection);
         }
-        while let Some(handshake) = self.listeners.at(handle.0).and_then(|listener| listener.handshakes.oldest()) {
-            self.remove_handshake(handshake);
+        while let Some(listener) = self.listeners.at_mut(handle.0)
+            && let Some(handshake) = listener.handshakes.oldest()
+        {
+            match self.handshakes.get(handshake) {
+                // It belongs to a connection that was accepted.
+                Some(entry) if entry.is_early() => self.handshakes.leave(handshake, listener),
+                Some(_) | None => self.remove_handshake(handshake),
+            }
         }
         let Some(listener) = self.listeners.remove(handle.0) else { return };
         self.demux.remove(self.hash(&listener.tuple), Entity::Listener(handle.0.index));

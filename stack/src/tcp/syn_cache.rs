@@ -24,6 +24,7 @@ use crate::chain::{Chained, Neighbours};
 use crate::ip::InterfaceId;
 use crate::slab::{Slab, Slot};
 use crate::time::{Instant, Span};
+use crate::wire::fast_open::Form;
 use crate::wire::tcp_options::{HandshakeOptions, Timestamps};
 
 /// No window scale was offered; those that are end at 14 (RFC 7323 §2.3).
@@ -40,6 +41,21 @@ const NO_INTERFACE: u8 = u8::MAX;
 /// RFC 9293 §3.7.1: none is not the same as a small one. No segment is so large.
 const NO_MSS: NonZeroU16 = NonZeroU16::MAX;
 const DUE: u8 = 1 << 7;
+/// Of `offer`: the SYN-ACK has a Fast Open cookie.
+const COOKIE: u8 = 1 << 6;
+/// Of `listener`: in the form of the experiment.
+const EXPERIMENTAL: u16 = 1 << 15;
+/// Of `state`, beside what is said of ECN: it belongs to a connection, which it opened early.
+const EARLY: u8 = 1 << 6;
+/// An entry whose listener has gone.
+const NO_LISTENER: u16 = EXPERIMENTAL - 1;
+
+/// What a SYN-ACK has of Fast Open (RFC 7413).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    Nothing,
+    Cookie(Form),
+}
 
 /// A passive open that was answered, or is about to be.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +70,7 @@ pub struct SynReceived {
     neighbours: Neighbours,
     /// What the peer asked for.
     mss: NonZeroU16,
-    /// Its place among listeners. When a listener goes its entries go with it.
+    /// Its place among listeners. When a listener goes its entries go with it, but those of connections.
     listener: u16,
     /// The scale in the lower half, and what else was offered.
     offer: u8,
@@ -70,7 +86,8 @@ const _: () = assert!(size_of::<SynReceived>() <= 64 && size_of::<Slot<SynReceiv
 impl SynReceived {
     /// What is to be kept of a SYN that came to the listener in place `listener`.
     pub(super) fn new(syn: &Arrival, interface: Option<InterfaceId>, listener: u32, config: &TcpConfig) -> Self {
-        let HandshakeOptions { mss, window_scale, sack_permitted, timestamps } = options::taken(syn.options, config);
+        let HandshakeOptions { mss, window_scale, sack_permitted, timestamps, fast_open: _ } =
+            options::taken(syn.options, config);
         let ecn = Negotiation::of_syn(syn, config.ecn);
         let mut offer = window_scale.unwrap_or(NO_SCALE);
         offer |= if sack_permitted { SACK } else { 0 };
@@ -90,9 +107,38 @@ impl SynReceived {
         }
     }
 
-    /// The place of its listener.
-    pub(super) fn listener(&self) -> u32 {
-        self.listener.into()
+    /// With what its SYN-ACK has of Fast Open.
+    pub(super) fn offering(self, offer: Offer) -> Self {
+        match offer {
+            Offer::Nothing => self,
+            Offer::Cookie(Form::Assigned) => Self { offer: self.offer | COOKIE, ..self },
+            Offer::Cookie(Form::Experimental) => {
+                Self { offer: self.offer | COOKIE, listener: self.listener | EXPERIMENTAL, ..self }
+            }
+        }
+    }
+
+    /// See [`SynReceived::offering`].
+    pub(super) fn offers(&self) -> Offer {
+        match (self.offer & COOKIE != 0, self.listener & EXPERIMENTAL != 0) {
+            (false, _) => Offer::Nothing,
+            (true, false) => Offer::Cookie(Form::Assigned),
+            (true, true) => Offer::Cookie(Form::Experimental),
+        }
+    }
+
+    /// It has opened a connection.
+    pub(super) fn set_early(&mut self) {
+        self.state |= EARLY;
+    }
+
+    pub(super) fn is_early(&self) -> bool {
+        self.state & EARLY != 0
+    }
+
+    /// The place of its listener, unless that has gone.
+    pub(super) fn listener(&self) -> Option<u32> {
+        Some(self.listener & !EXPERIMENTAL).filter(|&listener| listener != NO_LISTENER).map(u32::from)
     }
 
     /// The moment that our number comes from (RFC 6528): that of the first SYN-ACK, or now if there was none.
@@ -111,6 +157,7 @@ impl SynReceived {
             window_scale: Some(self.offer & NO_SCALE).filter(|&scale| scale != NO_SCALE),
             sack_permitted: self.offer & SACK != 0,
             timestamps: (self.offer & TIMESTAMPS != 0).then_some(Timestamps { value: self.timestamp, echo: 0 }),
+            fast_open: None,
         };
         let (tries, due) = (self.tries(), self.state & DUE != 0);
         Handshake {
@@ -135,7 +182,7 @@ impl SynReceived {
         if let (0, Some(sent_at)) = (self.tries(), handshake.sent_at) {
             self.started = clock(sent_at);
         }
-        self.state = handshake.ecn.packed() | if handshake.due { DUE } else { 0 };
+        self.state = self.state & EARLY | handshake.ecn.packed() | if handshake.due { DUE } else { 0 };
         self.offer |= if handshake.repeated { REPEATED } else { 0 };
         self.counts = self.counts & !MOST | handshake.tries.min(MOST);
     }
@@ -157,7 +204,7 @@ impl SynReceived {
         allowed
     }
 
-    fn tries(&self) -> u8 {
+    pub(super) fn tries(&self) -> u8 {
         self.counts & MOST
     }
 }
@@ -210,10 +257,20 @@ impl<'s> SynCache<'s> {
         Some(index)
     }
 
-    /// Removes the entry in place `index`, which is `listener`'s.
-    pub(super) fn remove(&mut self, index: u32, listener: &mut Listener) -> Option<SynReceived> {
-        let key = self.entries.key(index)?;
+    /// The listener goes, and the entry in place `index`, which is its, stays.
+    pub(super) fn leave(&mut self, index: u32, listener: &mut Listener) {
         listener.handshakes.take(&mut self.entries, index);
+        if let Some(entry) = self.entries.by_index_mut(index) {
+            entry.listener = NO_LISTENER;
+        }
+    }
+
+    /// Removes the entry in place `index`, which is `listener`'s, if any has it still.
+    pub(super) fn remove(&mut self, index: u32, listener: Option<&mut Listener>) -> Option<SynReceived> {
+        let key = self.entries.key(index)?;
+        if let Some(listener) = listener {
+            listener.handshakes.take(&mut self.entries, index);
+        }
         self.entries.remove(key)
     }
 }

@@ -53,6 +53,14 @@ impl Connection {
         }
     }
 
+    /// What was waited for is to be waited for anew.
+    pub(super) fn stop_timers(&mut self, shared: &mut Shared<'_>) {
+        (self.send.waiting, self.send.timer) = (Waiting::Acknowledgment, Deadline::NEVER);
+        if let Some(flight) = self.flight_mut(shared) {
+            (flight.rto_at, flight.reordering_at, flight.tail.at) = (Deadline::NEVER, Deadline::NEVER, Deadline::NEVER);
+        }
+    }
+
     /// The segment could not be sent and nobody knows when it can be: the timer tries again.
     pub(super) fn try_later(&mut self, now: Instant) {
         if self.send.timer == Deadline::NEVER {
@@ -78,6 +86,10 @@ impl Connection {
             return Outcome::Open;
         }
         self.send.timer = Deadline::NEVER;
+        if self.is_early() {
+            self.wait(self.send.waiting, self.rtt.rto(), now);
+            return Outcome::Open;
+        }
         match self.send.waiting {
             Waiting::Fin => Outcome::Ended(Ended::Closed),
             Waiting::Tail => self.on_tail_deadline(now, shared),

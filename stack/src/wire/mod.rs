@@ -6,6 +6,7 @@ pub mod address;
 pub mod arp;
 pub mod dhcpv4;
 pub mod ethernet;
+pub mod fast_open;
 pub mod icmp;
 pub mod icmpv4;
 pub mod icmpv6;

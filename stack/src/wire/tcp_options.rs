@@ -1,10 +1,12 @@
 //! The options of TCP segments (RFC 9293 §3.2): MSS, window scale and timestamps (RFC 7323), selective acknowledgment
-//! (RFC 2018).
+//! (RFC 2018), Fast Open (RFC 7413).
 //!
 //! Invariant: options of a handshake and options of a data segment are different types, so an MSS on a data segment
 //! cannot be written down. What is written is a multiple of 4 bytes and at most 40. Where a peer gives an option twice
 //! the last one counts, as in Linux and in the BSDs: the RFCs leave it open, and so both ends of a connection with those
-//! understand the same. Left out: Fast Open cookies.
+//! understand the same. For cookies of Fast Open RFC 7413 §4.1.3 says so.
+
+use super::fast_open::FastOpenOption;
 
 /// The longest run of options: a data offset of 15 words.
 pub const LONGEST: usize = 40;
@@ -41,6 +43,8 @@ pub struct HandshakeOptions {
     pub sack_permitted: bool,
     /// Its clock, and its wish to hear it echoed (RFC 7323 §3.2).
     pub timestamps: Option<Timestamps>,
+    /// A cookie, or the wish for one (RFC 7413 §4.1.1).
+    pub fast_open: Option<FastOpenOption>,
 }
 
 /// The options of a segment without SYN.
@@ -94,7 +98,7 @@ impl HandshakeOptions {
                 (SACK_PERMITTED, []) => found.sack_permitted = true,
                 (TIMESTAMPS, data) => found.timestamps = Some(Timestamps::parse(data)?),
                 (MSS | WINDOW_SCALE | SACK_PERMITTED, _) => return Err(BadOption),
-                _ => {}
+                (kind, data) => found.fast_open = FastOpenOption::parse(kind, data).or(found.fast_open),
             }
             Ok(())
         })?;
@@ -108,6 +112,7 @@ impl Options for HandshakeOptions {
         let timestamps = if self.timestamps.is_some() { Timestamps::LEN } else { 0 };
         4 * (usize::from(self.mss.is_some()) + usize::from(self.window_scale.is_some()) + usize::from(sack_alone))
             + timestamps
+            + self.fast_open.map_or(0, |option| option.len())
     }
 
     fn write(&self, to: &mut [u8]) {
@@ -131,6 +136,9 @@ impl Options for HandshakeOptions {
         }
         if let Some(shift) = self.window_scale {
             to.put(&[NOP, WINDOW_SCALE, 3, shift]);
+        }
+        if let Some(fast_open) = self.fast_open {
+            fast_open.write(to.0, NOP);
         }
     }
 }
@@ -284,9 +292,14 @@ fn each_option(mut options: &[u8], mut found: impl FnMut(u8, &[u8]) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use super::super::fast_open::{Cookie, Form};
     use super::*;
 
     const CLOCKS: Timestamps = Timestamps { value: 0x0102_0304, echo: 0x0506_0708 };
+
+    fn longest_cookie() -> FastOpenOption {
+        FastOpenOption { cookie: Cookie::new(&[0xc0; 16]), form: Form::Experimental }
+    }
 
     fn written(options: &impl Options) -> ([u8; LONGEST], usize) {
         let mut bytes = [0xee; LONGEST];
@@ -303,15 +316,16 @@ mod tests {
 
     #[test]
     fn every_handshake_option_comes_back_as_it_was_written() {
-        for choice in 0..16 {
+        for choice in 0..32 {
             let options = HandshakeOptions {
                 mss: Some(1460).filter(|_| choice & 1 != 0),
                 window_scale: Some(7).filter(|_| choice & 2 != 0),
                 sack_permitted: choice & 4 != 0,
                 timestamps: Some(CLOCKS).filter(|_| choice & 8 != 0),
+                fast_open: Some(longest_cookie()).filter(|_| choice & 16 != 0),
             };
             let (bytes, len) = written(&options);
-            assert!(len.is_multiple_of(4) && len <= 20, "{len}");
+            assert!(len.is_multiple_of(4) && len <= LONGEST, "{len}");
             assert_eq!(HandshakeOptions::parse(&bytes[..len]), Ok(options));
         }
     }
@@ -340,6 +354,10 @@ mod tests {
     fn the_last_of_an_option_counts_and_unknown_ones_are_skipped() {
         let twice = [2, 4, 1, 0, 254, 4, 9, 9, 2, 4, 2, 0];
         assert_eq!(HandshakeOptions::parse(&twice).unwrap().mss, Some(0x200));
+        // RFC 7413 §4.1.3: of several cookies the last, but of those that are none, none.
+        let cookies = [34, 6, 1, 1, 1, 1, 34, 6, 2, 2, 2, 2, 34, 5, 3, 3, 3];
+        let option = HandshakeOptions::parse(&cookies).unwrap().fast_open.unwrap();
+        assert_eq!(option.cookie, Cookie::new(&[2; 4]));
         let twice = [8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 253, 2, 8, 10, 0, 0, 0, 3, 0, 0, 0, 4];
         assert_eq!(SegmentOptions::parse(&twice).unwrap().timestamps, Some(Timestamps { value: 3, echo: 4 }));
     }

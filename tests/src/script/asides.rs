@@ -16,6 +16,9 @@ impl Run<'_> {
             if let Applied::KeepAlive(apply, value) = applied {
                 apply(&mut self.settings.keep_alive, *value);
             }
+            if let Applied::FastOpen(change) = applied {
+                self.settings.fast_open.take(change);
+            }
             let Applied::State(name, count) = applied else { continue };
             let wanted = states::number(name, self.settings.units());
             let is = self.descriptors.values().filter(|descriptor| self.state(descriptor) == Some(wanted)).count();

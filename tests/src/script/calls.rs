@@ -179,7 +179,9 @@ impl Run<'_> {
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             descriptor.kind = Kind::Listener(handle, VecDeque::new());
             descriptor.bound = Some(bound);
+            descriptor.backlog = backlog;
         }
+        self.tell_listener(place);
         // The next packet to the stack is a stranger's.
         self.current = None;
         Ok(DONE)

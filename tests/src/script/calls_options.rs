@@ -8,6 +8,7 @@ use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
 use super::errno::{Errno, numbers};
+use super::fast_open;
 use super::keep_alive;
 use super::print;
 use super::run::Run;
@@ -96,6 +97,14 @@ impl Run<'_> {
                 }
                 descriptor.linger = is_on.then_some(time);
             }
+            "TCP_FASTOPEN" => {}
+            "TCP_FASTOPEN_KEY" => {
+                let Some(keys) = fast_open::keys_of(&argument, number(self.argument(call, 4)?)?) else {
+                    return failed("EINVAL");
+                };
+                let (_, descriptor) = self.descriptor(call)?;
+                descriptor.fast_open_keys = Some(keys);
+            }
             name if KEPT.contains(&name) => {}
             "IP_TTL" | "IPV6_UNICAST_HOPS" if is_foreseen => {}
             _ if handle.is_none() && is_foreseen => {}
@@ -117,8 +126,9 @@ impl Run<'_> {
                 }
             },
         }
-        let (_, descriptor) = self.descriptor(call)?;
+        let (place, descriptor) = self.descriptor(call)?;
         descriptor.options.insert(name, value);
+        self.tell_listener(place);
         Ok(DONE)
     }
 

@@ -64,8 +64,11 @@ impl Run<'_> {
             Kind::Stream(handle) => {
                 let handle = *handle;
                 let (state, unread) = (self.world.stack.state(handle), self.world.stack.unread(handle));
+                let room = self.world.stack.room(handle);
                 let error = if self.world.stack.failure(handle).is_some() && !was_told { ERR } else { 0 };
                 let bits = match state {
+                    // One that was opened fast may be read and written already.
+                    State::SynReceived if room > 0 => OUT | if unread > 0 { IN } else { 0 },
                     State::SynSent | State::SynReceived => 0,
                     State::Closed | State::TimeWait => IN | OUT | HUP | RDHUP | error,
                     State::CloseWait | State::LastAck | State::Closing => IN | RDHUP | self.writable(handle),

@@ -5,6 +5,7 @@
 use lendwire::tcp::{Algorithm, Ecn, Paced, SynCookies, TcpConfig};
 use lendwire::time::Span;
 
+use super::fast_open::Change;
 use super::keep_alive;
 use super::settings::{budget_of, fix_receive, fix_send};
 use super::sockets::algorithm_of;
@@ -22,6 +23,8 @@ pub(super) enum Applied {
     State(String, Option<usize>),
     /// When silent peers are asked, from now on.
     KeepAlive(keep_alive::Apply, u64),
+    /// What a kernel is told of Fast Open.
+    FastOpen(Change),
     /// Nothing here.
     Nothing,
 }
@@ -214,7 +217,8 @@ fn one(command: &str) -> Result<Vec<Applied>, String> {
         // Linux's defaults are this stack's, and what differs shows.
         name if name.starts_with("defaults") && name.ends_with(".sh") => {
             let quick_acks = TcpConfig::DEFAULT.quick_acks.to_string();
-            Ok(vec![Applied::Setting(|tcp, value| count(value).map(|it| tcp.quick_acks = it), quick_acks)])
+            let acks = Applied::Setting(|tcp, value| count(value).map(|it| tcp.quick_acks = it), quick_acks);
+            Ok([acks].into_iter().chain(Change::script_defaults().map(Applied::FastOpen)).collect())
         }
         name if name.starts_with("sysctl_restore") => Ok(vec![Applied::Nothing]),
         "tc" if !command.contains("limit 0") && !command.contains("netem") => Ok(vec![Applied::Nothing]),
@@ -230,6 +234,9 @@ fn setting(text: &str) -> Result<Applied, String> {
     if REFUSED.contains(&name) {
         return Err(format!("sysctl {name}: not supported by the stack"));
     }
+    if let Some(change) = fast_open(name, value) {
+        return change.map(Applied::FastOpen);
+    }
     if let Some((_, apply)) = MAPPED.iter().find(|(known, _)| *known == name) {
         return Ok(Applied::Setting(*apply, value.to_owned()));
     }
@@ -240,6 +247,17 @@ fn setting(text: &str) -> Result<Applied, String> {
         return Ok(Applied::Nothing);
     }
     Err(format!("sysctl {name} is unknown here"))
+}
+
+/// What is said of Fast Open.
+fn fast_open(name: &str, value: &str) -> Option<Result<Change, String>> {
+    match name {
+        "net.ipv4.tcp_fastopen" => Some(Change::bits(value)),
+        "net.ipv4.tcp_fastopen_key" => Some(Change::keys(value)),
+        "net.inet.tcp.fastopen.client_enable" => Some(switch(value).map(Change::Client)),
+        "net.inet.tcp.fastopen.server_enable" => Some(switch(value).map(Change::Server)),
+        _ => None,
+    }
 }
 
 /// `net/ipv4/name=value` to `net.ipv4.name=value`.

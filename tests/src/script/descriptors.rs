@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use lendwire::tcp::{ListenerHandle, TcpHandle};
+use lendwire::tcp::{FastOpenKeys, ListenerHandle, TcpHandle};
 use lendwire::udp::UdpHandle;
 
 use super::sockets::Value;
@@ -49,6 +49,10 @@ pub(super) struct Descriptor {
     pub(super) bound: Option<SocketAddr>,
     /// Options as they were set; connections that are accepted inherit them.
     pub(super) options: BTreeMap<String, Value>,
+    /// Of a listener.
+    pub(super) backlog: usize,
+    /// TCP_FASTOPEN_KEY.
+    pub(super) fast_open_keys: Option<FastOpenKeys>,
     /// SO_LINGER, where it is on.
     pub(super) linger: Option<i64>,
     /// Which flow of the script it is.
@@ -74,6 +78,8 @@ impl Descriptor {
             is_nonblocking,
             bound: None,
             options: BTreeMap::new(),
+            backlog: 0,
+            fast_open_keys: None,
             linger: None,
             flow: None,
             error_was_told: false,

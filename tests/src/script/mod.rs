@@ -8,6 +8,7 @@
 //! | `cursor`, `parse`, `parse_packet`, `parse_expression`, `ast` | the language and its tree |
 //! | `code` | what stands between `%{` and `}%` |
 //! | `settings`, `commands` | what a script is run with: options, shell text |
+//! | `fast_open` | what they say of Fast Open |
 //! | `world`, `wire`, `wire_options`, `icmp` | the stack, its cable, and packets as bytes |
 //! | `flow` | relative numbers of a script, and those of the wire |
 //! | `run`, `packets`, `matching` | events in order, packets in and out, what differs |
@@ -32,6 +33,7 @@ mod constants;
 mod cursor;
 mod descriptors;
 pub mod errno;
+mod fast_open;
 mod flow;
 mod foreseen;
 mod held;

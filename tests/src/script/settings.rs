@@ -4,6 +4,7 @@ use super::Options;
 use super::ast::{Action, Body, Direction, Expression, Packet, Script, TcpOption};
 use super::commands::{self, Applied};
 use super::constants;
+use super::fast_open::Kernel;
 use super::foreseen::foresee;
 use super::sockets::Units;
 use super::states;
@@ -79,6 +80,7 @@ pub(super) struct Settings {
     /// When silent peers are asked, where a socket does not say.
     pub(super) keep_alive: KeepAlive,
     pub(super) making: Making,
+    pub(super) fast_open: Kernel,
 }
 
 impl Settings {
@@ -113,6 +115,7 @@ impl Settings {
             receive_buffer: None,
             send_buffer: None,
             keep_alive: KeepAlive::DEFAULT,
+            fast_open: Kernel::default(),
             making: Making {
                 addresses: Addresses::of(version),
                 mtu,
@@ -184,6 +187,7 @@ impl Settings {
                     Applied::Setting(apply, value) => {
                         apply(&mut self.making.tcp, &value).map_err(|reason| (line, reason))?;
                     }
+                    Applied::FastOpen(change) => self.fast_open.take(&change),
                     Applied::KeepAlive(apply, value) => apply(&mut self.keep_alive, value),
                     Applied::State(..) | Applied::Nothing => {}
                 }

@@ -81,7 +81,9 @@ pub(super) fn recovery(info: &TcpInfo) -> i64 {
 
 /// What `tcpi_options` is: the bits are the same on both systems.
 pub(super) fn options(info: &TcpInfo) -> i64 {
-    let bits = [info.timestamps, info.sack, info.send_scale > 0 || info.receive_scale > 0, info.ecn];
+    let scales = info.send_scale > 0 || info.receive_scale > 0;
+    // The fifth says of ECN what nobody asks here.
+    let bits = [info.timestamps, info.sack, scales, info.ecn, false, info.syn_data];
     (0..).zip(bits).map(|(place, is_on)| i64::from(is_on) << place).sum()
 }
 

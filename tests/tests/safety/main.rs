@@ -2,6 +2,7 @@
 
 mod acknowledgments;
 mod ephemeral;
+mod fast_open;
 mod flood;
 mod reuse;
 mod syn_cache;

@@ -1,0 +1,81 @@
+//! What is sent again, or to ask: what is lost, and the probe after a silence.
+//!
+//! Invariant: as for all that is planned ([`super::output`]), nothing changes until the NIC took it. What goes again goes
+//! as it was cut before, where that can be, so that no payload is read for it.
+
+use super::connection::Connection;
+use super::flight::Flight;
+use super::output::{Kind, Plan};
+use super::runs::Run;
+use super::send_queue::{Ending, Limits};
+use super::shared::Shared;
+use crate::time::Instant;
+
+impl Connection {
+    /// The first segment of what is lost, as far as both windows allow.
+    pub(super) fn plan_again(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let mss = self.send.mss;
+        let (run, urgent, room) = {
+            let flight = self.flight(shared)?;
+            if flight.undo.holds() {
+                return None;
+            }
+            let room = flight.room(mss).min(flight.pacer.allowance(now));
+            (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
+        };
+        let len = self.again_len(&run, urgent, room, shared)?;
+        let data = len.min(self.end_of_data().since(run.start));
+        if data == 0 {
+            // Only the FIN is left.
+            return Some(self.plan_of(run.start, None, 0, Kind::Again, shared));
+        }
+        let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
+        // It goes as it was cut before: nothing is read for it.
+        let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
+        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
+    }
+
+    /// What is lost, after all: no new data can be sent to tell whether the timeout was for nothing (RFC 5682 §3.1 step 2).
+    pub(super) fn plan_held(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let nxt = self.send.nxt;
+        let is_stuck = |flight: &&mut Flight| {
+            flight.undo.holds() && flight.recovery.recover == nxt && flight.pacer.allowance(now) > 0
+        };
+        self.flight_mut(shared).filter(is_stuck)?.undo.on_no_new_data();
+        self.plan_again(limits, now, shared)
+    }
+
+    /// The probe after a silence (RFC 8985 §7.3): new data, if the peer's window has room, or what was sent last.
+    pub(super) fn plan_tail(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        self.flight(shared).filter(|flight| flight.tail.is_due)?;
+        let (nxt, room) = (self.send.nxt, self.send.window.saturating_sub(self.in_flight()));
+        let want = self.end_of_data().since(nxt).min(self.full_size(shared));
+        // RFC 9293 §3.8.6.2.1: the rest of a window is no segment, here either; and what is corked stays.
+        let fits = room >= want && (want == self.full_size(shared) || !self.is_corked(shared));
+        if let Some(cell) = self.send.queue.unsent().filter(|_| fits && nxt == self.send.max) {
+            let len = self.prepare(cell, want, Ending::Exact, limits, shared);
+            return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared));
+        }
+        let start = self.tail(shared)?;
+        let data = self.end_of_data().since(start).min(self.full_size(shared));
+        if data == 0 {
+            return self.fin_sent().then(|| self.plan_of(start, None, 0, Kind::Tail, shared));
+        }
+        let hint = shared.flights.runs().at(self.flight(shared)?.board.last())?.cell;
+        let cell = self.send.queue.find(hint, self.send.una, start, limits.sums, shared)?;
+        let len = self.prepare(cell, data.min(nxt.since(start)), Ending::Exact, limits, shared);
+        (len > 0).then(|| self.plan_of(start, Some(cell), len, Kind::Tail, shared))
+    }
+
+    /// How much of `run`, which is lost, the next segment takes.
+    fn again_len(&self, run: &Run, urgent: bool, room: u32, shared: &Shared<'_>) -> Option<u32> {
+        let len = run.len().min(self.full_size(shared));
+        // RFC 9293 SHLD-16: what lies beyond a window that has shrunk waits. A closed one is probed.
+        let window = (self.send.una + self.send.window).since(run.start);
+        let fits = !run.start.after(self.send.una + self.send.window);
+        let window = if fits { window } else { 0 };
+        let len = if window > 0 { len.min(window) } else { len };
+        let allowed = if urgent { run.start == self.send.una || window > 0 } else { room >= len && window >= len };
+        (allowed && len > 0).then_some(len)
+    }
+}
