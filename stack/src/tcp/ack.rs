@@ -109,8 +109,10 @@ impl Connection {
         let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked, echo, ..standing };
         let probes_tail = self.probes_tail(shared);
         if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
-            if flight.on_ack(runs, &acknowledgment, blocks) {
-                shared.statistics.undone += 1;
+            let heard = flight.on_ack(runs, &acknowledgment, blocks);
+            shared.statistics.undone += u64::from(heard.undone);
+            if let Some(took) = heard.round_trip {
+                self.rtt.sample(took, flight.board.in_flight().div_ceil(self.send.mss.into()), &shared.config);
             }
             if probes_tail {
                 flight.expect_answer(acknowledgment.smoothed, acknowledgment.mss, now);
@@ -242,9 +244,9 @@ impl Connection {
                 flight.timed = None;
                 Some((now.since(since), 1))
             }
-            Some(_) => None,
-            None if !flight.recovery.repeats(ack) => None,
-            None => {
+            Some(_) | None if !flight.recovery.repeats(ack) => None,
+            // While one recovery follows the other no segment is timed for long enough.
+            Some(_) | None => {
                 let window = self.in_flight() + acked;
                 Some((self.echoed(segment, now)?, window.div_ceil(2 * u32::from(self.send.mss))))
             }

@@ -37,12 +37,18 @@ pub(super) struct Delivery {
     pub(super) newest: Option<Newest>,
     /// The round trip of what was sent last of it, once and at one time.
     pub(super) rtt: Option<Span>,
+    /// At most the round trip of something that was sent once.
+    pub(super) most_rtt: Option<Span>,
     /// Some of it had been sent more than once.
     pub(super) repeated: bool,
     /// Some of it was sent once only, and before `recover`.
     pub(super) original: bool,
     /// Some of it was sent after `recover`.
     pub(super) late: bool,
+    /// Some of it had been sent again before it came, behind what was sent later.
+    pub(super) reordered: bool,
+    /// The first of what it acknowledges had been sent again, and the peer echoes a time before that (RFC 3522 §3.2).
+    pub(super) overtaken: bool,
 }
 
 impl Acknowledgment {
@@ -58,13 +64,19 @@ impl Delivery {
         let run = &arrived.run;
         // RFC 7323 §4.3: what is echoed when data lies beyond a hole is older than that data, and says nothing of it.
         let is_echoed = !run.end.after(ack.una);
-        rack.on_arrived(arrived, is_echoed && ack.echoes_before(run.sent_at), ack.now);
+        self.reordered |= rack.on_arrived(arrived, is_echoed && ack.echoes_before(run.sent_at), ack.now);
+        if self.bytes == 0 {
+            self.overtaken = run.marks.repeated && is_echoed && ack.echoes_before(run.first_sent_at());
+        }
         self.bytes += run.len();
         self.repeated |= run.marks.repeated;
         self.original |= !run.marks.repeated && !run.end.after(recover);
-        if !run.marks.repeated && run.spread == 0 {
-            let took = ack.now.since(run.sent_at);
-            self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
+        if !run.marks.repeated {
+            let took = ack.now.since(run.first_sent_at());
+            self.most_rtt = Some(took);
+            if run.spread == 0 {
+                self.rtt = Some(self.rtt.map_or(took, |rtt| rtt.min(took)));
+            }
         }
         self.late |= run.end.after(recover);
         let newest = Newest { departure: run.departure, sent_at: run.first_sent_at() };

@@ -86,8 +86,9 @@ impl Rack {
         self.reordering
     }
 
-    /// Steps 1 to 3: something has arrived. `echoes_older` says that what the peer echoes was sent before the run was.
-    pub(super) fn on_arrived(&mut self, arrived: &Arrived, echoes_older: bool, now: Instant) {
+    /// Steps 1 to 3: something has arrived. `echoes_older` says that what the peer echoes was sent before the run was. Says
+    /// whether something was sent again that only was late.
+    pub(super) fn on_arrived(&mut self, arrived: &Arrived, echoes_older: bool, now: Instant) -> bool {
         let run = &arrived.run;
         // Of a coarse run nobody knows when this part was sent: early, so that others are not taken for late.
         let sent_at = run.first_sent_at();
@@ -95,10 +96,7 @@ impl Rack {
         if run.marks.repeated {
             // Step 2: it may have been what was sent first that arrived.
             if echoes_older || took < self.min_rtt {
-                // And so late that it was sent again meanwhile: reordering all the same, which step 3 alone does not see
-                // where each late segment is sent again before it comes.
-                self.reordering |= arrived.is_below_highest;
-                return;
+                return arrived.is_below_highest;
             }
         } else {
             // A run that left over some time has no one round trip.
@@ -111,6 +109,7 @@ impl Rack {
         if self.is_behind(sent_at, run.end) {
             (self.sent_at, self.end) = (sent_at, run.end);
         }
+        false
     }
 
     fn is_stale(&self, now: Instant) -> bool {

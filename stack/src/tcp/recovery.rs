@@ -17,7 +17,7 @@ use super::runs::Runs;
 use super::sack::{self, Blocks};
 use super::seq::Seq;
 use super::undo::Undo;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// RFC 5681 §3.2: so many duplicates are no reordering.
 const THRESHOLD: u8 = 3;
@@ -42,6 +42,15 @@ pub(super) enum Detection {
     Counting,
     /// SACK, by time (RFC 8985).
     Time,
+}
+
+/// What an acknowledgment has shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// The last recovery was for nothing.
+    pub(super) undone: bool,
+    /// The round trip of data that lies beyond a hole, and was sent once.
+    pub(super) round_trip: Option<Span>,
 }
 
 /// See the module.
@@ -121,15 +130,19 @@ impl Flight {
         if held > 0 { limited.min(held) } else { limited }
     }
 
-    /// Input: an acknowledgment of something, or a duplicate, or one with blocks. Says whether it shows that the last
-    /// recovery was for nothing.
-    pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) -> bool {
+    /// Input: an acknowledgment of something, or a duplicate, or one with blocks.
+    pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) -> Heard {
         let mut delivery = Delivery::default();
         let was_fast = self.recovery.phase == RecoveryPhase::Fast;
         let (recover, held) = (self.recovery.recover, self.board.sacked());
         let Self { board, rack, .. } = self;
         board.on_acknowledged(runs, ack.una, |arrived| delivery.take(arrived, ack, recover, rack));
         sack::take(board, runs, ack, blocks, |arrived| delivery.take(arrived, ack, recover, rack));
+        if delivery.reordered && was_fast {
+            // Reordering, which RFC 8985 §6.2 step 3 alone does not see where each late segment is sent again before it
+            // comes. After a timeout it may be the timeout that was early.
+            rack.on_reordering();
+        }
         if let Some((start, end)) = blocks.duplicate {
             rack.on_duplicate_data(ack.una, ack.nxt);
             self.undo.on_report(start, end);
@@ -162,7 +175,9 @@ impl Flight {
             let in_flight = self.board.in_flight();
             prr.on_ack(Progress { delivered: delivery.bytes, in_flight, safe, mss: ack.mss.into() });
         }
-        undone
+        // Behind a hole that is filled late nothing else measures round trips, and the queue goes on growing.
+        let is_behind_hole = ack.advance == 0 && self.recovery.phase == RecoveryPhase::Fast;
+        Heard { undone, round_trip: delivery.most_rtt.filter(|_| is_behind_hole) }
     }
 
     /// The last recovery was for nothing: nothing is lost, and congestion control forgets it (RFC 4015 §3.1).

@@ -108,8 +108,9 @@ impl Undo {
     /// Whether an acknowledgment shows that the recovery was for nothing.
     pub(super) fn is_spurious(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> bool {
         let Some(at) = self.first_at.filter(|_| self.from.is_some()) else { return false };
-        // RFC 3522 §3.2 (5): what is acknowledged was sent before it was sent again.
-        let by_time = ack.advance > 0 && recovery.phase != RecoveryPhase::Open && ack.echoes_before(at);
+        // RFC 3522 §3.2 (5): what is acknowledged was sent before it was sent again. What an earlier recovery had sent again
+        // is older than this one, too, and says nothing.
+        let by_time = delivery.overtaken && recovery.phase != RecoveryPhase::Open && ack.echoes_before(at);
         let goes_forward = recovery.phase == RecoveryPhase::Timeout && self.goes_forward(ack, delivery, recovery);
         by_time || self.unreported == 0 || goes_forward
     }
