@@ -15,7 +15,7 @@ pub(super) const NIL: u32 = u32::MAX;
 pub(super) const GUARANTEED: usize = 3;
 
 /// Runs of one flight: what a peer can make us walk.
-const MOST: u16 = 256;
+const MOST: u16 = 8192;
 
 /// Bytes next to each other that left at one time, and of which the same is known.
 #[derive(Clone, Copy, Debug)]

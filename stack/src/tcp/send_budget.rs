@@ -1,11 +1,13 @@
 //! How much may wait to be sent or acknowledged, and what the application said of both its budgets.
 //!
 //! Invariant: a connection has room for twice its congestion window, so that what is acknowledged is followed at once by as
-//! much, and what the window grows by as well; never for more than [`super::TcpConfig::send_budget`], and under pressure (see
+//! much, and what the window grows by as well; and for what the peer holds beyond a hole, which is in no window and stays here
+//! until the hole is filled; never for more than [`super::TcpConfig::send_budget`], and under pressure (see
 //! `budget`) for what it started with. With all memory gone there is still room for a segment where nothing waits.
 
 use super::budget::Level;
 use super::connection::Connection;
+use super::flight::Flight;
 use super::handle::{OptionError, TcpHandle};
 use super::shared::Shared;
 use super::{Entry, Tcp};
@@ -14,12 +16,13 @@ impl Connection {
     /// Question: how many bytes may be written.
     pub(super) fn room(&self, shared: &Shared<'_>) -> u32 {
         let (start, level) = (shared.config.send_budget_start, shared.queued.level());
-        let twice = self.flight(shared).map_or(0, |flight| flight.window().saturating_mul(2));
+        let needs = |flight: &Flight| flight.window().saturating_mul(2).saturating_add(flight.board.sacked());
+        let needed = self.flight(shared).map_or(0, needs);
         let said = self.settings(shared).and_then(|asked| asked.send_budget);
         let most = match (said, level) {
             (_, Level::Full) => u32::from(self.send.mss),
             (None, Level::Pressed) => start,
-            (None, Level::Plenty) => twice.min(shared.config.send_budget).max(start),
+            (None, Level::Plenty) => needed.min(shared.config.send_budget).max(start),
             (Some(said), Level::Plenty | Level::Pressed) => said,
         };
         most.saturating_sub(self.send.queue.bytes())
