@@ -227,8 +227,10 @@ impl Cell {
             policer: self.policer(),
             ..backward
         };
-        // Twice what can be under way, for what is sent while a loss is mended.
-        let window = 2 * (self.product(self.rate) + self.queue()) + (1 << 18);
+        // Twice what can be under way, for what is sent while a loss is mended; where what is sent again is lost again, that
+        // takes some round trips more.
+        let rounds = if self.loss == 0 { 2 } else { 4 };
+        let window = rounds * (self.product(self.rate) + self.queue()) + (1 << 18);
         let tcp = TcpConfig { congestion: self.control.algorithm, ..roomy(window) };
         let flow = FlowConfig { tcp, start: Span::ZERO, demand: Demand::Endless };
         Scenario { mtu: self.mtu(), links: [forward, backward], flows: vec![flow], seed }

@@ -176,7 +176,7 @@ pub(crate) struct Congestion {
     chosen: Chosen,
 }
 
-const _: () = assert!(size_of::<Reno>() <= 16 && size_of::<Cubic>() <= 96 && size_of::<Bbr>() <= 160);
+const _: () = assert!(size_of::<Reno>() <= 16 && size_of::<Cubic>() <= 96 && size_of::<Bbr>() <= 168);
 
 impl Congestion {
     /// `seed` is what no other connection has: it keeps their phases apart.

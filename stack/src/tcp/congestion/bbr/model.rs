@@ -37,6 +37,8 @@ pub(super) struct Model {
     least_round_trip_at: Instant,
     pub(super) round_trip_at: Instant,
     latest_inflight: u32,
+    /// The most that was in flight in this round, or three quarters of that in the one before.
+    flight: u32,
     pub(super) inflight_lo: u32,
     pub(super) inflight_hi: u32,
     pub(super) round_start: bool,
@@ -65,6 +67,7 @@ impl Model {
         least_round_trip_at: Instant::from_micros(0),
         round_trip_at: Instant::from_micros(0),
         latest_inflight: 0,
+        flight: 0,
         inflight_lo: UNBOUND,
         inflight_hi: UNBOUND,
         round_start: false,
@@ -109,7 +112,8 @@ impl Model {
         (self.round_start, self.loss_round_start) = (false, false);
         self.loss_in_round |= acked.lost > 0;
         let Some(sample) = acked.rate else { return };
-        self.lossy_round |= sample.is_lossy(acked.mss);
+        self.flight = self.flight.max(sample.in_flight);
+        self.lossy_round |= self.is_lossy(&sample, acked.mss);
         if sample.prior_delivered >= self.round_end {
             self.start_round(acked);
             self.round_start = true;
@@ -153,7 +157,7 @@ impl Model {
     /// Startup ends too when a round has lost too much, in more than a few segments.
     pub(super) fn watch_startup_losses(&mut self, acked: &Acked) {
         let Some(sample) = acked.rate.filter(|_| self.loss_round_start && self.loss_in_round) else { return };
-        if sample.is_lossy(acked.mss) && sample.lost >= 6 * u32::from(acked.mss) {
+        if self.is_lossy(&sample, acked.mss) && sample.lost >= 6 * u32::from(acked.mss) {
             (self.full, self.full_now) = (true, true);
             self.inflight_hi = self.inflight(100, acked.mss).max(self.latest_inflight);
         }
@@ -186,6 +190,15 @@ impl Model {
 
     pub(super) fn start_round(&mut self, acked: &Acked) {
         self.round_end = acked.delivered;
+        self.flight -= self.flight / 4;
+    }
+
+    /// Question: whether more was lost since the sample was sent than a path that is not overfull loses. What is given time
+    /// to arrive late is found lost some rounds later: it was part of a flight before.
+    pub(super) fn is_lossy(&self, sample: &RateSample, mss: u16) -> bool {
+        let flight = self.flight.max(sample.in_flight);
+        let chance = u64::from(flight) * LOSS_PERCENT + LOST_SEGMENTS * u64::from(mss) * 100;
+        u64::from(sample.lost) * 100 > chance
     }
 
     /// After everything was decided.
@@ -217,11 +230,5 @@ impl RateSample {
     /// Bytes a second.
     fn bandwidth(&self) -> u64 {
         u64::from(self.delivered) * 1_000_000 / self.interval.micros().max(1)
-    }
-
-    /// Whether more was lost than a path that is not overfull loses.
-    pub(super) fn is_lossy(&self, mss: u16) -> bool {
-        let chance = u64::from(self.in_flight) * LOSS_PERCENT + LOST_SEGMENTS * u64::from(mss) * 100;
-        u64::from(self.lost) * 100 > chance
     }
 }

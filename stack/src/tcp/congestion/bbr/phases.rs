@@ -112,7 +112,7 @@ impl Bbr {
                 Edge::None => {}
             }
         }
-        if sample.is_lossy(acked.mss) {
+        if self.model.is_lossy(&sample, acked.mss) {
             if self.probe_samples {
                 self.probe_samples = false;
                 if !sample.limited_by_application {
