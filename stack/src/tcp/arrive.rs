@@ -31,12 +31,24 @@ impl Tcp<'_> {
 
     pub(super) fn on_segment(&mut self, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         self.shared.statistics.arrivals += 1;
-        match self.find(&segment.tuple) {
-            Some(Entity::Connection(index)) => self.on_connection_segment(index, segment, ip, now),
+        let found = self.last_if(&segment.tuple).or_else(|| self.find(&segment.tuple));
+        match found {
+            Some(Entity::Connection(index)) => {
+                self.last = index;
+                self.on_connection_segment(index, segment, ip, now);
+            }
             Some(Entity::Handshake(index)) => self.on_handshake_segment(index, segment, ip, now),
             Some(Entity::TimeWait(index)) => self.on_time_wait_segment(index, segment, ip, now),
             Some(Entity::Listener(_)) | None => self.on_listener_segment(segment, ip, now),
         }
+    }
+
+    /// The connection that a segment came for last, if `tuple` leads there again: one compare instead of a hash. What has
+    /// ended is not asked, for a TIME-WAIT may stand for it.
+    fn last_if(&self, tuple: &Tuple) -> Option<Entity> {
+        let Some(Entry::Open(connection)) = self.connections.by_index(self.last) else { return None };
+        let is_it = connection.ended.is_none() && connection.tuple == *tuple;
+        is_it.then_some(Entity::Connection(self.last))
     }
 
     /// The entity that `tuple` leads to.

@@ -238,6 +238,8 @@ pub(crate) struct Tcp<'s> {
     starved: Starved<'s>,
     events: List,
     secret: [u8; 16],
+    /// The connection that a segment came for last: the next one is mostly for it, too.
+    last: u32,
     /// How many active opens there were: RFC 6056 §3.3.4's table of counters.
     opened: [u32; 16],
 }
@@ -301,6 +303,7 @@ impl<'s> Tcp<'s> {
             starved: Starved::new(cell, slot),
             events: List::EMPTY,
             secret,
+            last: 0,
             opened: [0; 16],
         }
     }
