@@ -84,7 +84,11 @@ impl Chunk {
     /// # Panics
     /// If `range` does not lie in the view.
     #[must_use]
+    #[inline]
     pub fn slice(&self, range: Range<usize>) -> Self {
+        if range == (0..self.len()) {
+            return self.clone();
+        }
         assert!(range.start <= range.end && range.end <= self.len(), "the range lies in the chunk");
         if range.is_empty() {
             return Self::EMPTY;
@@ -99,6 +103,7 @@ impl Chunk {
     ///
     /// # Panics
     /// If the view is shorter.
+    #[inline]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "a view cannot advance beyond its end");
         if count == 0 {

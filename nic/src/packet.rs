@@ -234,12 +234,14 @@ impl RxPacket {
 
     /// The chunks in order.
     #[must_use]
+    #[inline]
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks.entries()[usize::from(self.first)..usize::from(self.end)]
     }
 
     /// The bytes that lie together at the front: headers are read here.
     #[must_use]
+    #[inline]
     pub fn front(&self) -> &[u8] {
         self.chunks().first().map_or(&[], |chunk| chunk)
     }
@@ -248,6 +250,7 @@ impl RxPacket {
     ///
     /// # Panics
     /// If there are fewer.
+    #[inline]
     pub fn advance(&mut self, mut count: usize) {
         assert!(count <= self.len(), "a packet cannot advance beyond its end");
         self.len -= count as u32;
@@ -264,6 +267,7 @@ impl RxPacket {
     }
 
     /// Keeps the first `len` bytes.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         if len >= self.len() {
             return;
@@ -279,6 +283,7 @@ impl RxPacket {
     }
 
     /// Takes the first chunk out.
+    #[inline]
     pub fn pop(&mut self) -> Option<Chunk> {
         if self.first == self.end {
             return None;

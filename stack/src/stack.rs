@@ -101,7 +101,7 @@ impl<'s> Stack<'s> {
                 self.take(interface, packet, now);
                 left -= 1;
             }
-            self.tcp.end_burst(&mut self.ip, now);
+            self.end_burst(now);
             polled.received += budget - left;
             polled.again |= left == 0;
         }
@@ -117,12 +117,25 @@ impl<'s> Stack<'s> {
     /// at consecutive segments once.
     pub fn receive(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
         self.take(interface, packet, now);
+        self.end_burst(now);
+    }
+
+    fn end_burst(&mut self, now: Instant) {
         self.tcp.end_burst(&mut self.ip, now);
+        self.ip.end_burst();
     }
 
     /// One frame of a burst.
-    fn take(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
+    fn take(&mut self, interface: InterfaceId, mut packet: RxPacket, now: Instant) {
         self.pass(now);
+        if let Some(repeated) = self.ip.repeated(interface, &packet) {
+            if !self.tcp.continues(&mut packet, &repeated, &mut self.ip, now)
+                && let Some(datagram) = self.ip.receive_repeated(packet, &repeated)
+            {
+                self.tcp.receive(datagram, &mut self.ip, now);
+            }
+            return;
+        }
         match self.ip.receive(interface, packet, now) {
             Arrived::Nothing => {}
             Arrived::Tcp(datagram) => self.tcp.receive(datagram, &mut self.ip, now),

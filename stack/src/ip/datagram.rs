@@ -61,17 +61,7 @@ impl Datagram {
         let pseudo = pseudo_header(self.source, self.destination, self.protocol, self.transport_len());
         let head = pseudo.then(Sum::of(&self.transport()[..header_len]));
         self.packet.advance(self.transport_offset + header_len);
-        match self.packet.checksum {
-            Received::Unchecked => verify(self.packet, head, work),
-            Received::Checked => {
-                if self.packet.segment_size.is_none() {
-                    keep_implied_sum(&mut self.packet, head);
-                }
-                Ok(self.packet)
-            }
-            // The checksum was never completed: nothing can be learned from it, and nothing needs to be checked.
-            Received::Local { .. } => Ok(self.packet),
-        }
+        check_payload(&mut self.packet, head, work).map(|()| self.packet)
     }
 
     /// Whether the transport checksum is right, for a datagram that nobody will take: nothing is kept of it.
@@ -92,11 +82,23 @@ impl Datagram {
     }
 }
 
+/// Verifies the checksum of `payload` behind what `head` is the sum of, unless the device did. Each chunk keeps its sum where
+/// it was read, or where the checksum gives it away.
+pub(crate) fn check_payload(payload: &mut RxPacket, head: Sum, work: &mut Work) -> Result<(), BadChecksum> {
+    match payload.checksum {
+        Received::Unchecked => return verify(payload, head, work),
+        Received::Checked if payload.segment_size.is_none() => keep_implied_sum(payload, head),
+        // That of a checksum which was never completed: nothing can be learned from it, and nothing needs to be checked.
+        Received::Checked | Received::Local { .. } => {}
+    }
+    Ok(())
+}
+
 /// Reads `payload`, keeps its chunks' sums, and checks that they complete `head` to a sound sum.
-fn verify(mut payload: RxPacket, head: Sum, work: &mut Work) -> Result<RxPacket, BadChecksum> {
+fn verify(payload: &mut RxPacket, head: Sum, work: &mut Work) -> Result<(), BadChecksum> {
     let mut total = head;
     payload.visit_chunks(|chunk| total = total.then(verified_sum(chunk, work)));
-    if total.is_sound() { Ok(payload) } else { Err(BadChecksum) }
+    if total.is_sound() { Ok(()) } else { Err(BadChecksum) }
 }
 
 fn verified_sum(chunk: &mut Chunk, work: &mut Work) -> Sum {

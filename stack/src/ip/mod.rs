@@ -20,6 +20,7 @@ mod listener;
 mod ndp;
 mod output;
 mod path_mtu;
+mod repeat;
 mod reply;
 mod route;
 mod router_discovery;
@@ -30,7 +31,7 @@ mod way;
 use lendwire_nic::{NicInfo, RxPacket};
 
 pub use address::{AddAddressError, AddressState};
-pub(crate) use datagram::{BadChecksum, Datagram};
+pub(crate) use datagram::{BadChecksum, Datagram, check_payload};
 pub use envelope::Dscp;
 pub(crate) use envelope::{DEFAULT_HOP_LIMIT, Envelope, NotSent, Path};
 pub(crate) use error::TransportError;
@@ -39,6 +40,7 @@ use interface::Interfaces;
 pub use interface::{AddInterfaceError, InterfaceConfig, InterfaceSlot};
 pub use path_mtu::PathMtuSlot;
 use path_mtu::PathMtus;
+pub(crate) use repeat::Repeated;
 use reply::Replies;
 pub use reply::ReplySlot;
 pub(crate) use reply::{Header, Message, Precedence};
@@ -99,6 +101,8 @@ pub(crate) struct Ip<'s> {
     routes: Routes<'s>,
     replies: Replies<'s>,
     path_mtus: PathMtus<'s>,
+    /// What the frame said that was looked at last: see [`Ip::repeated`].
+    known: Option<repeat::Known>,
     secret: [u8; 16],
     /// Of addresses, routes and questions for routers.
     alarm: Alarm,
@@ -116,6 +120,7 @@ impl<'s> Ip<'s> {
             routes: Routes::new(routes),
             replies: Replies::new(replies),
             path_mtus: PathMtus::new(path_mtus),
+            known: None,
             secret,
             alarm: Alarm::OFF,
             resolved: false,
@@ -144,12 +149,17 @@ impl<'s> Ip<'s> {
     /// Input: a frame. What it asks for is queued, and sent by [`Ip::transmit`].
     pub(crate) fn receive(&mut self, interface: InterfaceId, mut packet: RxPacket, now: Instant) -> Arrived {
         let Some(state) = self.interfaces.at(interface) else { return Arrived::Nothing };
+        self.known = None;
+        let headers = packet.front().first_chunk().copied();
         let arrived = link::open(&mut packet, state.mac).and_then(|frame| match frame.ethertype {
             EtherType::IPV4 => self.on_ipv4(interface, frame, packet),
             EtherType::IPV6 => self.on_ipv6(interface, frame, packet, now),
             EtherType::ARP => self.on_arp(interface, frame, &packet, now).map(|()| Arrived::Nothing),
             _ => Err(Reason::EthernetType),
         });
+        if let Ok(Arrived::Tcp(datagram)) = &arrived {
+            self.known = Self::known_of(headers.as_ref(), datagram);
+        }
         arrived.unwrap_or_else(|reason| {
             self.drops.count(reason);
             Arrived::Nothing

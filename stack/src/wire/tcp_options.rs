@@ -150,10 +150,8 @@ impl SegmentOptions {
     /// [`BadOption`] where an option's length is illegal (MUST-7).
     pub fn parse(options: &[u8]) -> Result<Self, BadOption> {
         // RFC 7323 appendix A: the form that nearly all segments have.
-        if let [NOP, NOP, TIMESTAMPS, 10, data @ ..] = options
-            && data.len() == 8
-        {
-            return Ok(Self { timestamps: Some(Timestamps::parse(data)?), sack: SackBlocks::default() });
+        if let Some(timestamps) = Timestamps::alone(options) {
+            return Ok(Self { timestamps: Some(timestamps), sack: SackBlocks::default() });
         }
         let mut found = Self::default();
         each_option(options, |kind, data| {
@@ -204,6 +202,14 @@ impl Options for SegmentOptions {
 impl Timestamps {
     /// Bytes of the option with its padding.
     pub const LEN: usize = 12;
+
+    /// Those of options that are nothing else, in the form of RFC 7323 appendix A: what nearly all segments have.
+    #[must_use]
+    #[inline]
+    pub fn alone(options: &[u8]) -> Option<Self> {
+        let &[NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = options else { return None };
+        Some(Self { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) })
+    }
 
     fn parse(data: &[u8]) -> Result<Self, BadOption> {
         let &[a, b, c, d, e, f, g, h] = data else { return Err(BadOption) };
