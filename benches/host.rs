@@ -12,6 +12,15 @@ pub enum Checksums {
     Device,
 }
 
+/// When data that came in order is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// As the stack's makers have it.
+    AsUsual,
+    /// In the next poll, so that nothing waits for a timer while time hardly passes.
+    AtOnce,
+}
+
 /// What two hosts are made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -21,6 +30,8 @@ pub struct Setup {
     pub window: usize,
     /// Who sums.
     pub checksums: Checksums,
+    /// When data is acknowledged.
+    pub acknowledged: Acknowledged,
     /// Connections that each end can have at the same time.
     pub connections: usize,
     /// Listeners that each end can have.
@@ -37,9 +48,10 @@ impl Setup {
             mtu: 1500,
             window: 64 << 10,
             checksums: Checksums::Software,
+            acknowledged: Acknowledged::AsUsual,
             connections: 4,
             listeners: 4,
-            time_waits: 16,
+            time_waits: 4,
         }
     }
 }
@@ -178,6 +190,9 @@ pub trait Host: Sized + 'static {
 
     /// Copies the next datagram, or says that there is none.
     fn udp_read(&mut self, to: &mut [u8]) -> Option<usize>;
+
+    /// Frames that have left.
+    fn sent(&self) -> u64;
 
     /// The frame that left last. What left before this was asked for the first time is not known.
     fn last_sent(&mut self) -> Vec<u8>;

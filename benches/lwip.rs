@@ -7,12 +7,12 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 
-use crate::host::{Checksums, Host, Pass, Pattern, Setup};
+use crate::host::{Acknowledged, Checksums, Host, Pass, Pattern, Setup};
 
 /// `struct lwip_end`. What takes no pointer can be called with any numbers that came from the same table.
 #[repr(C)]
 struct Table {
-    start: unsafe extern "C" fn(*const Table, u8, u16),
+    start: unsafe extern "C" fn(*const Table, u8, u16, c_int),
     poll: extern "C" fn(u64) -> u32,
     sleep: extern "C" fn() -> u64,
     listen: extern "C" fn(u16) -> c_int,
@@ -25,6 +25,7 @@ struct Table {
     take: unsafe extern "C" fn(i32, extern "C" fn(*mut c_void, *const u8, usize), *mut c_void) -> usize,
     close: extern "C" fn(i32),
     inject: unsafe extern "C" fn(*const u8, usize),
+    sent: extern "C" fn() -> u64,
     last_sent: unsafe extern "C" fn(*mut u8, usize) -> usize,
     udp_bind: extern "C" fn(u16) -> c_int,
     udp_send: unsafe extern "C" fn(u16, *const u8, usize) -> usize,
@@ -76,7 +77,9 @@ fn find(setup: &Setup, side: usize) -> Option<&'static Table> {
     let (window, connections) = match setup.connections + setup.time_waits {
         // The least window that a copy for few has.
         0..=Lwip::FEW => (setup.window.max(64 << 10) as u32, Lwip::FEW),
-        entities if entities <= Lwip::MANY => (Lwip::MANY_WINDOW, Lwip::MANY),
+        entities if entities <= Lwip::MANY && setup.window <= Lwip::MANY_WINDOW as usize => {
+            (Lwip::MANY_WINDOW, Lwip::MANY)
+        }
         _ => return None,
     };
     lwip_find(window, connections as u32, checksums, side as c_int)
@@ -98,13 +101,14 @@ impl Host for Lwip {
 
     fn pair(setup: &Setup) -> [Self; 2] {
         let tables = [0, 1].map(|side| find(setup, side).expect("there is a copy of lwIP for this setup"));
+        let at_once = c_int::from(setup.acknowledged == Acknowledged::AtOnce);
         for (side, table) in tables.into_iter().enumerate() {
             IN_USE.with_borrow_mut(|in_use| {
                 assert!(!in_use.contains(&std::ptr::from_ref(table)), "a copy of lwIP has one user at a time");
                 in_use.push(table);
             });
             // SAFETY: the other table is a static of the same configuration, and nobody else uses either.
-            unsafe { (table.start)(tables[1 - side], side as u8, setup.mtu) };
+            unsafe { (table.start)(tables[1 - side], side as u8, setup.mtu, at_once) };
         }
         tables.map(|table| Self { table, thread: PhantomData })
     }
@@ -184,6 +188,10 @@ impl Host for Lwip {
         // SAFETY: lwIP writes up to `to.len()` bytes during the call.
         let len = unsafe { (self.table.udp_read)(to.as_mut_ptr(), to.len()) };
         Some(len).filter(|len| *len > 0)
+    }
+
+    fn sent(&self) -> u64 {
+        (self.table.sent)()
     }
 
     fn last_sent(&mut self) -> Vec<u8> {

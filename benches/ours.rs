@@ -13,7 +13,7 @@ use lendwire::{Capacities, Config, InterfaceConfig, Slot, Stack, Storage, Timer}
 use lendwire_drivers::loopback::{self, Loopback};
 use lendwire_nic::{Chunk, Full, Interrupts, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool, RxPacket, TxPacket};
 
-use crate::host::{Checksums, Host, Pass, Pattern, Setup};
+use crate::host::{Acknowledged, Checksums, Host, Pass, Pattern, Setup};
 
 /// Frames that a poll takes in, and that it sends.
 const BURST: usize = 64;
@@ -90,7 +90,10 @@ fn tcp(setup: &Setup) -> TcpConfig {
         send_budget: setup.window as u32,
         send_budget_start: setup.window as u32,
         send_memory: Some(usize::MAX),
-        time_wait: Span::from_secs(60),
+        ack_delay: match setup.acknowledged {
+            Acknowledged::AsUsual => TcpConfig::DEFAULT.ack_delay,
+            Acknowledged::AtOnce => Span::ZERO,
+        },
         ..TcpConfig::DEFAULT
     }
 }
@@ -217,6 +220,10 @@ impl Host for Ours {
             len += chunk.len();
         }
         Some(len)
+    }
+
+    fn sent(&self) -> u64 {
+        self.nic.statistics().sent
     }
 
     fn last_sent(&mut self) -> Vec<u8> {

@@ -115,9 +115,9 @@ impl Host for Smoltcp {
     }
 
     fn poll(&mut self, now: u64) -> bool {
-        let moved = self.device.moved;
+        let moved = (self.device.received, self.device.sent);
         self.interface.poll(Instant::from_micros(now as i64), &mut self.device, &mut self.sockets);
-        self.device.moved != moved
+        (self.device.received, self.device.sent) != moved
     }
 
     fn next_deadline(&mut self, now: u64) -> Option<u64> {
@@ -215,6 +215,10 @@ impl Host for Smoltcp {
         Some(len)
     }
 
+    fn sent(&self) -> u64 {
+        self.device.sent
+    }
+
     fn last_sent(&mut self) -> Vec<u8> {
         self.device.last.get_or_insert_default().clone()
     }
@@ -244,7 +248,8 @@ struct Link {
     out: Rc<RefCell<Wire>>,
     inward: Rc<RefCell<Wire>>,
     capabilities: DeviceCapabilities,
-    moved: u64,
+    received: u64,
+    sent: u64,
     last: Option<Vec<u8>>,
 }
 
@@ -256,7 +261,14 @@ impl Link {
         if setup.checksums == Checksums::Device {
             capabilities.checksum = ChecksumCapabilities::ignored();
         }
-        Self { out: wires[1 - side].clone(), inward: wires[side].clone(), capabilities, moved: 0, last: None }
+        Self {
+            out: wires[1 - side].clone(),
+            inward: wires[side].clone(),
+            capabilities,
+            received: 0,
+            sent: 0,
+            last: None,
+        }
     }
 }
 
@@ -266,10 +278,10 @@ impl Device for Link {
 
     fn receive(&mut self, _: Instant) -> Option<(Arrived<'_>, Leaving<'_>)> {
         let frame = self.inward.borrow_mut().frames.pop_front()?;
-        self.moved += 1;
+        self.received += 1;
         Some((
             Arrived { frame, wire: &self.inward },
-            Leaving { wire: &self.out, moved: &mut self.moved, last: &mut self.last },
+            Leaving { wire: &self.out, sent: &mut self.sent, last: &mut self.last },
         ))
     }
 
@@ -277,7 +289,7 @@ impl Device for Link {
         if self.out.borrow().frames.len() >= RING {
             return None;
         }
-        Some(Leaving { wire: &self.out, moved: &mut self.moved, last: &mut self.last })
+        Some(Leaving { wire: &self.out, sent: &mut self.sent, last: &mut self.last })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -300,7 +312,7 @@ impl RxToken for Arrived<'_> {
 
 struct Leaving<'a> {
     wire: &'a RefCell<Wire>,
-    moved: &'a mut u64,
+    sent: &'a mut u64,
     last: &'a mut Option<Vec<u8>>,
 }
 
@@ -314,7 +326,7 @@ impl TxToken for Leaving<'_> {
             last.clone_from(&frame);
         }
         self.wire.borrow_mut().frames.push_back(frame);
-        *self.moved += 1;
+        *self.sent += 1;
         result
     }
 }

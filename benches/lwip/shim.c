@@ -45,11 +45,12 @@ struct listener {
 
 static const struct lwip_end *other;
 static struct netif netif;
-static uint8_t side, started;
+static uint8_t side, started, at_once;
 static uint64_t base, now;
 
 static struct pbuf *ring[RING];
-static uint32_t ring_first, ring_len, sent;
+static uint32_t ring_first, ring_len;
+static uint64_t sent;
 
 static struct frame frames[FRAMES];
 static struct frame *free_frames;
@@ -382,6 +383,10 @@ static size_t end_read(int32_t index, uint8_t *to, size_t len) {
         advance(it, part);
     }
     tell(it, read);
+    if (at_once && read > 0) {
+        tcp_set_flags(it->pcb, TF_ACK_NOW);
+        mark(index);
+    }
     return read;
 }
 
@@ -479,7 +484,8 @@ static size_t end_udp_read(uint8_t *to, size_t len) {
 
 static uint32_t end_poll(uint64_t at) {
     now = base + at;
-    uint32_t before = sent, received = 0;
+    uint64_t before = sent;
+    uint32_t received = 0;
     struct pbuf *p;
     while ((p = other->arrive()) != NULL) {
         take_in(p);
@@ -499,7 +505,7 @@ static uint32_t end_poll(uint64_t at) {
             }
         }
     }
-    return received + (sent - before);
+    return received + (uint32_t)(sent - before);
 }
 
 static uint64_t end_sleep(void) {
@@ -550,9 +556,10 @@ static void clear(void) {
     }
 }
 
-static void end_start(const struct lwip_end *with, uint8_t which, uint16_t mtu) {
+static void end_start(const struct lwip_end *with, uint8_t which, uint16_t mtu, int acknowledge_at_once) {
     other = with;
     side = which;
+    at_once = acknowledge_at_once != 0;
     ip4_addr_t address, mask, gateway;
     IP4_ADDR(&address, 192, 0, 2, side + 1);
     IP4_ADDR(&mask, 255, 255, 255, 0);
@@ -574,6 +581,10 @@ static void end_start(const struct lwip_end *with, uint8_t which, uint16_t mtu) 
     netif.mtu = mtu;
     base = now;
     is_tapped = 0;
+}
+
+static uint64_t end_sent(void) {
+    return sent;
 }
 
 static size_t end_last_sent(uint8_t *to, size_t size) {
@@ -605,6 +616,7 @@ const struct lwip_end TABLE = {
     .take = end_take,
     .close = end_close,
     .inject = inject,
+    .sent = end_sent,
     .last_sent = end_last_sent,
     .udp_bind = end_udp_bind,
     .udp_send = end_udp_send,

@@ -9,8 +9,9 @@
 typedef void (*look_fn)(void *context, const uint8_t *bytes, size_t len);
 
 struct lwip_end {
-    /* Makes the end ready and joins it to the other one: `other` is that one's table. What was there before is gone. */
-    void (*start)(const struct lwip_end *other, uint8_t side, uint16_t mtu);
+    /* Makes the end ready and joins it to the other one: `other` is that one's table. What was there before is gone.
+       `acknowledge_at_once`: what was read is acknowledged in the next poll, and not when a timer fires. */
+    void (*start)(const struct lwip_end *other, uint8_t side, uint16_t mtu, int acknowledge_at_once);
     /* Takes in what has arrived, runs timers, sends what is due. Returns how many frames moved. */
     uint32_t (*poll)(uint64_t now_us);
     /* Microseconds until a timer. */
@@ -27,6 +28,8 @@ struct lwip_end {
     void (*close)(int32_t connection);
     /* Puts a frame in front of the end, as the link would. */
     void (*inject)(const uint8_t *frame, size_t len);
+    /* Frames that have left. */
+    uint64_t (*sent)(void);
     /* Copies every frame that leaves into `to`, `size` bytes at the most: the length of the last one is in `last`. */
     size_t (*last_sent)(uint8_t *to, size_t size);
     int (*udp_bind)(uint16_t port);

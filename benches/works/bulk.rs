@@ -38,7 +38,17 @@ impl<H: Host> Bulk<H> {
         let (from, to) = pair.connected();
         let mut bulk = Self { pair, from, to, api, sent: 0, received: 0, into: vec![0; PIECE].into() };
         bulk.carry(4 * setup.window as u64 + 3 * PIECE as u64, Pass::Checked);
+        bulk.look_at_segments(usize::from(setup.mtu) - 52);
         bulk
+    }
+
+    /// Who cuts otherwise does another work. Where hardly a segment fits into the window, it is a stack's own affair.
+    fn look_at_segments(&mut self, full: usize) {
+        let before = self.pair.here.sent();
+        self.carry(4 * UNIT, Pass::Checked);
+        let (sent, fewest) = (self.pair.here.sent() - before, 4 * UNIT / full as u64);
+        let most = if full < 10_000 { fewest * 6 / 5 } else { fewest * 3 };
+        assert!(sent <= most, "{} sent {sent} frames where {fewest} would do", H::NAME);
     }
 
     /// Carries `units` times [`UNIT`].
