@@ -3,6 +3,8 @@
 //! Invariant: a hardware address is only learned from an answer to us, or from who speaks to us (RFC 4861 §7.2.5).
 //! RFC 894, RFC 2464, RFC 826, RFC 4861 §7.3.
 
+use core::num::NonZeroU8;
+
 mod alarm;
 mod ethernet;
 mod neighbour;
@@ -14,17 +16,17 @@ pub(crate) use neighbour::{Advertisement, Heard, Neighbours, Resolution, Solicit
 
 /// One of a stack's network interfaces: its place in the slice of NICs that every poll is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InterfaceId(u8);
+pub struct InterfaceId(NonZeroU8);
 
 impl InterfaceId {
     /// The interface in place `index`; there are fewer than 255.
     pub(crate) fn new(index: usize) -> Option<Self> {
-        u8::try_from(index).ok().filter(|&index| index != u8::MAX).map(Self)
+        u8::try_from(index + 1).ok().and_then(NonZeroU8::new).map(Self)
     }
 
     /// Its place.
     #[must_use]
     pub const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }

@@ -125,6 +125,7 @@ impl Connection {
         if advance == 0 {
             return;
         }
+        self.judge_probe(now, shared);
         self.pace(shared);
         if self.in_flight() == 0 {
             shared.flights.rest(self.flight);

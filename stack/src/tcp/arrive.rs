@@ -114,7 +114,7 @@ impl Tcp<'_> {
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
                 let mut connection = Connection::new(&agreed, &self.shared.config);
-                connection.heed(ip.path_mtu(connection.tuple.remote(), now), &mut self.shared);
+                connection.heed(ip.path_mtu(connection.tuple.remote(), now));
                 let outcome = connection.on_first_segment(segment, now, &mut self.shared);
                 self.shared.statistics.connected += 1;
                 if let Some(entry) = self.connections.by_index_mut(index) {
@@ -176,7 +176,7 @@ impl Tcp<'_> {
             Some(Entry::Opening(handshake)) if error.sequence == handshake.iss.0 => {}
             Some(Entry::Open(connection)) => {
                 if let ErrorKind::TooBig { mtu } = error.kind {
-                    if let Some(mtu) = connection.on_too_big(error, mtu, &mut self.shared) {
+                    if let Some(mtu) = connection.on_too_big(error, mtu, now, &mut self.shared) {
                         ip.learn_path_mtu(error.remote.ip(), mtu, now);
                     }
                     return self.attend(index);

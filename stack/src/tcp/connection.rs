@@ -105,14 +105,15 @@ pub(super) struct Send {
     pub(super) wl1: Seq,
     pub(super) window: u32,
     pub(super) max_window: u32,
+    /// Data bytes of a full segment, and what the interface and the peer would take.
     pub(super) mss: u16,
+    pub(super) most: u16,
     pub(super) scale: u8,
     pub(super) fin: OurFin,
     pub(super) timeouts: u8,
     pub(super) waiting: Waiting,
     /// A probe is due: see [`Waiting::Window`].
     pub(super) probe: bool,
-    pub(super) origin: Origin,
     /// Whether Nagle's algorithm is off.
     pub(super) nodelay: bool,
     /// How often SND.UNA has gone round since `first`: see `totals`.
@@ -179,6 +180,7 @@ pub struct Connection {
     /// What it holds while data is on the way: see [`Connection::take_flight`].
     pub(super) flight: Option<Key>,
     pub(super) algorithm: Algorithm,
+    pub(super) origin: Origin,
     pub(super) ack_at: Deadline,
     /// What it holds while data arrives: see [`Connection::take_intake`].
     pub(super) intake: Option<Key>,
@@ -257,12 +259,12 @@ impl Connection {
             window: agreed.window,
             max_window: agreed.window,
             mss: agreed.mss,
+            most: agreed.mss,
             scale: agreed.send_scale,
             fin: OurFin::None,
             timeouts: 0,
             waiting: Waiting::Acknowledgment,
             probe: false,
-            origin: if agreed.lost_syns { Origin::LOST_SYNS } else { Origin::empty() },
             nodelay: false,
             laps: 0,
             queue: SendQueue::NEW,
@@ -290,6 +292,7 @@ impl Connection {
             rtt: Rtt::new(config),
             flight: None,
             algorithm: config.congestion,
+            origin: if agreed.lost_syns { Origin::LOST_SYNS } else { Origin::empty() },
             ack_at: Deadline::NEVER,
             intake: None,
             writers: None,
@@ -308,6 +311,7 @@ impl Connection {
             held: true,
             ended: None,
         };
+        connection.begin_search(config);
         if let Some(took) = agreed.round_trip {
             connection.rtt.sample(took, 1, config);
         }
@@ -377,7 +381,8 @@ impl Connection {
     /// Takes a flight if there is something to send; says whether the connection has one now.
     pub(super) fn take_flight(&mut self, now: Instant, shared: &mut Shared<'_>) -> bool {
         if self.wants_flight() {
-            self.flight = shared.flights.take(self.flight, || self.fresh_flight(now));
+            let Shared { flights, config, .. } = shared;
+            self.flight = flights.take(self.flight, || self.fresh_flight(config, now));
         }
         let (is_idle, rto, mss) = (self.in_flight() == 0, self.rtt.rto(), self.send.mss);
         let Some(flight) = self.flight_mut(shared) else { return false };
@@ -397,14 +402,15 @@ impl Connection {
     }
 
     /// The flight of a connection that knows nothing of its path.
-    pub(super) fn fresh_flight(&self, now: Instant) -> Flight {
+    pub(super) fn fresh_flight(&self, config: &TcpConfig, now: Instant) -> Flight {
         let mut congestion = Congestion::new(self.algorithm, self.send.mss, self.send.max.0);
-        if self.send.origin.contains(Origin::LOST_SYNS) {
+        if self.origin.contains(Origin::LOST_SYNS) {
             congestion.begin_with_one_segment(self.send.mss);
         }
         let mut flight = Flight::new(congestion, self.send.max, now);
         flight.rack.begin(self.rtt.smoothed(), now);
         flight.tail.is_measured = self.rtt.smoothed().is_some();
+        flight.search = self.fresh_search(config, now);
         flight
     }
 

@@ -137,8 +137,8 @@ impl Tcp<'_> {
         let Some(handshake) = self.unpacked(entry, path.mtu, now) else { return };
         let mut connection =
             Connection::new(&handshake.agreed_early(&syn, now, &self.shared.config), &self.shared.config);
-        connection.send.origin.insert(Origin::EARLY);
-        connection.heed(ip.path_mtu(handshake.tuple.remote(), now), &mut self.shared);
+        connection.origin.insert(Origin::EARLY);
+        connection.heed(ip.path_mtu(handshake.tuple.remote(), now));
         let Ok(place) = self.connections.insert(Entry::Open(connection)) else { return };
         if !self.demux.insert(self.hash(&handshake.tuple), Entity::Connection(place.index)) {
             self.connections.remove(place);
@@ -154,7 +154,7 @@ impl Tcp<'_> {
         self.line_up(key.index, place.index);
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(place.index) else { return };
         let outcome = connection.on_first_segment(syn, now, &mut self.shared);
-        connection.send.origin.set(Origin::SYN_DATA, !connection.receive.queue.is_empty());
+        connection.origin.set(Origin::SYN_DATA, !connection.receive.queue.is_empty());
         // The SYN-ACK says what was taken.
         connection.receive.duplicates = 0;
         connection.acknowledgment_sent(0, &mut self.shared);
@@ -278,8 +278,8 @@ impl Handshake {
 impl Connection {
     /// The SYN-ACK was acknowledged: what `agreed` knows of the path counts, and so do timers from now on.
     fn grow_up(&mut self, agreed: &Agreed, shared: &mut Shared<'_>) {
-        self.send.origin.remove(Origin::EARLY);
-        self.send.origin.set(Origin::LOST_SYNS, agreed.lost_syns);
+        self.origin.remove(Origin::EARLY);
+        self.origin.set(Origin::LOST_SYNS, agreed.lost_syns);
         if let Some(took) = agreed.round_trip {
             self.rtt.sample(took, 1, &shared.config);
         }
@@ -292,6 +292,6 @@ impl Connection {
     /// Whether its SYN-ACK is yet to be acknowledged. Until then nothing else is sent again: a peer that has not seen it takes
     /// nothing behind it.
     pub(super) fn is_early(&self) -> bool {
-        self.send.origin.contains(Origin::EARLY)
+        self.origin.contains(Origin::EARLY)
     }
 }

@@ -9,6 +9,7 @@ use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
 use super::connection::Deadline;
 use super::pacing::Pacer;
 use super::path_mtu::Fits;
+use super::path_search::Search;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::recovery::Recovery;
@@ -51,8 +52,9 @@ pub struct Flight {
     /// No new data was sent since (RFC 3168 §6.1.2).
     pub(super) owes_cwr: bool,
     pub(super) pacer: Pacer,
-    /// Whether full segments arrive.
+    /// Whether full segments arrive, and whether longer ones would.
     pub(super) fits: Fits,
+    pub(super) search: Search,
     rest: Rest,
 }
 
@@ -88,6 +90,7 @@ impl Flight {
             limited: false,
             small: nxt,
             fits: Fits::NEW,
+            search: Search::NEW,
             sent_at: now,
             reduced: None,
             owes_cwr: false,

@@ -10,6 +10,7 @@ use lendwire_nic::{Payload, Segmentation, TxPacket};
 use super::connection::{Connection, Deadline, OurFin, Owed, Waiting};
 use super::ecn;
 use super::header::{self, Fields};
+use super::path_search::Turn;
 use super::recovery::RecoveryPhase;
 use super::runs::NIL;
 use super::scoreboard::Sent;
@@ -40,6 +41,8 @@ pub(super) struct Plan {
 pub(super) enum Kind {
     /// Data and FIN from SND.NXT.
     Next,
+    /// Data from SND.NXT, more than a full segment holds: see `path_search`.
+    Longer,
     /// Something that is lost, again.
     Again,
     /// What was sent last, again, to be answered.
@@ -50,6 +53,12 @@ pub(super) enum Kind {
     Bare,
     /// One with an old number, so that it is answered.
     KeepAlive,
+}
+
+impl Kind {
+    fn is_new(self) -> bool {
+        matches!(self, Self::Next | Self::Longer)
+    }
 }
 
 impl Connection {
@@ -91,6 +100,11 @@ impl Connection {
             let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
             return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
         };
+        match self.search_turn(cell, limits, now, shared) {
+            Turn::Pass => {}
+            Turn::Wait => return None,
+            Turn::Probe(len) => return Some(self.plan_of(nxt, Some(cell), len, Kind::Longer, shared)),
+        }
         let want = self.next_len(limits, now, shared)?;
         let len = self.prepare(cell, want, Ending::Exact, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
@@ -224,7 +238,7 @@ impl Connection {
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
         // RFC 3168 §6.1.2: the first new data after the window was cut says so.
-        if len > 0 && kind == Kind::Next && seq == self.send.max && self.owes_cwr(shared) {
+        if len > 0 && kind.is_new() && seq == self.send.max && self.owes_cwr(shared) {
             flags |= Flags::CWR;
         }
         flags.set(Flags::URG, kind != Kind::KeepAlive && self.urgent_pointer(seq, shared).is_some());
@@ -233,7 +247,7 @@ impl Connection {
 
     /// What IP is to say of the segment of `plan`: ECT on new data, and on nothing else (RFC 3168 §6.1.4 to §6.1.6).
     pub(super) fn codepoint(&self, plan: &Plan) -> u8 {
-        let is_new_data = plan.len > 0 && plan.kind == Kind::Next && plan.seq == self.send.max;
+        let is_new_data = plan.len > 0 && plan.kind.is_new() && plan.seq == self.send.max;
         if is_new_data && self.ecn.is_capable() { ecn::ECT_0 } else { 0 }
     }
 
@@ -276,7 +290,7 @@ impl Connection {
 
     /// How many segments a plan is on the wire.
     pub(super) fn segments(&self, plan: &Plan, shared: &Shared<'_>) -> u32 {
-        plan.len.div_ceil(self.full_size(shared)).max(1)
+        if plan.kind == Kind::Longer { 1 } else { plan.len.div_ceil(self.full_size(shared)).max(1) }
     }
 
     /// The window field for `edge`, rounded up so that rounding never moves the edge left.
@@ -296,7 +310,7 @@ impl Connection {
         }
         self.took_off(plan, end, now, shared);
         match plan.kind {
-            Kind::Next => {
+            Kind::Next | Kind::Longer => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
                 self.send.nxt = end;
                 self.send.probe = false;
@@ -331,11 +345,11 @@ impl Connection {
         let departure = flight.rate.on_sent(flight.board.in_flight(), len, now);
         let sent =
             Sent { start: plan.seq, len, cell: (plan.cell.unwrap_or(NIL), plan.seq), at: now, departure, repeated };
-        if plan.len >= mss {
+        if plan.len >= mss && plan.kind != Kind::Longer {
             flight.fits.sent(plan.seq + mss);
         }
         match plan.kind {
-            Kind::Next => {
+            Kind::Next | Kind::Longer => {
                 let tolerance = self.rtt.smoothed().map_or(0, |smoothed| smoothed.micros() / 32);
                 flight.board.on_sent(runs, &sent, tolerance);
                 flight.on_new_sent(len, self.send.mss);
@@ -346,12 +360,13 @@ impl Connection {
                     flight.expect_answer(self.rtt.smoothed(), self.send.mss, now);
                 }
                 flight.owes_cwr &= repeated || plan.len == 0;
-                if !plan.len.is_multiple_of(mss) {
+                if plan.kind != Kind::Longer && !plan.len.is_multiple_of(mss) {
                     flight.small = end;
                 }
             }
             Kind::Again => {
                 flight.board.on_sent_again(runs, &sent);
+                flight.search.on_sent_again(plan.seq, len);
                 flight.recovery.urgent = false;
                 if plan.seq == self.send.una && flight.recovery.phase == RecoveryPhase::Fast {
                     // The timer gives what was sent again a round trip, too, as everybody's does: finding the loss may
@@ -363,6 +378,7 @@ impl Connection {
             }
             Kind::Tail => {
                 flight.board.on_sent_again(runs, &sent);
+                flight.search.on_sent_again(plan.seq, len);
                 flight.tail.on_sent(self.send.nxt, true);
                 flight.on_any_sent(len, self.send.mss);
                 shared.statistics.tail_probes += 1;
@@ -375,6 +391,9 @@ impl Connection {
         flight.sent_at = now;
         flight.pacer.sent(plan.len, now);
         flight.timed = if repeated || plan.kind == Kind::Probe { None } else { flight.timed.or(timed) };
+        if plan.kind == Kind::Longer {
+            self.probe_sent(plan.seq, plan.len, shared);
+        }
     }
 
     /// What is in flight goes again, as the window opens.

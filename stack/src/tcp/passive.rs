@@ -213,7 +213,7 @@ impl Tcp<'_> {
             return self.shared.drops.count(Reason::TcpBacklog);
         };
         let mut connection = Connection::new(agreed, &self.shared.config);
-        connection.heed(ip.path_mtu(agreed.tuple.remote(), now), &mut self.shared);
+        connection.heed(ip.path_mtu(agreed.tuple.remote(), now));
         let Ok(connection) = self.connections.insert(Entry::Open(connection)) else {
             return self.shared.drops.count(Reason::TcpBacklog);
         };

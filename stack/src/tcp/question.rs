@@ -40,7 +40,7 @@ impl Tcp<'_> {
     pub(crate) fn info(&self, handle: TcpHandle) -> Option<TcpInfo> {
         let Some(Entry::Open(connection)) = self.connections.at(handle.0) else { return None };
         let send = &connection.send;
-        let fresh = connection.fresh_flight(Instant::from_micros(0));
+        let fresh = connection.fresh_flight(&self.shared.config, Instant::from_micros(0));
         let flight = connection.flight(&self.shared).unwrap_or(&fresh);
         Some(TcpInfo {
             state: connection.state(),
@@ -76,7 +76,7 @@ impl Tcp<'_> {
             timestamps: connection.stamps.is_some(),
             sack: connection.sack,
             ecn: connection.ecn != Feedback::None,
-            syn_data: send.origin.contains(Origin::SYN_DATA),
+            syn_data: connection.origin.contains(Origin::SYN_DATA),
         })
     }
 

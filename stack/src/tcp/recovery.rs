@@ -91,6 +91,11 @@ impl Recovery {
         !ack.after(self.recover)
     }
 
+    /// Whether no acknowledgment hints at a loss.
+    pub(super) fn sees_nothing(&self) -> bool {
+        self.phase == RecoveryPhase::Open && self.duplicates == 0
+    }
+
     /// RFC 3042 §2: a segment of new data for each of the first two duplicates. RFC 6582 §3.2 (2): duplicates of what was
     /// sent before the last loss do not count.
     fn limited_transmit(&self, mss: u32) -> u32 {
@@ -165,7 +170,7 @@ impl Flight {
             self.on_congestion(Signal::Loss, &stand, ack.nxt);
         }
         // RFC 9937 §6, RecoverFS: what was outstanding before this, without what the peer held by then.
-        self.notice(ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
+        self.notice(runs, ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
         // What is beyond a hole, or fills the last one, makes no window grow; nor does what tells of marks (RFC 3168 §6.1.2).
         let is_fast = was_fast || self.recovery.phase == RecoveryPhase::Fast;
         let recovering = is_fast || ack.advance == 0 || ack.marked > 0;
@@ -237,7 +242,7 @@ impl Flight {
             // §3.2 (4): one more segment has left the network.
             RecoveryPhase::Fast => recovery.inflation = recovery.inflation.saturating_add(ack.mss.into()),
             RecoveryPhase::Open if recovery.duplicates == THRESHOLD => {
-                self.board.lose(runs, ack.una, ack.una + u32::from(ack.mss));
+                self.board.lose(runs, ack.una, ack.una + self.search.lost_at(ack.una, ack.mss));
             }
             RecoveryPhase::Open | RecoveryPhase::Timeout => {}
         }
@@ -277,7 +282,7 @@ impl Flight {
         let outstanding = at.nxt.since(at.una) - self.board.sacked();
         let lost = self.detect(runs, at);
         self.rate.lost = self.rate.lost.wrapping_add(lost);
-        self.notice(at, outstanding);
+        self.notice(runs, at, outstanding);
         if let Some(prr) = &mut self.recovery.prr {
             prr.begin(at.mss.into());
         }
@@ -329,8 +334,9 @@ impl Flight {
 
     /// Something was found lost while nothing was known to be: recovery begins. `flight` is what was outstanding before
     /// the acknowledgment that shows it, without what the peer held by then.
-    fn notice(&mut self, ack: &Acknowledgment, flight: u32) {
-        if self.recovery.phase != RecoveryPhase::Open || !self.board.is_due() {
+    fn notice(&mut self, runs: &Runs<'_>, ack: &Acknowledgment, flight: u32) {
+        let is_noticed = self.recovery.phase != RecoveryPhase::Open || !self.board.is_due();
+        if is_noticed || self.only_probe_is_lost(runs, ack) {
             return;
         }
         let stand = self.stand(ack.una, ack.nxt, ack.mss);

@@ -11,6 +11,7 @@ use super::cookie::SynCookies;
 use super::ecn::Ecn;
 use super::flight::Flights;
 use super::intake::Intakes;
+use super::path_search::PathSearch;
 use super::settings::Settings;
 use crate::drops::Drops;
 use crate::ip::Dscp;
@@ -67,6 +68,10 @@ pub struct TcpConfig {
     /// The largest segment that is announced and sent, without options, however much the path takes: for tunnels behind
     /// the interface (RFC 9293 §3.7.1; BSD's TCP_MAXSEG). Less than 48 counts as 48.
     pub largest_segment: u16,
+    /// Whether longer segments are tried where they have become shorter, or begin short (RFC 4821 §7).
+    pub path_search: PathSearch,
+    /// Bytes of the packets that [`PathSearch::Always`] begins with (RFC 4821 §7.2); no fewer than IPv6 asks of links.
+    pub search_from: u16,
     /// A router's word never makes IPv4 packets shorter than this: RFC 1191's least, 68, would let a liar make segments
     /// that are nothing but headers.
     pub least_path_mtu: u16,
@@ -118,6 +123,8 @@ impl TcpConfig {
         fin_wait: Span::from_secs(60),
         black_hole_timeouts: 2,
         largest_segment: u16::MAX,
+        path_search: PathSearch::Narrowed,
+        search_from: 1024,
         least_path_mtu: 552,
         retries: 15,
         syn_retries: 7,
@@ -183,6 +190,10 @@ pub struct TcpStatistics {
     pub connected: u64,
     /// Paths that swallowed full segments without a word (RFC 4821 §7.7).
     pub black_holes: u64,
+    /// Segments that were longer than the others to see whether they arrive, and how many did (RFC 4821 §7.5).
+    pub path_probes: u64,
+    /// See [`TcpStatistics::path_probes`].
+    pub paths_widened: u64,
     /// Resets sent.
     pub resets: u64,
     /// Segments that did not belong to a connection and were answered by an acknowledgment (RFC 5961).

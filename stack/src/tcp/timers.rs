@@ -127,7 +127,7 @@ impl Connection {
             self.send.probe = self.send.waiting == Waiting::Window;
             return Outcome::Open;
         }
-        self.doubt_path(shared);
+        self.doubt_path(now, shared);
         let signal = if self.send.timeouts == 1 { Signal::Timeout } else { Signal::TimeoutAgain };
         let standing = self.standing(now, shared);
         let closed = self.send.window == 0;

@@ -2,7 +2,7 @@
 //!
 //! No shell is ever run. Every command is in one of three tables, or the script fails naming it.
 
-use lendwire::tcp::{Algorithm, Ecn, Paced, SynCookies, TcpConfig};
+use lendwire::tcp::{Algorithm, Ecn, Paced, PathSearch, SynCookies, TcpConfig};
 use lendwire::time::Span;
 
 use super::fast_open::Change;
@@ -87,9 +87,16 @@ const MAPPED: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("net.ipv4.tcp_mtu_probing", |tcp, value| {
-        number(value)
-            .map(|it| tcp.black_hole_timeouts = if it == 0 { 0 } else { TcpConfig::DEFAULT.black_hole_timeouts })
+        let (timeouts, search) = match number(value)? {
+            0 => (0, PathSearch::Off),
+            1 => (TcpConfig::DEFAULT.black_hole_timeouts, PathSearch::Narrowed),
+            _ => (TcpConfig::DEFAULT.black_hole_timeouts, PathSearch::Always),
+        };
+        (tcp.black_hole_timeouts, tcp.path_search) = (timeouts, search);
+        Ok(())
     }),
+    // Linux counts data, not packets.
+    ("net.ipv4.tcp_base_mss", |tcp, value| number(value).map(|it| tcp.search_from = it as u16 + 40)),
     ("net.inet.tcp.pmtud_blackhole_detection", |tcp, value| {
         number(value)
             .map(|it| tcp.black_hole_timeouts = if it == 0 { 0 } else { TcpConfig::DEFAULT.black_hole_timeouts })

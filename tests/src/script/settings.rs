@@ -10,7 +10,7 @@ use super::sockets::Units;
 use super::states;
 use super::world::{Addresses, Making, PORT};
 use crate::setup::Version;
-use lendwire::tcp::{KeepAlive, TcpConfig};
+use lendwire::tcp::{KeepAlive, PathSearch, TcpConfig};
 
 /// How far from its time a thing may happen, where the script does not say: packetdrill's own.
 const TOLERANCE: u64 = 4_000;
@@ -18,6 +18,9 @@ const TOLERANCE: u64 = 4_000;
 /// FreeBSD's buffers, where its scripts do not set them: `net.inet.tcp.recvspace` and `sendspace`.
 const FREEBSD_RECEIVE: i64 = 65_536;
 const FREEBSD_SEND: u32 = 32_768;
+
+/// Packets that Linux starts to search from: `tcp_base_mss` and headers.
+const LINUX_BASE: u16 = 1024 + 40;
 
 /// Settings that concern a kernel, a tunnel device or Python, of which there is none here.
 const IRRELEVANT: &[&str] = &[
@@ -120,8 +123,14 @@ impl Settings {
                 addresses: Addresses::of(version),
                 mtu,
                 offloads: options.offloads,
-                // Only Linux does the first, and its scripts say that they want its defaults; the second is off there.
-                tcp: TcpConfig { quick_acks: 0, black_hole_timeouts: 0, ..TcpConfig::DEFAULT },
+                // Only Linux does the first, and its scripts say that they want its defaults; the others are off there.
+                tcp: TcpConfig {
+                    quick_acks: 0,
+                    black_hole_timeouts: 0,
+                    path_search: PathSearch::Off,
+                    search_from: LINUX_BASE,
+                    ..TcpConfig::DEFAULT
+                },
             },
         };
         for (name, value) in &options.settings {

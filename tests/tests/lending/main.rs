@@ -8,7 +8,7 @@ mod static_content;
 mod unresolved_neighbour;
 
 use lendwire::Reason;
-use lendwire::tcp::{ReadError, State};
+use lendwire::tcp::{PathSearch, ReadError, State};
 use lendwire::time::Span;
 use lendwire_nic::{Content, Offloads, Work};
 use lendwire_tests::pair::Pair;

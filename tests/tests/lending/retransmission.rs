@@ -100,6 +100,30 @@ fn of_a_fast_retransmit_reads_nothing() {
 }
 
 #[test]
+fn rfc4821_7_6_2_of_a_lost_probe_reads_nothing() {
+    let mut peer = Peer::with(&Setup::new().tcp(|tcp| {
+        (tcp.path_search, tcp.search_from) = (PathSearch::Always, 1000 + 40);
+    }));
+    let connection = peer.established();
+    let sent = stream::bytes(0, 6000);
+    for piece in sent.chunks(2000) {
+        peer.stack.push(connection, in_pool(&peer.pools, piece)).unwrap();
+    }
+    let before = peer.stack.work();
+    let lens: Vec<_> = peer.takes_all().iter().map(|came| came.payload.len()).collect();
+    assert_eq!(lens, [1230, 1000, 1000, 1000, 1000, 770]);
+    let after = peer.stack.work();
+    assert!(after.summed - before.summed <= 6000, "each byte was summed once");
+    for _ in 0..3 {
+        peer.sends(ack().ack(1));
+    }
+    let again = [peer.expects(any_data(1000).seq(1)), peer.expects(any_data(230).seq(1001))];
+    assert_eq!(payload_of(&again), sent[..1230]);
+    assert_eq!((peer.stack.work().copied, peer.stack.work().summed), (after.copied, after.summed));
+    assert_eq!(peer.stack.tcp_statistics().path_probes, 1);
+}
+
+#[test]
 fn holds_its_slots_until_the_acknowledgment_and_gives_them_back_then() {
     let mut peer = Peer::new();
     let connection = peer.established();

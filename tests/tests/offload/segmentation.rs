@@ -1,5 +1,6 @@
 //! A device that cuts gets large packets, and what is on the wire is what it would have been without.
 
+use lendwire::tcp::PathSearch;
 use lendwire::time::Span;
 use lendwire_tests::segment::{Came, ack, any_data, flag, syn, syn_ack};
 
@@ -289,4 +290,20 @@ fn rfc3168_6_1_2_the_segment_that_says_that_the_window_was_cut_is_no_part_of_a_r
     let flags: Vec<_> = came.iter().map(|came| came.flags & flag::CWR != 0).collect();
     assert_eq!(flags, [true, false, false, false, false]);
     assert_eq!(frames(&peer), [1, 4]);
+}
+
+/// RFC 4821 §7.5: a probe is one packet of the size that is tried; the device is not to cut it, nor anything with it.
+#[test]
+fn a_probe_of_the_path_is_no_run_and_in_none() {
+    for version in [Version::V4, Version::V6] {
+        let setup = Setup { version, ..Setup::new().offloads(CUTS) };
+        let mut peer = Peer::with(&setup.tcp(|tcp| tcp.path_search = PathSearch::Always));
+        let connection = peer.opens(syn().mss(MSS).window_scale(7));
+        let short = usize::from(peer.stack.info(connection).expect("it is open").mss);
+        let _ = peer.hand.taken();
+        peer.stack.push(connection, lent(20_000)).unwrap();
+        let came = peer.takes_all();
+        assert_eq!(lens(&came)[..4], [short + (usize::from(MSS) - short) / 2, short, short, short], "{version:?}");
+        assert_eq!(frames(&peer), [1, came.len() - 1], "the probe, a run: {version:?}");
+    }
 }

@@ -34,7 +34,7 @@ impl Neighbours<'_> {
 
     fn bucket(&self, interface: InterfaceId, address: IpAddr) -> usize {
         let mut key = [0; 17];
-        key[0] = interface.0;
+        key[0] = interface.index() as u8;
         match address {
             IpAddr::V4(address) => key[1..5].copy_from_slice(&address.octets()),
             IpAddr::V6(address) => key[1..].copy_from_slice(&address.octets()),
