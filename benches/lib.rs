@@ -1,6 +1,7 @@
 //! Measurements: the works of [`works`], ours beside the peers', by `cargo xtask bench`; and criterion's benchmarks, each
 //! of which says what it compares and how to run it.
 
+pub mod chart;
 pub mod host;
 #[cfg(all(feature = "peers", lwip))]
 pub mod lwip;

@@ -1,29 +1,34 @@
 //! The works, ours and the peers' in turn: `cargo xtask bench`.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use lendwire_benches::chart;
 use lendwire_benches::measure::{Effort, interleaved};
 use lendwire_benches::report::{self, Result};
 use lendwire_benches::works::{self, Company, Row};
 
-const USAGE: &str = "bench [--peers] [--smoke] [--json FILE] [WORD...]";
+const USAGE: &str = "bench [--peers] [--smoke] [--json FILE] [--plot FOLDER] [WORD...]";
 
 struct Arguments {
     company: Company,
     effort: Effort,
     json: Option<String>,
+    plot: Option<PathBuf>,
     words: Vec<String>,
 }
 
 impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Option<Self> {
-        let mut arguments = Self { company: Company::Alone, effort: Effort::FULL, json: None, words: Vec::new() };
+        let mut arguments =
+            Self { company: Company::Alone, effort: Effort::FULL, json: None, plot: None, words: Vec::new() };
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--peers" => arguments.company = Company::Peers,
                 "--smoke" => arguments.effort = Effort::SMOKE,
                 "--json" => arguments.json = Some(given.next()?),
+                "--plot" => arguments.plot = Some(given.next()?.into()),
                 option if option.starts_with('-') => return None,
                 _ => arguments.words.push(argument),
             }
@@ -62,11 +67,23 @@ fn main() -> ExitCode {
         println!("{}", result.line());
         results.push(result);
     }
-    if let Some(file) = arguments.json
-        && let Err(error) = std::fs::write(&file, report::json(&results))
-    {
-        eprintln!("{file}: {error}");
-        return ExitCode::FAILURE;
+    match write(&arguments, &results) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the results could not be written: {error}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::SUCCESS
+}
+
+fn write(arguments: &Arguments, results: &[Result]) -> std::io::Result<()> {
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, report::json(results))?;
+    }
+    if let Some(folder) = &arguments.plot {
+        for (name, svg) in chart::figures(results) {
+            std::fs::write(folder.join(name), svg)?;
+        }
+    }
+    Ok(())
 }

@@ -28,12 +28,18 @@ impl Result {
         Some((best.name, ours.speed_over(best)))
     }
 
+    /// Who measured what, in the row's metric.
+    #[must_use]
+    pub fn figures(&self) -> Vec<(&'static str, f64)> {
+        self.measured.iter().map(|it| (it.name, self.metric.figure(it.median()))).collect()
+    }
+
     /// One line.
     #[must_use]
     pub fn line(&self) -> String {
         let mut line = format!("{:<34}", self.name);
-        for measured in &self.measured {
-            let _ = write!(line, " {:>8} {:>9.1}", measured.name, self.metric.figure(measured.median()));
+        for (name, figure) in self.figures() {
+            let _ = write!(line, " {name:>8} {figure:>9.1}");
         }
         let _ = write!(line, " {}", self.metric.name());
         if let Some((name, ratio)) = self.against_best() {

@@ -98,9 +98,10 @@ impl<H: Host> Acks<H> {
         let len = crowd.acks[0].len();
         assert!((54..=66).contains(&len), "{} ended a handshake by {len} bytes", H::NAME);
         // Now and then the frame that left last was not of the handshake, but asked for the neighbour again.
-        let whole = crowd.order(order).into_iter().map(|place| &crowd.acks[place]).filter(|ack| ack.len() == len);
+        let order = crowd.order(order);
+        let whole = order.iter().map(|place| &crowd.acks[*place]).filter(|ack| ack.len() == len);
         let frames: Vec<u8> = whole.flatten().copied().collect();
-        assert!(frames.len() >= count / 100 * 99 * len, "{} ends its handshakes otherwise", H::NAME);
+        assert!(frames.len() >= order.len() * len / 100 * 99, "{} ends its handshakes otherwise", H::NAME);
         let mut acks = Self { crowd, frames, len, at: 0 };
         acks.crowd.pair.there.last_sent();
         let before = acks.crowd.pair.there.last_sent();

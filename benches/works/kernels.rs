@@ -70,15 +70,7 @@ pub fn runners(kernel: Kernel, len: usize, company: Company) -> Vec<Runner> {
 
 /// As fast as the machine reads: no carry is kept.
 fn read(bytes: &[u8]) -> u64 {
-    let mut lanes = [0_u64; 32];
-    let (chunks, rest) = bytes.as_chunks::<256>();
-    for chunk in chunks {
-        for (lane, word) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
-            *lane = lane.wrapping_add(u64::from_ne_bytes(*word));
-        }
-    }
-    let words = rest.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
-    lanes.into_iter().chain(words).fold(0, u64::wrapping_add)
+    bytes.as_chunks::<8>().0.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
 }
 
 #[cfg(feature = "peers")]

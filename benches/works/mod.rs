@@ -55,6 +55,15 @@ impl Metric {
         }
     }
 
+    /// Whether the larger figure is the better one.
+    #[must_use]
+    pub const fn is_more_better(self) -> bool {
+        match self {
+            Self::Gbit(_) | Self::Gbyte(_) | Self::Millions | Self::Thousands => true,
+            Self::Nanoseconds | Self::Bytes => false,
+        }
+    }
+
     /// What stands behind the figure.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Writes what was measured to a file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draws the figures of `docs/plots`, too
+    #[arg(long)]
+    plot: bool,
 }
 
 /// Runs the command.
@@ -55,6 +58,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if let Some(file) = &arguments.json {
         command.arg("--json").arg(file);
+    }
+    if arguments.plot {
+        command.arg("--plot").arg(workspace().join("docs/plots"));
     }
     succeed(command.args(&arguments.words))
 }
