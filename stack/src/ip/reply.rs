@@ -170,6 +170,9 @@ impl Ip<'_> {
     /// Output: sends replies and probes that wait. Returns whether some still wait for room in a ring.
     pub(crate) fn transmit(&mut self, nics: &mut [&mut dyn Nic], now: Instant, work: &mut Work) -> bool {
         self.note_resolved();
+        if !self.has_output() {
+            return false;
+        }
         let mut left = false;
         for id in self.interfaces.ids() {
             self.set_groups(nics, id);

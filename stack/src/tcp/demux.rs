@@ -5,7 +5,7 @@
 //! probing; a removal moves later entries back, so there are no tombstones and a lookup ends at the first gap.
 
 use core::hash::Hasher;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use siphasher::sip::SipHasher13;
 
@@ -35,11 +35,11 @@ impl Tuple {
     }
 
     pub(crate) fn local(&self) -> IpAddr {
-        Ipv6Addr::from(self.local).to_canonical()
+        unmapped(self.local)
     }
 
     pub(crate) fn remote(&self) -> IpAddr {
-        Ipv6Addr::from(self.remote).to_canonical()
+        unmapped(self.remote)
     }
 
     pub(crate) fn local_socket(&self) -> SocketAddr {
@@ -87,6 +87,14 @@ fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// RFC 4291 §2.5.5.2, as one compare.
+fn unmapped(address: [u8; 16]) -> IpAddr {
+    match u128::from_be_bytes(address) {
+        bits if bits >> 32 == 0xffff => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
+        bits => IpAddr::V6(Ipv6Addr::from_bits(bits)),
     }
 }
 
