@@ -47,6 +47,8 @@ pub(crate) use reply::{Header, Message, Precedence};
 use route::Routes;
 pub use route::{AddRouteError, RouteSlot};
 
+pub(crate) use way::Way;
+
 use crate::drops::{Drops, Reason};
 use crate::link::{self, Alarm, Neighbours};
 pub use crate::link::{InterfaceId, NeighbourSlot};

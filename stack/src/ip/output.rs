@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use lendwire_nic::{MacAddress, Nic, TxPacket, Work};
 
 use super::Ip;
-use super::envelope::{Envelope, NotSent};
+use super::envelope::{Envelope, NotSent, Path};
 use super::interface::Interface;
 use super::reply::{Message, Precedence};
 use super::route::Hop;
@@ -41,6 +41,21 @@ impl Ip<'_> {
     ) -> Result<Way, NotSent> {
         let hop =
             self.hop(envelope.destination, Some(envelope.source), envelope.interface).map_err(|_| NotSent::NoRoute)?;
+        self.way_over(hop, nics, now, work)
+    }
+
+    /// Output: [`Ip::way`], of which the route was looked up already.
+    pub(crate) fn way_along(
+        &mut self,
+        path: &Path,
+        nics: &mut [&mut dyn Nic],
+        now: Instant,
+        work: &mut Work,
+    ) -> Result<Way, NotSent> {
+        self.way_over(Hop { interface: path.interface, next_hop: path.next_hop }, nics, now, work)
+    }
+
+    fn way_over(&mut self, hop: Hop, nics: &mut [&mut dyn Nic], now: Instant, work: &mut Work) -> Result<Way, NotSent> {
         let destination = self.hardware_address(nics, hop, now, work)?;
         let state = self.interfaces.at(hop.interface).ok_or(NotSent::NoRoute)?;
         Ok(Way { interface: hop.interface, destination, source: state.mac, offloads: state.offloads })

@@ -7,15 +7,17 @@ use core::net::IpAddr;
 
 use lendwire_nic::{Nic, NicInfo, Offloads, Payload, TxPacket};
 
+use super::connection::Connection;
 use super::demux::{Entity, Tuple};
 use super::handshake::Handshake;
 use super::header::{self, Fields};
+use super::output::Plan;
 use super::reply::Reply;
 use super::send_queue::{Limits, Sums};
-use super::shared::TcpConfig;
+use super::shared::{Shared, TcpConfig};
 use super::{Ended, Entry, State, Tcp};
 use crate::drops::Reason;
-use crate::ip::{Dscp, Envelope, InterfaceId, Ip, NotSent};
+use crate::ip::{Dscp, Envelope, InterfaceId, Ip, NotSent, Way};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
 use crate::wire::{ipv6, tcp, tcp_options};
@@ -231,18 +233,16 @@ impl Tcp<'_> {
             // RFC 9293 §3.8.3 (MUST-20): at R1 the next hop may be dead.
             ip.suspect(envelope.destination);
         }
-        let Ok(path) = ip.route(envelope.destination, Some(envelope.source)) else {
+        let Ok(path) = ip.route_out_of(envelope.destination, Some(envelope.source), envelope.interface) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
         if full & bit_of(path.interface) != 0 {
             return Turn::Full(path.interface);
         }
         let limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
-        let (mut way, mut model) = (None, None);
-        let mut sent_segments = 0;
+        let (mut way, mut sent_segments) = (None, 0);
         while sent_segments < BURST && *budget > 0 {
-            let like = model.as_ref().and_then(|_| connection.plan_like(limits, now, &mut self.shared));
-            let Some(plan) = like.or_else(|| connection.plan(limits, now, &mut self.shared)) else {
+            let Some(plan) = connection.plan(limits, now, &mut self.shared) else {
                 if connection.wants_flight() && connection.flight(&self.shared).is_none() {
                     return Turn::Grounded;
                 }
@@ -253,17 +253,13 @@ impl Tcp<'_> {
                 return Turn::Done;
             };
             envelope.traffic_class = connection.dscp.traffic_class() | connection.codepoint(&plan);
-            let mut work = self.shared.work;
-            let found = way.map_or_else(|| ip.way(nics, &envelope, now, &mut work), Ok);
+            let (mut work, mut model) = (self.shared.work, None);
+            let found = way.map_or_else(|| ip.way_along(&path, nics, now, &mut work), Ok);
             let sent = found.and_then(|found| {
                 way = Some(found);
-                if let (Some(_), Some(model)) = (like, &model) {
-                    let mut packet = connection.packet_like(&plan, model, &self.shared);
-                    return found.send_like(nics, &envelope, &mut packet, &mut work);
-                }
                 let mut packet = connection.packet(&plan, now, &self.shared);
                 found.send(nics, &envelope, &mut packet, &mut work)?;
-                model = connection.is_model(&plan, &self.shared).then(|| packet.like(Payload::EMPTY));
+                model = connection.is_model(&plan, &self.shared).then(|| (found, packet.like(Payload::EMPTY)));
                 Ok(())
             });
             self.shared.work = work;
@@ -273,6 +269,19 @@ impl Tcp<'_> {
             sent_segments += connection.segments(&plan, &self.shared);
             connection.sent(&plan, now, &mut self.shared);
             *budget -= 1;
+            let Some((way, model)) = model else { continue };
+            let most = BURST.saturating_sub(sent_segments).min(*budget as u32);
+            let (mut run, count) = connection.plan_run(limits, most, now, &self.shared);
+            let sent = send_run(connection, &mut run, count, (&way, &envelope, &model), limits, nics, &mut self.shared);
+            if !run.is_empty() {
+                let segments = connection.segments(&run, &self.shared);
+                sent_segments += segments;
+                *budget -= segments as usize;
+                connection.sent(&run, now, &mut self.shared);
+            }
+            if let Err(not_sent) = sent {
+                return turn_of(not_sent);
+            }
         }
         Turn::Again
     }
@@ -295,6 +304,32 @@ impl Tcp<'_> {
     }
 }
 
+/// Sends up to `count` segments like the model, one behind the other. `run` becomes what the NIC took of them, which the
+/// caller records at once.
+fn send_run(
+    connection: &mut Connection,
+    run: &mut Plan,
+    count: u32,
+    (way, envelope, model): (&Way, &Envelope, &TxPacket<'_>),
+    limits: Limits,
+    nics: &mut [&mut dyn Nic],
+    shared: &mut Shared<'_>,
+) -> Result<(), NotSent> {
+    let (mut next, size) = (run.cell(), connection.full_size(shared));
+    for _ in 0..count {
+        let Some(cell) = next else { break };
+        let Some((plan, behind)) = connection.plan_behind(run, cell, size, limits, shared) else { break };
+        let mut work = shared.work;
+        let mut packet = connection.packet_like(&plan, model, shared);
+        let sent = way.send_like(nics, envelope, &mut packet, &mut work);
+        shared.work = work;
+        sent?;
+        run.take(&plan);
+        next = behind;
+    }
+    Ok(())
+}
+
 /// What the device lets a packet to `destination` hold.
 fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
     let completes = info.offloads.contains(Offloads::TX_CHECKSUM);
@@ -312,7 +347,7 @@ fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
 /// Sends the SYN or SYN-ACK that is due.
 fn send_handshake(
     handshake: &mut Handshake,
-    shared: &mut super::shared::Shared<'_>,
+    shared: &mut Shared<'_>,
     nics: &mut [&mut dyn Nic],
     ip: &mut Ip<'_>,
     now: Instant,

@@ -37,6 +37,23 @@ pub(super) struct Plan {
     edge: Seq,
 }
 
+impl Plan {
+    /// Where the payload begins.
+    pub(super) const fn cell(&self) -> Option<u32> {
+        self.cell
+    }
+
+    /// Whether it has any segment.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes the segment of `next` in behind what it has.
+    pub(super) const fn take(&mut self, next: &Self) {
+        self.len += next.len;
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Data and FIN from SND.NXT.
@@ -129,24 +146,29 @@ impl Connection {
         }
     }
 
-    /// Question: the next segment, if it differs from the one just sent, a [`Connection::is_model`], in its number and its
-    /// data alone: a full one of new data, with more behind it.
-    pub(super) fn plan_like(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
-        let (nxt, mss) = (self.send.nxt, self.full_size(shared));
-        let cell = self.send.queue.unsent()?;
-        if limits.run > 0 || self.end_of_data().since(nxt) <= mss || self.usable(now, shared) < mss {
-            return None;
-        }
-        let len = self.send.queue.prepare(cell, mss as usize, Ending::Exact, limits, shared) as u32;
-        let edge = self.receive.edge;
-        (len == mss).then_some(Plan {
-            seq: nxt,
-            flags: Flags::ACK | self.ecn.flags(len),
-            cell: Some(cell),
-            len,
-            kind: Kind::Next,
-            edge,
-        })
+    /// Question: how many segments that differ from the one just sent, a [`Connection::is_model`], in their number and their
+    /// data alone may follow it, `most` at the most: full ones of new data, with more behind them. They are a run that has
+    /// no segment yet.
+    pub(super) fn plan_run(&self, limits: Limits, most: u32, now: Instant, shared: &Shared<'_>) -> (Plan, u32) {
+        let (seq, mss) = (self.send.nxt, self.full_size(shared));
+        let behind = self.end_of_data().since(seq).saturating_sub(1);
+        let count = if limits.run > 0 { 0 } else { (behind.min(self.usable(now, shared)) / mss).min(most) };
+        let (flags, cell, edge) = (Flags::ACK | self.ecn.flags(mss), self.send.queue.unsent(), self.receive.edge);
+        (Plan { seq, flags, cell, len: 0, kind: Kind::Next, edge }, count)
+    }
+
+    /// Question: the segment of `size` bytes behind those of `run`, which begins in `cell`, and the cell behind it.
+    pub(super) fn plan_behind(
+        &mut self,
+        run: &Plan,
+        cell: u32,
+        size: u32,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> Option<(Plan, Option<u32>)> {
+        let (len, behind) = self.send.queue.prepare_one(cell, size as usize, limits, shared);
+        let plan = Plan { seq: run.seq + run.len, cell: Some(cell), len: len as u32, ..*run };
+        (plan.len == size).then_some((plan, behind))
     }
 
     /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.

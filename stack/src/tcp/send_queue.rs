@@ -200,6 +200,28 @@ impl SendQueue {
         limits: Limits,
         shared: &mut Shared<'_>,
     ) -> usize {
+        self.prepare_with_end(cell, want, ending, limits, shared).0
+    }
+
+    /// [`SendQueue::prepare`] for one of several segments in a row: also the cell behind it.
+    pub(super) fn prepare_one(
+        &mut self,
+        cell: u32,
+        want: usize,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> (usize, Option<u32>) {
+        self.prepare_with_end(cell, want, Ending::Exact, limits, shared)
+    }
+
+    fn prepare_with_end(
+        &mut self,
+        cell: u32,
+        want: usize,
+        ending: Ending,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> (usize, Option<u32>) {
         let Shared { cells, work, .. } = shared;
         let (mut len, mut parts, mut at) = (0, 0, Some(cell));
         while let Some(cell) = at.filter(|_| len < want && parts < limits.parts) {
@@ -221,7 +243,7 @@ impl SendQueue {
             parts += 1;
             at = cells.next(cell);
         }
-        len
+        (len, at)
     }
 
     /// `len` bytes from SND.NXT, which `prepare` made whole chunks, were sent.
