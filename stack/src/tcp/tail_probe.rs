@@ -93,7 +93,7 @@ impl Flight {
         let twice = |smoothed: Span| Span::from_micros(2 * smoothed.micros()).max(SHORTEST_TIMEOUT);
         let timeout = smoothed.map_or(FIRST_TIMEOUT, twice);
         let is_alone = board.in_flight() <= u32::from(mss);
-        let delay = if is_alone { LONGEST_ACK_DELAY } else { Span::ZERO };
+        let delay = if is_alone && smoothed.is_some() { LONGEST_ACK_DELAY } else { Span::ZERO };
         self.tail.at = Deadline::at(now + timeout + delay);
     }
 }
