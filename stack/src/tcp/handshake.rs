@@ -333,7 +333,9 @@ impl Handshake {
     }
 }
 
-/// RFC 6298 §2.1 and §5.5: how long the `tries`th SYN waits: the initial timeout at first, then twice as long each time.
+/// RFC 6298 §2.1, §2.5 and §5.5: how long the `tries`th SYN waits: the initial timeout at first, then twice as long each
+/// time, up to the ceiling.
 pub(super) fn timeout(tries: u8, config: &TcpConfig) -> Span {
-    Span::from_micros(config.initial_rto.micros() << u32::from(tries.saturating_sub(1)).min(6))
+    let doubled = Span::from_micros(config.initial_rto.micros() << u32::from(tries.saturating_sub(1)).min(6));
+    doubled.min(config.max_rto)
 }

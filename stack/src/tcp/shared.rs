@@ -77,7 +77,7 @@ pub struct TcpConfig {
     pub least_path_mtu: u16,
     /// Timeouts in a row before a connection is given up. 15 take some 15 minutes (RFC 9293 MUST-20: over 100 s).
     pub retries: u8,
-    /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 191 s.
+    /// The same for a SYN (RFC 9293 MUST-23: at least 3 minutes); 7 take 183 s.
     pub syn_retries: u8,
     /// Routers that a segment may pass (RFC 9293 MUST-49).
     pub hop_limit: u8,
