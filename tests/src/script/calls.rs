@@ -42,6 +42,10 @@ impl Run<'_> {
         if call.errno.as_deref() == Some("EBADF") && self.descriptor(&call).is_err() {
             return failed("EBADF");
         }
+        // A kernel looks at a pointer before anything else.
+        if call.errno.as_deref() == Some("EFAULT") && call.arguments.get(1) == Some(&Expression::Word("NULL".into())) {
+            return failed("EFAULT");
+        }
         match call.name.as_str() {
             "socket" => self.socket(&call),
             "bind" => self.bind(&call),

@@ -66,6 +66,7 @@ const MAPPED: &[(&str, Apply)] = &[
         number(value).map(|it| tcp.challenge_interval = Span::from_millis(it))
     }),
     ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
+    ("net.ipv4.tcp_rto_max_ms", |tcp, value| number(value).map(|it| tcp.max_rto = Span::from_millis(it))),
     ("net.ipv4.tcp_timestamps", |tcp, value| switch(value).map(|it| tcp.timestamps = it)),
     ("net.ipv4.tcp_ecn", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.inet.tcp.ecn.enable", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
@@ -225,7 +226,7 @@ fn one(command: &str) -> Result<Vec<Applied>, String> {
         name if name.starts_with("defaults") && name.ends_with(".sh") => {
             let quick_acks = TcpConfig::DEFAULT.quick_acks.to_string();
             let acks = Applied::Setting(|tcp, value| count(value).map(|it| tcp.quick_acks = it), quick_acks);
-            Ok([acks].into_iter().chain(Change::script_defaults().map(Applied::FastOpen)).collect())
+            Ok([acks].into_iter().chain(Change::script_defaults(program).map(Applied::FastOpen)).collect())
         }
         name if name.starts_with("sysctl_restore") => Ok(vec![Applied::Nothing]),
         "tc" if !command.contains("limit 0") && !command.contains("netem") => Ok(vec![Applied::Nothing]),

@@ -77,9 +77,11 @@ impl Change {
         }
     }
 
-    /// What Linux's scripts begin with.
-    pub(super) fn script_defaults() -> [Self; 2] {
-        [Self::Bits(CLIENT | SERVER | UNASKED), Self::keys(SCRIPT_KEY).expect("it is a key")]
+    /// What Linux's scripts begin with. Those that the kernel itself keeps stand beside their defaults, and there a
+    /// listener has to ask.
+    pub(super) fn script_defaults(program: &str) -> [Self; 2] {
+        let unasked = if program.starts_with("./") { 0 } else { UNASKED };
+        [Self::Bits(CLIENT | SERVER | unasked), Self::keys(SCRIPT_KEY).expect("it is a key")]
     }
 }
 
