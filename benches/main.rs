@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use lendwire_benches::chart;
 use lendwire_benches::measure::{Effort, interleaved};
 use lendwire_benches::report::{self, Result};
-use lendwire_benches::works::{self, Company, Row};
+use lendwire_benches::works::{self, Company, Row, Size};
 
 const USAGE: &str = "bench [--peers] [--smoke] [--json FILE] [--plot FOLDER] [WORD...]";
 
@@ -37,7 +37,8 @@ impl Arguments {
     }
 
     fn wants(&self, row: &Row) -> bool {
-        self.words.iter().all(|word| row.name.split(' ').any(|it| it == word))
+        let is_small_enough = row.size == Size::Usual || self.effort == Effort::FULL;
+        is_small_enough && self.words.iter().all(|word| row.name.split(' ').any(|it| it == word))
     }
 }
 

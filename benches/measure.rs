@@ -37,7 +37,7 @@ impl Runner {
 }
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Rounds of each implementation.
     pub rounds: usize,

@@ -78,6 +78,15 @@ impl Metric {
     }
 }
 
+/// What a row takes to set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Megabytes, and a moment.
+    Usual,
+    /// A gigabyte, and seconds: left out where it is only to be seen that everything works.
+    Large,
+}
+
 /// A row of the report.
 pub struct Row {
     /// Words that a filter finds it by.
@@ -86,6 +95,8 @@ pub struct Row {
     pub metric: Metric,
     /// How many times as fast as the best peer it ought to be.
     pub goal: Option<f64>,
+    /// What it takes.
+    pub size: Size,
     /// Sets the work up for everybody who can do it.
     pub prepare: Box<dyn Fn(Company) -> Vec<Runner>>,
 }
@@ -145,7 +156,8 @@ pub fn all() -> Vec<Row> {
 }
 
 fn row(name: String, metric: Metric, goal: Option<f64>, work: impl Work) -> Row {
-    Row { name, metric, goal, prepare: Box::new(move |company| work.everybody(company)) }
+    let size = if work.setup().connections > 10_100 { Size::Large } else { Size::Usual };
+    Row { name, metric, goal, size, prepare: Box::new(move |company| work.everybody(company)) }
 }
 
 const fn word(checksums: Checksums) -> &'static str {
@@ -222,7 +234,7 @@ fn kernel_rows() -> Vec<Row> {
         ] {
             let prepare = Box::new(move |company| kernels::runners(kernel, len, company));
             let name = format!("checksum {size} {word}");
-            rows.push(Row { name, metric: Metric::Gbyte(len), goal: None, prepare });
+            rows.push(Row { name, metric: Metric::Gbyte(len), goal: None, size: Size::Usual, prepare });
         }
     }
     rows
