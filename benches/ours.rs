@@ -77,6 +77,7 @@ fn capacities(setup: &Setup) -> Capacities {
         flights,
         runs: 8 * flights,
         batches: 8,
+        servers: 8,
     }
 }
 

@@ -103,6 +103,7 @@ pub fn tables() -> Tables {
         flights: 2,
         runs: 8,
         batches: 2,
+        servers: 2,
     })
 }
 

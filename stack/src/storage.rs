@@ -61,6 +61,8 @@ mod owned {
         pub runs: usize,
         /// Flows that a burst may interleave and still be coalesced.
         pub batches: usize,
+        /// Servers whose Fast Open cookies are kept, or that are not to be asked for one.
+        pub servers: usize,
     }
 
     impl Default for Capacities {
@@ -81,6 +83,7 @@ mod owned {
                 flights: 512,
                 runs: 8 * 512,
                 batches: 8,
+                servers: 64,
             }
         }
     }
@@ -115,6 +118,7 @@ mod owned {
         intakes: Box<[Slot<tcp::Intake>]>,
         runs: Box<[Slot<tcp::Run>]>,
         batches: Box<[tcp::Batch]>,
+        servers: Box<[tcp::ServerSlot]>,
     }
 
     impl Tables {
@@ -122,8 +126,18 @@ mod owned {
         #[must_use]
         pub fn new(capacities: &Capacities) -> Self {
             let Capacities { interfaces, neighbours, routes, replies, sockets, datagrams, .. } = *capacities;
-            let Capacities { listeners, handshakes, connections, time_waits, cells, flights, runs, batches, .. } =
-                *capacities;
+            let Capacities {
+                listeners,
+                handshakes,
+                connections,
+                time_waits,
+                cells,
+                flights,
+                runs,
+                batches,
+                servers,
+                ..
+            } = *capacities;
             let both = connections + handshakes;
             Self {
                 interfaces: filled(interfaces, || ip::InterfaceSlot::EMPTY),
@@ -154,6 +168,7 @@ mod owned {
                 intakes: filled(flights, || Slot::EMPTY),
                 runs: filled(runs, || Slot::EMPTY),
                 batches: filled(batches, || tcp::Batch::EMPTY),
+                servers: filled(servers, || tcp::ServerSlot::EMPTY),
             }
         }
 
@@ -192,6 +207,7 @@ mod owned {
                     intakes: &mut self.intakes,
                     runs: &mut self.runs,
                     batches: &mut self.batches,
+                    servers: &mut self.servers,
                 },
             }
         }

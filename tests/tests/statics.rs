@@ -72,6 +72,7 @@ macro_rules! storage {
                 intakes: places!(4, Slot<tcp::Intake>, Slot::EMPTY),
                 runs: places!(16, Slot<tcp::Run>, Slot::EMPTY),
                 batches: places!(2, tcp::Batch, tcp::Batch::EMPTY),
+                servers: places!(2, tcp::ServerSlot, tcp::ServerSlot::EMPTY),
             },
         }
     };

@@ -73,6 +73,28 @@ impl Stack<'_> {
         self.tcp.connect(Some(local.ip()), port, remote, &self.ip, now)
     }
 
+    /// Command: [`Stack::connect`] by TCP Fast Open (RFC 7413). What is written or lent to it before the next poll goes with
+    /// the SYN, as far as there is a cookie of the server and room, and the rest when the connection stands. Without a
+    /// cookie one is asked for. The server may see the SYN's data twice: only what can stand that ought to be sent so (§6.1).
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_fast_open(
+        &mut self,
+        remote: SocketAddr,
+        local_port: Option<u16>,
+        now: Instant,
+    ) -> Result<TcpHandle, ConnectError> {
+        self.pass(now);
+        self.tcp.connect_fast_open(local_port, remote, &self.ip, now)
+    }
+
+    /// Question: how many bytes would go with the SYN of [`Stack::connect_fast_open`] to `remote`: none without its cookie.
+    #[must_use]
+    pub fn fast_open_room(&self, remote: SocketAddr, now: Instant) -> usize {
+        self.tcp.fast_open_room(remote, &self.ip, now)
+    }
+
     /// Command: copies `bytes` into the queue, summing in the same step. Returns how many were taken: fewer when the
     /// send budget or memory is used up. An event tells when there is room again.
     ///
@@ -206,7 +228,7 @@ impl Stack<'_> {
         self.tcp.urgent(connection)
     }
 
-    /// Command: changes the congestion control of an established connection. Its window stays as it is.
+    /// Command: changes the congestion control of a connection. Its window stays as it is.
     pub fn set_congestion(&mut self, connection: TcpHandle, algorithm: Algorithm) {
         self.tcp.set_congestion(connection, algorithm);
     }

@@ -2,7 +2,6 @@
 //!
 //! Invariant: a segment that matches nothing can cause one reset, or one place in a bounded SYN queue, and no more.
 
-use super::connection::Connection;
 use super::demux::{Entity, Tuple};
 use super::handshake::{Handshake, Progress};
 use super::reply::Reply;
@@ -56,7 +55,7 @@ impl Tcp<'_> {
         self.demux.find(self.hash(tuple), |entity| match entity {
             Entity::Connection(index) => match self.connections.by_index(index) {
                 Some(Entry::Open(connection)) => connection.tuple == *tuple,
-                Some(Entry::Opening(handshake)) => handshake.tuple == *tuple,
+                Some(Entry::Opening(opening)) => opening.handshake.tuple == *tuple,
                 Some(Entry::Failed(_)) | None => false,
             },
             // That of an early connection stands behind it.
@@ -85,8 +84,8 @@ impl Tcp<'_> {
                 }
                 self.settle(index, outcome, now);
             }
-            Some(Entry::Opening(handshake)) => {
-                let progress = handshake.on_segment(&segment, now, &self.shared.config);
+            Some(Entry::Opening(opening)) => {
+                let progress = opening.handshake.on_segment(&segment, now, &self.shared.config);
                 self.on_opening_progress(index, progress, segment, ip, now);
             }
             Some(Entry::Failed(_)) | None => {}
@@ -99,10 +98,10 @@ impl Tcp<'_> {
             Progress::Answer => self.attend(index),
             Progress::Challenge(reason) => {
                 self.shared.drops.count(reason);
-                if let Some(Entry::Opening(handshake)) = self.connections.by_index_mut(index)
-                    && handshake.challenges.allows(now, &mut self.shared)
+                if let Some(Entry::Opening(opening)) = self.connections.by_index_mut(index)
+                    && opening.handshake.challenges.allows(now, &mut self.shared)
                 {
-                    let handshake = *handshake;
+                    let handshake = opening.handshake;
                     self.challenge(&handshake, now);
                 }
             }
@@ -113,7 +112,9 @@ impl Tcp<'_> {
             }
             Progress::Reset => self.refuse(&segment),
             Progress::Established(agreed) => {
-                let mut connection = Connection::new(&agreed, &self.shared.config);
+                let Some(&Entry::Opening(opening)) = self.connections.by_index(index) else { return };
+                self.note_answer(&opening, &agreed, &segment, now);
+                let mut connection = opening.establish(&agreed, &mut self.shared);
                 connection.heed(ip.path_mtu(connection.tuple.remote(), now));
                 let outcome = connection.on_first_segment(segment, now, &mut self.shared);
                 self.shared.statistics.connected += 1;
@@ -173,7 +174,14 @@ impl Tcp<'_> {
     pub(crate) fn on_error(&mut self, error: &TransportError, ip: &mut Ip<'_>, now: Instant) {
         let Some(Entity::Connection(index)) = self.find(&Tuple::new(error.local, error.remote)) else { return };
         match self.connections.by_index_mut(index) {
-            Some(Entry::Opening(handshake)) if error.sequence == handshake.iss.0 => {}
+            Some(Entry::Opening(opening)) if error.sequence == opening.handshake.iss.0 => {
+                if let ErrorKind::TooBig { mtu } = error.kind
+                    && let Some(mtu) = opening.on_too_big(error, mtu, &self.shared)
+                {
+                    ip.learn_path_mtu(error.remote.ip(), mtu, now);
+                    return self.attend(index);
+                }
+            }
             Some(Entry::Open(connection)) => {
                 if let ErrorKind::TooBig { mtu } = error.kind {
                     if let Some(mtu) = connection.on_too_big(error, mtu, now, &mut self.shared) {
@@ -190,8 +198,14 @@ impl Tcp<'_> {
             Some(Entry::Opening(_) | Entry::Failed(_)) | None => return,
         }
         match error.kind {
-            ErrorKind::Unreachable(Unreachable::Port | Unreachable::Protocol) => self.fail(index, Ended::Refused),
-            ErrorKind::Unreachable(Unreachable::Prohibited) => self.fail(index, Ended::Unreachable),
+            ErrorKind::Unreachable(Unreachable::Port | Unreachable::Protocol) => {
+                self.note_silence(index, now);
+                self.fail(index, Ended::Refused);
+            }
+            ErrorKind::Unreachable(Unreachable::Prohibited) => {
+                self.note_silence(index, now);
+                self.fail(index, Ended::Unreachable);
+            }
             // RFC 9293 §3.9.2.2 (MUST-56): soft errors (no route, no host, a source route that failed) abort nothing.
             ErrorKind::Unreachable(Unreachable::Network | Unreachable::Host | Unreachable::Other)
             | ErrorKind::TooBig { .. }

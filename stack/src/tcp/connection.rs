@@ -252,7 +252,7 @@ impl Connection {
     pub(super) fn new(agreed: &Agreed, config: &TcpConfig) -> Self {
         let send = Send {
             una: agreed.send_next,
-            first: agreed.send_next,
+            first: agreed.first,
             nxt: agreed.send_next,
             max: agreed.send_next,
             wl1: agreed.receive_next,

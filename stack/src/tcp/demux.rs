@@ -50,6 +50,16 @@ impl Tuple {
         SocketAddr::new(self.remote(), self.remote_port)
     }
 
+    /// The same with any local port: what is known of one port of a host.
+    pub(crate) const fn toward(&self) -> Self {
+        Self { local_port: 0, ..*self }
+    }
+
+    /// The same with any ports: what is known of a host.
+    pub(crate) const fn between_hosts(&self) -> Self {
+        Self { local_port: 0, remote_port: 0, ..*self }
+    }
+
     /// The number of this flow ([`lendwire_nic::TxPacket::flow`]), never 0: the same for every packet of it, before, in
     /// and after a connection. It only spreads flows over queues, so it needs no secret.
     pub(crate) fn flow(&self) -> u32 {

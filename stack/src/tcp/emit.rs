@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::demux::{Entity, Tuple};
 use super::handshake::Handshake;
 use super::header::{self, Fields};
+use super::opening::{self, Opening};
 use super::output::Plan;
 use super::reply::Reply;
 use super::send_queue::{Limits, Sums};
@@ -186,8 +187,8 @@ impl Tcp<'_> {
             return self.send_syn_ack(handshake, nics, ip, now);
         }
         match self.connections.by_index_mut(index) {
-            Some(Entry::Opening(handshake)) => {
-                let turn = send_handshake(handshake, &mut self.shared, nics, ip, now);
+            Some(Entry::Opening(opening)) => {
+                let turn = send_opening(opening, &mut self.shared, nics, ip, now);
                 self.arm(index);
                 turn
             }
@@ -207,7 +208,8 @@ impl Tcp<'_> {
             return Turn::Unreachable(Reason::NoRoute);
         };
         let Some(mut handshake) = self.unpacked(index, path.mtu, now) else { return Turn::Done };
-        let turn = send_handshake(&mut handshake, &mut self.shared, nics, ip, now);
+        let dscp = self.shared.config.dscp;
+        let turn = send_handshake(&mut handshake, None, dscp, &mut self.shared, nics, ip, now);
         let timer = self.timer_of(Entity::Handshake(index));
         if let Some(entry) = self.handshakes.get_mut(index) {
             entry.update(&handshake);
@@ -344,9 +346,32 @@ fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
     }
 }
 
+/// Sends the SYN that is due, with data where Fast Open has it.
+fn send_opening(
+    opening: &mut Opening,
+    shared: &mut Shared<'_>,
+    nics: &mut [&mut dyn Nic],
+    ip: &mut Ip<'_>,
+    now: Instant,
+) -> Turn {
+    let tuple = opening.handshake.tuple;
+    let path = ip.route(tuple.remote(), Some(tuple.local())).ok().filter(|_| opening.handshake.due);
+    let data = path.and_then(|path| {
+        let limits = limits_of(nics[path.interface.index()].info(), tuple.remote());
+        opening.plan_data(limits, shared)
+    });
+    let turn = send_handshake(&mut opening.handshake, data, opening.dscp, shared, nics, ip, now);
+    if let (Turn::Done, Some((_, len))) = (turn, data) {
+        opening.handshake.beyond = len;
+    }
+    turn
+}
+
 /// Sends the SYN or SYN-ACK that is due.
 fn send_handshake(
     handshake: &mut Handshake,
+    data: Option<(u32, u32)>,
+    dscp: Dscp,
     shared: &mut Shared<'_>,
     nics: &mut [&mut dyn Nic],
     ip: &mut Ip<'_>,
@@ -359,13 +384,16 @@ fn send_handshake(
     // RFC 7323 §2.2: the window of a SYN is never scaled.
     let window = handshake.window(&shared.config) as u16;
     let fields = Fields { seq: handshake.iss, ack: handshake.receive_next(), flags, window, urgent: 0 };
-    let mut packet = TxPacket::new(Payload::EMPTY);
+    let mut packet = TxPacket::new(opening::payload(data, shared));
     header::push(&mut packet, &handshake.tuple, fields, &options);
-    let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config, shared.config.dscp);
+    let envelope = envelope(&handshake.tuple, handshake.interface, &shared.config, dscp);
     if handshake.is_unanswered() {
         ip.suspect(envelope.destination);
     }
-    if let Err(not_sent) = ip.send(nics, &envelope, &mut packet, now, &mut shared.work) {
+    let mut work = shared.work;
+    let sent = ip.send(nics, &envelope, &mut packet, now, &mut work);
+    shared.work = work;
+    if let Err(not_sent) = sent {
         return turn_of(not_sent);
     }
     shared.statistics.segments_sent += 1;

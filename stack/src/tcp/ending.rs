@@ -127,8 +127,9 @@ impl Tcp<'_> {
     pub(super) fn fail(&mut self, index: u32, ended: Ended) {
         self.wheel.disarm(index);
         let Some(entry) = self.connections.by_index_mut(index) else { return };
-        let Entry::Opening(handshake) = entry else { return };
-        let tuple = handshake.tuple;
+        let Entry::Opening(opening) = entry else { return };
+        opening.release(&mut self.shared);
+        let tuple = opening.handshake.tuple;
         *entry = Entry::Failed(ended);
         self.demux.remove(self.hash(&tuple), Entity::Connection(index));
         self.tell(index);

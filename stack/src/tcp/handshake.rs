@@ -62,6 +62,8 @@ pub struct Handshake {
 pub(super) struct Agreed {
     pub(super) tuple: Tuple,
     pub(super) interface: Option<InterfaceId>,
+    /// The number behind our SYN, and the first that is not acknowledged: data may have gone with it.
+    pub(super) first: Seq,
     pub(super) send_next: Seq,
     pub(super) receive_next: Seq,
     pub(super) window: u32,
@@ -189,6 +191,7 @@ impl Handshake {
         }
         // A simultaneous open (§3.5, figure 7): answer with SYN-ACK.
         self.ecn = Negotiation::of_syn(segment, config.ecn);
+        self.fast_open = None;
         self.due = true;
         Progress::Answer
     }
@@ -281,7 +284,8 @@ impl Handshake {
         Agreed {
             tuple: self.tuple,
             interface: self.interface,
-            send_next: self.iss + 1,
+            first: self.iss + 1,
+            send_next: segment.ack.unwrap_or(self.iss + 1),
             receive_next: self.receive_next(),
             window: u32::from(segment.window) << scale,
             // RFC 6691 §2: an MSS leaves options out, so what they take is taken off it.
@@ -329,6 +333,8 @@ impl Handshake {
         self.deadline = None;
         self.due = true;
         self.ecn.unanswered(self.tries, self.is_received());
+        // RFC 7413 §4.2.1, §4.2.2: what goes again has nothing of Fast Open, for that may be what was lost.
+        self.fast_open = None;
         self.tries <= config.syn_retries
     }
 }

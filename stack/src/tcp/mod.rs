@@ -11,6 +11,7 @@
 //! | `passive`, `syn_cache`, `cookie` | a peer's open, what is kept of it, or sent to be kept by the peer |
 //! | `negotiation` | what SYNs agree on of congestion marks |
 //! | `fast_open`, `fast_open_cookie` | one that brings data, and what shows that it may |
+//! | `opening`, `fast_open_client`, `fast_open_cache` | our own open, the data it brings, and what is known of servers |
 //! | `origin` | what a connection remembers of its handshake |
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output`, `retransmission` | a connection, what arrives for it, what it sends |
@@ -34,8 +35,6 @@
 //! | `socket`, `socket_options`, `question`, `handle` | what an application commands, asks and holds |
 //! | `totals` | what a connection has moved in all |
 //! | `settings`, `keep_alive`, `urgent` | what one connection has that others have not |
-//!
-//! Left out as yet: Fast Open.
 
 mod ack;
 mod arrive;
@@ -53,6 +52,8 @@ mod ecn;
 mod emit;
 mod ending;
 mod fast_open;
+mod fast_open_cache;
+mod fast_open_client;
 mod fast_open_cookie;
 mod flight;
 mod handle;
@@ -63,6 +64,7 @@ mod intake;
 mod keep_alive;
 mod listen;
 mod negotiation;
+mod opening;
 mod options;
 mod origin;
 mod output;
@@ -112,6 +114,7 @@ use self::budget::Account;
 use self::coalesce::Batches;
 use self::connection::{Connection, Waiting};
 use self::demux::{Demux, Entity, Tuple};
+use self::fast_open_cache::Servers;
 use self::flight::Flights;
 use self::intake::Intakes;
 use self::reply::Replies;
@@ -134,6 +137,7 @@ pub use self::cookie::SynCookies;
 pub use self::demux::Bucket;
 pub use self::ecn::Ecn;
 pub use self::fast_open::FastOpen;
+pub use self::fast_open_cache::ServerSlot;
 pub use self::fast_open_cookie::FastOpenKeys;
 pub use self::flight::Flight;
 pub use self::handle::{
@@ -144,6 +148,7 @@ pub use self::handshake::Handshake;
 pub use self::intake::Intake;
 pub use self::keep_alive::KeepAlive;
 pub use self::listen::Listener;
+pub use self::opening::Opening;
 pub use self::path_search::PathSearch;
 pub use self::recovery::RecoveryPhase;
 pub use self::reply::Reply;
@@ -158,7 +163,7 @@ pub use self::trouble::Trouble;
 #[derive(Debug)]
 pub enum Entry {
     /// An active open under way.
-    Opening(Handshake),
+    Opening(Opening),
     /// A connection.
     Open(Connection),
     /// An active open that came to nothing, until its handle is closed.
@@ -213,6 +218,9 @@ pub struct Storage<'s> {
     /// Flows whose segments may be made one in the same burst; none, and each segment goes its way alone. When all are
     /// taken, the one that began first ends.
     pub batches: &'s mut [Batch],
+    /// One for each server whose Fast Open cookie is kept, or that is not to be asked for one; none, and no connection of
+    /// ours is opened fast. When all are taken, one that was used long ago gives way.
+    pub servers: &'s mut [ServerSlot],
 }
 
 /// See the module.
@@ -239,6 +247,7 @@ pub(crate) struct Tcp<'s> {
     event_links: Links<'s>,
     starved: Starved<'s>,
     events: List,
+    servers: Servers<'s>,
     secret: [u8; 16],
     /// The connection that a segment came for last: the next one is mostly for it, too.
     last: u32,
@@ -304,6 +313,7 @@ impl<'s> Tcp<'s> {
             event_links: Links::new(event),
             starved: Starved::new(cell, slot),
             events: List::EMPTY,
+            servers: Servers::new(storage.servers),
             secret,
             last: 0,
             opened: [0; 16],
@@ -350,13 +360,14 @@ impl<'s> Tcp<'s> {
                 }
                 self.settle(index, outcome, now);
             }
-            Some(Entry::Opening(handshake)) => {
+            Some(Entry::Opening(Opening { handshake, .. })) => {
                 let goes_on = handshake.on_deadline(now, &self.shared.config);
                 if goes_on {
                     let unanswered = Some(Trouble::Unanswered).filter(|_| handshake.is_unanswered());
                     self.trouble(index, unanswered);
                     self.attend(index);
                 } else {
+                    self.note_silence(index, now);
                     self.fail(index, Ended::TimedOut);
                 }
             }
@@ -388,7 +399,7 @@ impl<'s> Tcp<'s> {
     fn arm(&mut self, index: u32) {
         let deadline = match self.connections.by_index(index) {
             Some(Entry::Open(connection)) => connection.deadline(&self.shared),
-            Some(Entry::Opening(handshake)) => handshake.deadline,
+            Some(Entry::Opening(opening)) => opening.handshake.deadline,
             Some(Entry::Failed(_)) | None => None,
         };
         if let Some(deadline) = deadline {

@@ -130,7 +130,7 @@ enum Sign {
 }
 
 /// The MTU that a report means, if it can be one.
-fn believable(mtu: u32, quoted: u16, is_ipv6: bool, shared: &Shared<'_>) -> Option<u16> {
+pub(super) fn believable(mtu: u32, quoted: u16, is_ipv6: bool, shared: &Shared<'_>) -> Option<u16> {
     if is_ipv6 {
         // RFC 8201 §4: what is below the least that IPv6 asks of links is no report.
         return u16::try_from(mtu).ok().filter(|&mtu| mtu >= ipv6::MINIMUM_MTU);

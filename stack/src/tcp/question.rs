@@ -20,7 +20,7 @@ impl Tcp<'_> {
                     (Some(_) | None, _) => connection.state(),
                 }
             }
-            Some(Entry::Opening(handshake)) if handshake.is_received() => State::SynReceived,
+            Some(Entry::Opening(opening)) if opening.handshake.is_received() => State::SynReceived,
             Some(Entry::Opening(_)) => State::SynSent,
             Some(Entry::Open(_) | Entry::Failed(_)) | None => State::Closed,
         }
@@ -30,7 +30,7 @@ impl Tcp<'_> {
     pub(crate) fn ends(&self, handle: TcpHandle) -> Option<(SocketAddr, SocketAddr)> {
         let tuple = match self.connections.at(handle.0)? {
             Entry::Open(connection) => connection.tuple,
-            Entry::Opening(handshake) => handshake.tuple,
+            Entry::Opening(opening) => opening.handshake.tuple,
             Entry::Failed(_) => return None,
         };
         Some((tuple.local_socket(), tuple.remote_socket()))
@@ -103,6 +103,7 @@ impl Tcp<'_> {
             Some(Entry::Open(connection)) if connection.held && connection.send.fin == OurFin::None => {
                 connection.room(&self.shared) as usize
             }
+            Some(Entry::Opening(opening)) => opening.room(&self.shared) as usize,
             Some(_) | None => 0,
         }
     }
@@ -111,6 +112,7 @@ impl Tcp<'_> {
     pub(crate) fn unacknowledged(&self, handle: TcpHandle) -> usize {
         match self.connections.at(handle.0) {
             Some(Entry::Open(connection)) => connection.send.queue.bytes() as usize,
+            Some(Entry::Opening(opening)) => opening.queue.bytes() as usize,
             Some(_) | None => 0,
         }
     }

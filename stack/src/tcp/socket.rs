@@ -14,7 +14,8 @@ use super::handle::{
 };
 use super::handshake::Handshake;
 use super::listen::Listener;
-use super::{Algorithm, Connection, Ended, Entry, Tcp};
+use super::opening::Opening;
+use super::{Connection, Ended, Entry, Tcp};
 use crate::chain::Chain;
 use crate::ip::Ip;
 use crate::list::List;
@@ -103,10 +104,10 @@ impl Tcp<'_> {
         let tuple = self.free_tuple(path.source, local_port, remote, now).ok_or(ConnectError::InUse)?;
         let iss = self.initial_sequence(&tuple, now);
         let scope = super::emit::scope(remote.ip(), path.interface);
-        let entry = Entry::Opening(
-            Handshake::new(tuple, scope, iss, self.clock_start(&tuple), path.mtu).asking(&self.shared.config),
-        );
-        let key = self.connections.insert(entry).map_err(|_| ConnectError::Full)?;
+        let config = &self.shared.config;
+        let handshake = Handshake::new(tuple, scope, iss, self.clock_start(&tuple), path.mtu).asking(config);
+        let key =
+            self.connections.insert(Entry::Opening(Opening::new(handshake, config))).map_err(|_| ConnectError::Full)?;
         if !self.demux.insert(self.hash(&tuple), Entity::Connection(key.index)) {
             self.connections.remove(key);
             return Err(ConnectError::Full);
@@ -160,7 +161,11 @@ impl Tcp<'_> {
     /// Command: copies `bytes` into the connection's queue; returns how many were taken.
     pub(crate) fn write(&mut self, handle: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
         let shared = &mut self.shared;
-        let connection = writable(self.connections.at_mut(handle.0))?;
+        let connection = match writable(self.connections.at_mut(handle.0)) {
+            Ok(connection) => connection,
+            Err(WriteError::NotYet) => return self.write_ahead(handle, bytes),
+            Err(error) => return Err(error),
+        };
         let room = connection.room(shared) as usize;
         let bytes = &bytes[..bytes.len().min(room)];
         if bytes.is_empty() {
@@ -180,6 +185,7 @@ impl Tcp<'_> {
     pub(crate) fn push(&mut self, handle: TcpHandle, chunk: Chunk) -> Result<(), PushError> {
         let connection = match writable(self.connections.at_mut(handle.0)) {
             Ok(connection) => connection,
+            Err(WriteError::NotYet) => return self.push_ahead(handle, chunk),
             Err(error) => return Err(PushError { chunk, reason: PushRefused::Cannot(error) }),
         };
         if chunk.is_empty() {
@@ -279,15 +285,6 @@ impl Tcp<'_> {
             return self.abort(handle.0.index, Ended::Reset);
         }
         self.close(handle, Instant::from_micros(0));
-    }
-
-    /// Command: changes the congestion control of an established connection.
-    pub(crate) fn set_congestion(&mut self, handle: TcpHandle, algorithm: Algorithm) {
-        let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
-        connection.algorithm = algorithm;
-        if let Some(flight) = self.shared.flights.of_mut(connection.flight) {
-            flight.congestion.choose(algorithm, connection.send.max.0);
-        }
     }
 }
 

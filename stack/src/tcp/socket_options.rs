@@ -1,8 +1,10 @@
 //! What an application asks for one connection: BSD's socket options, and the urgent mark.
 //!
-//! Invariant: an option of a handle without a connection changes nothing and says so. Nothing here sends; what an option
+//! Invariant: an option of a handle without a connection changes nothing and says so; that of an active open counts once there
+//! is one. Nothing here sends; what an option
 //! lets go stands in line.
 
+use super::congestion::Algorithm;
 use super::connection::{Connection, OurFin};
 use super::handle::{OptionError, TcpHandle, WriteError};
 use super::keep_alive::{KeepAlive, KeepAliveState};
@@ -14,9 +16,27 @@ use crate::time::{Instant, Span};
 impl Tcp<'_> {
     /// Command: turns Nagle's algorithm off or on again (RFC 9293 MUST-17).
     pub(crate) fn set_nodelay(&mut self, handle: TcpHandle, nodelay: bool) {
-        if let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) {
-            connection.send.nodelay = nodelay;
-            self.look_at(handle.0.index);
+        match self.connections.at_mut(handle.0) {
+            Some(Entry::Open(connection)) => {
+                connection.send.nodelay = nodelay;
+                self.look_at(handle.0.index);
+            }
+            Some(Entry::Opening(opening)) => opening.nodelay = nodelay,
+            Some(Entry::Failed(_)) | None => {}
+        }
+    }
+
+    /// Command: changes the congestion control of a connection.
+    pub(crate) fn set_congestion(&mut self, handle: TcpHandle, algorithm: Algorithm) {
+        match self.connections.at_mut(handle.0) {
+            Some(Entry::Open(connection)) => {
+                connection.algorithm = algorithm;
+                if let Some(flight) = self.shared.flights.of_mut(connection.flight) {
+                    flight.congestion.choose(algorithm, connection.send.max.0);
+                }
+            }
+            Some(Entry::Opening(opening)) => opening.algorithm = algorithm,
+            Some(Entry::Failed(_)) | None => {}
         }
     }
 
@@ -51,7 +71,10 @@ impl Tcp<'_> {
 
     /// Command: what the connection's packets say of the service that they want (RFC 9293 MUST-48).
     pub(crate) fn set_dscp(&mut self, handle: TcpHandle, dscp: Dscp) -> Result<(), OptionError> {
-        open(self.connections.at_mut(handle.0))?.dscp = dscp;
+        match self.connections.at_mut(handle.0) {
+            Some(Entry::Opening(opening)) => opening.dscp = dscp,
+            entry => open(entry)?.dscp = dscp,
+        }
         Ok(())
     }
 
@@ -75,8 +98,11 @@ impl Tcp<'_> {
     }
 
     pub(super) fn set(&mut self, handle: TcpHandle, change: impl FnOnce(&mut Settings)) -> Result<(), OptionError> {
-        let connection = open(self.connections.at_mut(handle.0))?;
-        change(connection.take_settings(&mut self.shared).ok_or(OptionError::Full)?);
+        let settings = match self.connections.at_mut(handle.0) {
+            Some(Entry::Opening(opening)) => opening.take_settings(&mut self.shared),
+            entry => open(entry)?.take_settings(&mut self.shared),
+        };
+        change(settings.ok_or(OptionError::Full)?);
         self.attend(handle.0.index);
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Tcp<'_> {
     pub(crate) fn take_trouble(&mut self, handle: TcpHandle) -> Option<Trouble> {
         match self.connections.at_mut(handle.0)? {
             Entry::Open(connection) if connection.held => connection.trouble.take(),
-            Entry::Opening(handshake) => handshake.trouble.take(),
+            Entry::Opening(opening) => opening.handshake.trouble.take(),
             Entry::Open(_) | Entry::Failed(_) => None,
         }
     }
@@ -54,7 +54,7 @@ impl Tcp<'_> {
         let Some(trouble) = trouble else { return };
         match self.connections.by_index_mut(index) {
             Some(Entry::Open(connection)) if connection.held => connection.trouble = Some(trouble),
-            Some(Entry::Opening(handshake)) => handshake.trouble = Some(trouble),
+            Some(Entry::Opening(opening)) => opening.handshake.trouble = Some(trouble),
             Some(Entry::Open(_) | Entry::Failed(_)) | None => return,
         }
         self.tell(index);

@@ -20,7 +20,7 @@ pub struct Cookie {
 }
 
 /// The option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FastOpenOption {
     /// `None` asks for one.
     pub cookie: Option<Cookie>,

@@ -236,6 +236,9 @@ impl Run<'_> {
             Kind::Fresh => {}
         }
         let (port, options) = (descriptor.bound.map(|bound| bound.port()), descriptor.options.clone());
+        if let Some(tried) = self.connect_fast(place, remote) {
+            return tried;
+        }
         let handle = match self.world.stack.start_connecting(remote, port, now) {
             Ok(handle) => handle,
             // None of the range is left.
@@ -250,7 +253,6 @@ impl Run<'_> {
         if let Some(descriptor) = self.descriptors.get_mut(&place) {
             descriptor.kind = Kind::Stream(handle);
             descriptor.flow = flow;
-            descriptor.is_opening = true;
         }
         if is_nonblocking { failed("EINPROGRESS") } else { Ok(Attempt::Blocks) }
     }

@@ -3,6 +3,7 @@
 //! What is written where a script says `...` is a stream whose every byte is a function of its place, and what a peer
 //! sends is another: a byte that is lost, doubled or swapped fails the script.
 
+use lendwire::tcp::State;
 use lendwire::udp::SendError;
 
 use super::ancillary;
@@ -11,6 +12,7 @@ use super::calls::{Attempt, Tried, failed};
 use super::constants::{number, value};
 use super::descriptors::Kind;
 use super::errno::Errno;
+use super::fast_open::Write;
 use super::print;
 use super::run::{Pending, Run};
 use super::sockets::Sockets as _;
@@ -62,8 +64,8 @@ impl Request {
 }
 
 /// Flags that the stack has no meaning for, and no need of one.
-const HARMLESS: [&str; 5] = ["MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_DONTROUTE", "MSG_EOR"];
-const UNSUPPORTED: [&str; 6] = ["MSG_OOB", "MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_ZEROCOPY", "MSG_FASTOPEN"];
+const HARMLESS: [&str; 6] = ["MSG_FASTOPEN", "MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_DONTROUTE", "MSG_EOR"];
+const UNSUPPORTED: [&str; 5] = ["MSG_OOB", "MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_ZEROCOPY"];
 
 fn request(call: &Call) -> Result<Request, String> {
     let argument =
@@ -136,11 +138,16 @@ impl Run<'_> {
         let (handle, flow) = match descriptor.kind {
             Kind::Stream(handle) => (handle, descriptor.flow),
             Kind::Datagrams(..) => return self.send_datagram(&call, &request),
-            Kind::Fresh | Kind::Listener(..) => return failed("EPIPE"),
+            Kind::Fresh => return self.write_first(pending, place, &request, is_nonblocking),
+            Kind::Listener(..) => return failed("EPIPE"),
             Kind::Epoll(_) | Kind::File => return failed("EINVAL"),
         };
         self.hold_for_more(place, request.has("MSG_MORE"));
         let Some(flow) = flow else { return failed("ENOTCONN") };
+        if self.world.stack.state(handle) == State::SynSent {
+            let again = if request.has("MSG_FASTOPEN") { "EALREADY" } else { "EAGAIN" };
+            return if is_nonblocking { failed(again) } else { Ok(Attempt::Blocks) };
+        }
         let content = request.content(self.flows[flow].written.len() - pending.moved);
         loop {
             let rest = &content[pending.moved..];
@@ -167,6 +174,18 @@ impl Run<'_> {
         }
     }
 
+    /// What is written to a socket without a connection.
+    fn write_first(&mut self, pending: &mut Pending, place: i64, request: &Request, is_nonblocking: bool) -> Tried {
+        let default = (self.world.addresses.remote, self.settings.connect_port);
+        let named = request.to.as_ref().map(|to| self.address(to, default)).transpose()?;
+        match self.fast_remote(place, named, request.has("MSG_FASTOPEN")) {
+            Some(remote) => {
+                self.write_fast(pending, place, remote, &Write { content: request.content(0), is_nonblocking })
+            }
+            None => failed("EPIPE"),
+        }
+    }
+
     /// An error the first time, and what it is called from then on.
     fn tell(&mut self, place: i64, error: Errno, later: Errno) -> Errno {
         let Some(descriptor) = self.descriptors.get_mut(&place) else { return error };
@@ -181,6 +200,7 @@ impl Run<'_> {
         let handle = match descriptor.kind {
             Kind::Stream(handle) => handle,
             Kind::Datagrams(..) => return self.receive_datagram(call, &request, is_nonblocking),
+            Kind::Fresh if descriptor.deferred.is_some() => return failed("EAGAIN"),
             Kind::Fresh | Kind::Listener(..) => return failed("ENOTCONN"),
             Kind::Epoll(_) | Kind::File => return failed("EINVAL"),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lendwire::tcp::{State, TcpHandle};
+use lendwire::tcp::TcpHandle;
 
 use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
@@ -55,29 +55,12 @@ impl Run<'_> {
         options.iter().filter(takes).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// Connections that stand now take what was set on their sockets before.
-    pub(super) fn settle(&mut self) {
-        let stack = &self.world.stack;
-        let stands = |handle| !matches!(stack.state(handle), State::SynSent | State::SynReceived);
-        let ready = self.descriptors.values_mut().filter(|it| it.is_opening && it.stream().is_some_and(stands));
-        let ready: Vec<_> = ready
-            .filter_map(|descriptor| {
-                descriptor.is_opening = false;
-                Some((descriptor.stream()?, descriptor.options.clone()))
-            })
-            .collect();
-        for (handle, options) in ready {
-            self.inherit(handle, &options);
-        }
-    }
-
     pub(super) fn setsockopt(&mut self, call: &Call) -> Tried {
         let name = option_name(self.argument(call, 2)?)?;
         let argument = self.argument(call, 3)?.clone();
         let value = value_of(&argument);
         let (_, descriptor) = self.descriptor(call)?;
-        // What is set before the connection stands waits for it: see `settle`.
-        let handle = descriptor.stream().filter(|_| !descriptor.is_opening);
+        let handle = descriptor.stream();
         if name == "TCP_NODELAY" && value != Value::Number(0) {
             self.push_held(call)?;
         }
@@ -97,7 +80,7 @@ impl Run<'_> {
                 }
                 descriptor.linger = is_on.then_some(time);
             }
-            "TCP_FASTOPEN" => {}
+            "TCP_FASTOPEN" | "TCP_FASTOPEN_CONNECT" => {}
             "TCP_FASTOPEN_KEY" => {
                 let Some(keys) = fast_open::keys_of(&argument, number(self.argument(call, 4)?)?) else {
                     return failed("EINVAL");

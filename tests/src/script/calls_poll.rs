@@ -48,6 +48,7 @@ impl Run<'_> {
         let Some(descriptor) = self.descriptors.get_mut(&place) else { return (0x20, 0) };
         let (read, was_told, reads_no_more) = (descriptor.place, descriptor.error_was_told, descriptor.reads_no_more);
         match &mut descriptor.kind {
+            Kind::Fresh if descriptor.deferred.is_some() => (OUT, 0),
             Kind::Fresh => (OUT | HUP, 0),
             Kind::Epoll(_) | Kind::File => (0, 0),
             Kind::Listener(listener, ready) => {

@@ -51,6 +51,8 @@ pub(super) struct Descriptor {
     pub(super) options: BTreeMap<String, Value>,
     /// Of a listener.
     pub(super) backlog: usize,
+    /// `connect` has returned, and a SYN goes with what is written first: TCP_FASTOPEN_CONNECT.
+    pub(super) deferred: Option<SocketAddr>,
     /// TCP_FASTOPEN_KEY.
     pub(super) fast_open_keys: Option<FastOpenKeys>,
     /// SO_LINGER, where it is on.
@@ -59,8 +61,6 @@ pub(super) struct Descriptor {
     pub(super) flow: Option<usize>,
     /// The connection's error was told.
     pub(super) error_was_told: bool,
-    /// It connects: what was set on it is set on the connection when that stands.
-    pub(super) is_opening: bool,
     /// The last write said MSG_MORE.
     pub(super) has_more: bool,
     /// `connect` has returned success.
@@ -79,11 +79,11 @@ impl Descriptor {
             bound: None,
             options: BTreeMap::new(),
             backlog: 0,
+            deferred: None,
             fast_open_keys: None,
             linger: None,
             flow: None,
             error_was_told: false,
-            is_opening: false,
             has_more: false,
             is_connected: false,
             reads_no_more: false,

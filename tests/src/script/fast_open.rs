@@ -1,11 +1,17 @@
-//! What scripts say of Fast Open: Linux's and FreeBSD's settings, and the option of a listener.
+//! What scripts say of Fast Open: Linux's and FreeBSD's settings, the options of sockets, and writing as a way to connect.
 
-use lendwire::tcp::{FastOpen, FastOpenKeys};
+use std::net::SocketAddr;
+
+use lendwire::tcp::{FastOpen, FastOpenKeys, TcpHandle};
 
 use super::ast::Expression;
+use super::calls::{Attempt, DONE, Tried, failed};
 use super::descriptors::Kind;
-use super::run::Run;
-use super::sockets::Value;
+use super::errno::Errno;
+use super::run::{Pending, Run};
+use super::settings::Dialect;
+use super::sockets::{Sockets as _, Value};
+use crate::frame::TCP;
 
 /// Linux's `net.ipv4.tcp_fastopen`: clients may, servers may, and servers do without having said so.
 const CLIENT: u64 = 1;
@@ -14,6 +20,12 @@ const UNASKED: u64 = 0x400;
 
 /// The key that packetdrill's scripts for Linux are written for, as its defaults set it.
 const SCRIPT_KEY: &str = "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4";
+
+/// What is written, and whether that waits.
+pub(super) struct Write {
+    pub(super) content: Vec<u8>,
+    pub(super) is_nonblocking: bool,
+}
 
 /// What a kernel was told of Fast Open.
 #[derive(Clone, Copy, Debug)]
@@ -118,5 +130,76 @@ impl Run<'_> {
         let limit = limit.map(|limit| limit.clamp(0, i64::from(u16::MAX)) as u16).filter(|limit| *limit > 0);
         let keys = descriptor.fast_open_keys.unwrap_or(kernel.keys);
         self.world.stack.set_fast_open(listener, limit.map(|limit| FastOpen { limit, keys }));
+    }
+
+    /// `connect` with TCP_FASTOPEN_CONNECT: with a cookie it waits for what is written first. Says what it returns, if this
+    /// is such a socket.
+    pub(super) fn connect_fast(&mut self, place: i64, remote: SocketAddr) -> Option<Tried> {
+        let (kernel, now) = (self.settings.fast_open, self.world.now());
+        let descriptor = self.descriptors.get_mut(&place)?;
+        let asked = matches!(descriptor.options.get("TCP_FASTOPEN_CONNECT"), Some(Value::Number(on)) if *on != 0);
+        if !asked || !kernel.client {
+            return None;
+        }
+        if self.world.stack.fast_open_room(remote, now) > 0 {
+            descriptor.deferred = Some(remote);
+            return Some(Ok(DONE));
+        }
+        let is_nonblocking = descriptor.is_nonblocking;
+        Some(match self.open_fast(place, remote) {
+            Ok(_) if is_nonblocking => failed("EINPROGRESS"),
+            Ok(_) => Ok(Attempt::Blocks),
+            Err(error) => Ok(Attempt::Done(Err(error))),
+        })
+    }
+
+    /// Where what is written first to a socket without a connection goes, if it goes with a SYN.
+    pub(super) fn fast_remote(&self, place: i64, named: Option<SocketAddr>, asked: bool) -> Option<SocketAddr> {
+        let descriptor = self.descriptors.get(&place)?;
+        let is_bsds = self.settings.dialect == Dialect::FreeBsd && descriptor.options.contains_key("TCP_FASTOPEN");
+        descriptor.deferred.or_else(|| named.filter(|_| asked || is_bsds))
+    }
+
+    /// Opens a connection with the front of what is written in its SYN. The rest waits behind it; but a call of Linux that must
+    /// not block takes no more than that, and says how much it was.
+    pub(super) fn write_fast(&mut self, pending: &mut Pending, place: i64, remote: SocketAddr, write: &Write) -> Tried {
+        if !self.settings.fast_open.client {
+            return failed("EOPNOTSUPP");
+        }
+        let room = match self.settings.dialect {
+            Dialect::Linux if write.is_nonblocking => self.world.stack.fast_open_room(remote, self.world.now()),
+            Dialect::Linux | Dialect::FreeBsd => write.content.len(),
+        };
+        let (handle, flow) = match self.open_fast(place, remote) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Attempt::Done(Err(error))),
+        };
+        let front = &write.content[..write.content.len().min(room)];
+        let taken = match self.world.stack.put(handle, front) {
+            Ok(taken) => taken,
+            Err(error) => return Ok(Attempt::Done(Err(error))),
+        };
+        self.flows[flow].written.extend_from_slice(&front[..taken]);
+        pending.moved += taken;
+        match (self.settings.dialect, write.is_nonblocking) {
+            (Dialect::Linux, false) => Ok(Attempt::Blocks),
+            (Dialect::Linux, true) if taken == 0 => failed("EINPROGRESS"),
+            (Dialect::Linux, true) | (Dialect::FreeBsd, _) => Ok(Attempt::Done(Ok(taken as i64))),
+        }
+    }
+
+    fn open_fast(&mut self, place: i64, remote: SocketAddr) -> Result<(TcpHandle, usize), Errno> {
+        let now = self.world.now();
+        let descriptor = self.descriptors.get_mut(&place).ok_or(Errno("EBADF"))?;
+        let (port, options) = (descriptor.bound.map(|bound| bound.port()), descriptor.options.clone());
+        let handle = self.world.stack.start_fast(remote, port, now)?;
+        self.inherit(handle, &options);
+        let (local, remote) = self.world.stack.ends(handle).ok_or(Errno("EINVAL"))?;
+        let flow = self.flow(TCP, local, remote);
+        self.current = Some(flow);
+        if let Some(descriptor) = self.descriptors.get_mut(&place) {
+            (descriptor.kind, descriptor.flow, descriptor.deferred) = (Kind::Stream(handle), Some(flow), None);
+        }
+        Ok((handle, flow))
     }
 }

@@ -170,7 +170,6 @@ impl Run<'_> {
     pub(super) fn turn(&mut self) -> Result<(), Failure> {
         loop {
             self.world.turn().map_err(|reason| Failure::new(0, reason))?;
-            self.settle();
             for seen in self.world.take() {
                 let text = self.shown(&seen);
                 self.trace.add(self.world.since_start(seen.at), text);

@@ -49,6 +49,12 @@ pub trait Sockets {
     /// As `connect(2)`, as far as it is known at once.
     fn start_connecting(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno>;
 
+    /// The same by Fast Open: what is put next goes with the SYN.
+    ///
+    /// # Errors
+    /// As `connect(2)`.
+    fn start_fast(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno>;
+
     /// Queues bytes and says how many were taken; none if there is no room.
     ///
     /// # Errors
@@ -105,13 +111,11 @@ impl Sockets for Stack<'_> {
     }
 
     fn start_connecting(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno> {
-        self.connect(remote, port, now).map_err(|error| match error {
-            ConnectError::PortZero => Errno("EADDRNOTAVAIL"),
-            ConnectError::NotUnicast | ConnectError::NoRoute => Errno("ENETUNREACH"),
-            ConnectError::InUse => Errno("EADDRINUSE"),
-            ConnectError::NotOurs => Errno("EADDRNOTAVAIL"),
-            ConnectError::Full => Errno("ENOBUFS"),
-        })
+        self.connect(remote, port, now).map_err(unconnected)
+    }
+
+    fn start_fast(&mut self, remote: SocketAddr, port: Option<u16>, now: Instant) -> Result<TcpHandle, Errno> {
+        self.connect_fast_open(remote, port, now).map_err(unconnected)
     }
 
     fn put(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, Errno> {
@@ -195,7 +199,11 @@ impl Sockets for Stack<'_> {
 
     fn information(&self, connection: TcpHandle, units: Units) -> Vec<(&'static str, i64)> {
         let mut fields = vec![("tcpi_state", states::number(states::name(self.state(connection)), units))];
-        let Some(info) = self.info(connection) else { return fields };
+        let Some(info) = self.info(connection) else {
+            // Nothing is agreed on yet.
+            fields.push(("tcpi_options", 0));
+            return fields;
+        };
         let mss = i64::from(info.mss);
         let count = |bytes: u32| match units {
             Units::Segments => i64::from(bytes) / mss,
@@ -239,6 +247,16 @@ impl Sockets for Stack<'_> {
             ("tcpi_options", states::options(&info)),
         ]);
         fields
+    }
+}
+
+fn unconnected(error: ConnectError) -> Errno {
+    match error {
+        ConnectError::PortZero => Errno("EADDRNOTAVAIL"),
+        ConnectError::NotUnicast | ConnectError::NoRoute => Errno("ENETUNREACH"),
+        ConnectError::InUse => Errno("EADDRINUSE"),
+        ConnectError::NotOurs => Errno("EADDRNOTAVAIL"),
+        ConnectError::Full => Errno("ENOBUFS"),
     }
 }
 

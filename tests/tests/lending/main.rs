@@ -1,6 +1,7 @@
 //! What lending promises: a retransmission reads no payload, what a device or a neighbour does not take changes
 //! nothing, static content is summed once, and a slow reader closes its own window only.
 
+mod fast_open;
 mod full_ring;
 mod retransmission;
 mod slow_reader;
@@ -13,7 +14,7 @@ use lendwire::time::Span;
 use lendwire_nic::{Content, Offloads, Work};
 use lendwire_tests::pair::Pair;
 use lendwire_tests::peer::Peer;
-use lendwire_tests::segment::{Came, ack, any_data, data, fin, syn};
+use lendwire_tests::segment::{Came, Segment, ack, any_data, data, fin, flag, rst, syn};
 use lendwire_tests::setup::{Pools, Setup};
 use lendwire_tests::stream;
 

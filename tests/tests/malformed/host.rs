@@ -102,6 +102,7 @@ impl Host {
             flights: 4,
             runs: 16,
             batches: 2,
+            servers: 2,
         };
         let now = Instant::from_micros(1_000_000);
         let mut settings = Config::new([9; 16]);

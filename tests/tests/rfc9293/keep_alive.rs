@@ -207,7 +207,7 @@ fn an_option_of_what_is_no_connection_is_refused() {
     let mut peer = Peer::new();
     let early = peer.connects();
     let refused = |error| Err(OptionError::Cannot(error));
-    assert_eq!(peer.stack.set_linger(early, None), refused(WriteError::NotYet));
+    assert_eq!(peer.stack.mark_urgent(early), refused(WriteError::NotYet));
     peer.stack.abort(early);
     assert_eq!(peer.stack.set_user_timeout(early, None), refused(WriteError::NoSuchConnection));
     let over = peer.opens(syn());

@@ -6,6 +6,7 @@ mod keep_alive;
 mod listen;
 mod lower_level;
 mod open;
+mod opening;
 mod options;
 mod recovery;
 mod reset;

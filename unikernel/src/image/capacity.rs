@@ -97,6 +97,7 @@ impl Capacity {
             flights: connections,
             runs: 4 * connections,
             batches: 8,
+            servers: 64,
         }
     }
 }
