@@ -198,7 +198,7 @@ impl Connection {
 
     /// How the peer's acknowledgments tell of loss. One that agreed on blocks and sends none, or loses them on the way, is
     /// as one without.
-    fn detection(&self, shared: &Shared<'_>) -> Detection {
+    pub(super) fn detection(&self, shared: &Shared<'_>) -> Detection {
         let sees_blocks = self.flight(shared).is_some_and(|flight| flight.sees_blocks);
         match (sees_blocks, shared.config.rack) {
             (false, _) => Detection::Duplicates,

@@ -62,6 +62,8 @@ pub(super) enum Kind {
     Longer,
     /// Something that is lost, again.
     Again,
+    /// The end of what was sent, again, once in a recovery (RFC 6675 §4).
+    Rescue,
     /// What was sent last, again, to be answered.
     Tail,
     /// Something beyond a closed window (RFC 9293 §3.8.6.1).
@@ -89,6 +91,7 @@ impl Connection {
             again
                 .or_else(|| self.plan_next(limits, now, shared))
                 .or_else(|| self.plan_held(limits, now, shared))
+                .or_else(|| self.plan_spare(limits, now, shared))
                 .or_else(|| self.plan_probe(limits, shared))
         } else {
             None
@@ -255,7 +258,9 @@ impl Connection {
         let end = seq + len;
         let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();
-        let has_fin = self.send.fin == OurFin::Queued && last && matches!(kind, Kind::Next | Kind::Again | Kind::Tail);
+        let has_fin = self.send.fin == OurFin::Queued
+            && last
+            && matches!(kind, Kind::Next | Kind::Again | Kind::Rescue | Kind::Tail);
         flags.set(Flags::FIN, has_fin && (kind == Kind::Next || self.fin_sent()));
         // RFC 9293 MUST-60..62: the end of what the application gave is pushed.
         flags.set(Flags::PSH, len > 0 && last);
@@ -339,7 +344,7 @@ impl Connection {
             }
             Kind::Probe => self.send.probe = false,
             Kind::KeepAlive => self.kept_alive(shared),
-            Kind::Again | Kind::Tail | Kind::Bare => {}
+            Kind::Again | Kind::Rescue | Kind::Tail | Kind::Bare => {}
         }
         if plan.seq != end {
             self.stall(now, shared);
@@ -386,7 +391,10 @@ impl Connection {
                     flight.small = end;
                 }
             }
-            Kind::Again => {
+            Kind::Again | Kind::Rescue => {
+                if plan.kind == Kind::Rescue {
+                    flight.recovery.rescued = true;
+                }
                 flight.board.on_sent_again(runs, &sent);
                 flight.search.on_sent_again(plan.seq, len);
                 flight.recovery.urgent = false;

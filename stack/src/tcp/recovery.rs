@@ -62,6 +62,8 @@ pub(super) struct Recovery {
     duplicates: u8,
     /// What is to be sent again goes whatever the congestion window is: the first of it after loss was noticed.
     pub(super) urgent: bool,
+    /// The end of what was sent has gone again (RFC 6675 §4, RescueRxt).
+    pub(super) rescued: bool,
     /// When the window was last lowered for a loss.
     lowered_at: Instant,
     /// What has left the network during recovery, on top of the congestion window (RFC 5681 §3.2 (3), (4)).
@@ -79,6 +81,7 @@ impl Recovery {
             recover: una,
             duplicates: 0,
             urgent: false,
+            rescued: false,
             lowered_at: Instant::from_micros(0),
             inflation: 0,
             limited: 0,

@@ -6,6 +6,7 @@
 use super::connection::Connection;
 use super::flight::Flight;
 use super::output::{Kind, Plan};
+use super::recovery::{Detection, RecoveryPhase};
 use super::runs::Run;
 use super::send_queue::{Ending, Limits};
 use super::shared::Shared;
@@ -23,16 +24,50 @@ impl Connection {
             let room = flight.room(mss).min(flight.pacer.allowance(now));
             (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
         };
-        let len = self.again_len(&run, urgent, room, shared)?;
+        self.plan_run(&run, urgent, room, Kind::Again, limits, shared)
+    }
+
+    /// `run`, or its first segment, again, as far as both windows allow.
+    fn plan_run(
+        &mut self,
+        run: &Run,
+        urgent: bool,
+        room: u32,
+        kind: Kind,
+        limits: Limits,
+        shared: &mut Shared<'_>,
+    ) -> Option<Plan> {
+        let len = self.again_len(run, urgent, room, shared)?;
         let data = len.min(self.end_of_data().since(run.start));
         if data == 0 {
             // Only the FIN is left.
-            return Some(self.plan_of(run.start, None, 0, Kind::Again, shared));
+            return Some(self.plan_of(run.start, None, 0, kind, shared));
         }
         let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
         // It goes as it was cut before: nothing is read for it.
         let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
-        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, shared))
+        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, kind, shared))
+    }
+
+    /// What could be lost, while there is room and neither new data nor anything that is known to be lost: a hole, or the
+    /// end of what was sent, once in a recovery (RFC 6675 §4, NextSeg() rules 3 and 4).
+    pub(super) fn plan_spare(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let (mss, size) = (self.send.mss, self.full_size(shared));
+        let is_counting = self.detection(shared) == Detection::Counting;
+        let flight = self.flight(shared).filter(|_| is_counting)?;
+        if flight.recovery.phase != RecoveryPhase::Fast || flight.board.is_due() {
+            return None;
+        }
+        let room = flight.room(mss).min(flight.pacer.allowance(now));
+        let runs = shared.flights.runs();
+        let hole = flight.board.first_hole(runs).map(|run| (run, Kind::Again));
+        let (run, kind) = hole.or_else(|| {
+            // Where that has gone again in this recovery, it is on its way.
+            let last = flight.board.last_missing(runs).filter(|run| !flight.recovery.rescued && !run.marks.again)?;
+            let start = last.start + (last.len() - 1) / size * size;
+            Some((Run { start, ..last }, Kind::Rescue))
+        })?;
+        self.plan_run(&run, false, room, kind, limits, shared)
     }
 
     /// What is lost, after all: no new data can be sent to tell whether the timeout was for nothing (RFC 5682 §3.1 step 2).

@@ -71,9 +71,9 @@ pub(super) fn detect(board: &mut Scoreboard, runs: &mut Runs<'_>, mss: u16) -> u
         if run.marks.sacked {
             bytes += run.len();
             blocks += 1;
-        } else if (bytes > 2 * u32::from(mss) || blocks >= 3) && !run.marks.repeated {
+        } else if bytes > 2 * u32::from(mss) || blocks >= 3 {
             // What was sent again and is lost once more only the timer finds.
-            lost += board.lose_run(runs, at);
+            lost += if run.marks.repeated { board.lose_original(runs, at) } else { board.lose_run(runs, at) };
         }
         at = run.before;
     }

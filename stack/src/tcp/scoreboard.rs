@@ -103,6 +103,18 @@ impl Scoreboard {
         self.iter(runs).map(|(_, run)| run).find(|run| run.marks.is_due()).copied()
     }
 
+    /// Question: the first run below what the peer holds that it does not hold, and that was sent once.
+    pub(super) fn first_hole(&self, runs: &Runs<'_>) -> Option<Run> {
+        let highest = self.highest()?;
+        let below = self.iter(runs).map(|(_, run)| run).take_while(|run| run.start.before(highest));
+        below.into_iter().find(|run| !run.marks.sacked && !run.marks.repeated).copied()
+    }
+
+    /// Question: the last run that the peer does not hold.
+    pub(super) fn last_missing(&self, runs: &Runs<'_>) -> Option<Run> {
+        self.iter(runs).map(|(_, run)| run).filter(|run| !run.marks.sacked).last().copied()
+    }
+
     /// Question: the runs in sequence order, with their places.
     pub(super) fn iter<'r>(&self, runs: &'r Runs<'_>) -> impl Iterator<Item = (u32, &'r Run)> {
         let mut at = self.list.first;
@@ -246,6 +258,14 @@ impl Scoreboard {
             return 0;
         }
         self.mark(runs, index, Marks { lost: true, again: false, ..run.marks });
+        run.len()
+    }
+
+    /// What was sent first of run `index` is taken for lost, and what was sent of it again is not. Returns how many bytes
+    /// that are.
+    pub(super) fn lose_original(&mut self, runs: &mut Runs<'_>, index: u32) -> u32 {
+        let Some(&run) = runs.at(index).filter(|run| run.marks.again && !run.marks.lost) else { return 0 };
+        self.mark(runs, index, Marks { lost: true, ..run.marks });
         run.len()
     }
 
