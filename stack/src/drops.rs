@@ -154,6 +154,9 @@ reasons! {
     TcpSyn = "tcp_syn",
     /// An acknowledgment of what was never sent, or from too long ago (RFC 5961 §5.2).
     TcpAck = "tcp_ack",
+    /// A selective acknowledgment of what was never sent, of nothing, or of what its own segment acknowledges without
+    /// reporting a duplicate (RFC 2018 §3, RFC 2883 §4). The rest of the segment is taken.
+    TcpSack = "tcp_sack",
     /// A segment older than one that came before it (RFC 7323 §5.3).
     TcpOld = "tcp_old",
     /// A segment without timestamps on a connection that agreed on them (RFC 7323 §3.2).

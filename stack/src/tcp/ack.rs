@@ -10,7 +10,7 @@ use super::connection::{Connection, Deadline, OurFin, Waiting};
 use super::delivery::Acknowledgment;
 use super::input::{DONE, Step};
 use super::recovery::Detection;
-use super::sack::Blocks;
+use super::sack::{Blocks, Bounds};
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
@@ -48,6 +48,9 @@ impl Connection {
         let is_overtaken = ack.before(self.send.una);
         let marked = if is_overtaken { 0 } else { self.ecn.told(segment, self.moves_on(segment, ack)) };
         let blocks = self.blocks(segment, ack);
+        if blocks.has_refused {
+            shared.drops.count(Reason::TcpSack);
+        }
         let says_no_more = self.says_no_more(segment, ack, window);
         let is_duplicate = says_no_more && self.in_flight() > 0;
         if says_no_more
@@ -85,7 +88,8 @@ impl Connection {
     /// The selective acknowledgments of `segment`, if the peer said that it would give them.
     fn blocks(&self, segment: &Arrival, ack: Seq) -> Blocks {
         if self.sack && !segment.sack.is_empty() {
-            Blocks::new(&segment.sack, ack, self.send.una.later(ack), self.send.nxt)
+            let (oldest, send) = (self.oldest(), &self.send);
+            Blocks::new(&segment.sack, ack, &Bounds { oldest, una: send.una, nxt: send.nxt, max: send.max })
         } else {
             Blocks::default()
         }

@@ -16,26 +16,44 @@ pub(super) struct Blocks {
     blocks: [(Seq, Seq); SackBlocks::MOST],
     count: usize,
     pub(super) duplicate: Option<(Seq, Seq)>,
+    /// Some block was none that an honest peer could send.
+    pub(super) has_refused: bool,
+}
+
+/// Where a sender stands that is sent blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The oldest number that may still be spoken of.
+    pub(super) oldest: Seq,
+    pub(super) una: Seq,
+    pub(super) nxt: Seq,
+    /// The number behind all that was sent, probes of a window included.
+    pub(super) max: Seq,
 }
 
 impl Blocks {
-    /// What is believed of `option`, in a segment that acknowledges up to `ack`, by a sender that stands between `una` and
-    /// `nxt`.
-    pub(super) fn new(option: &SackBlocks, ack: Seq, una: Seq, nxt: Seq) -> Self {
+    /// What is believed of `option`, in a segment that acknowledges up to `ack`, by a sender that stands within `bounds`.
+    pub(super) fn new(option: &SackBlocks, ack: Seq, bounds: &Bounds) -> Self {
         let mut found = Self::default();
+        let una = bounds.una.later(ack);
         let mut blocks = option.iter().map(|(first, behind)| (Seq(first), Seq(behind)));
         let first = blocks.next();
         let second = option.iter().nth(1).map(|(first, behind)| (Seq(first), Seq(behind)));
         // RFC 2883 §4: the first block is below the acknowledgment, or part of the second one.
         found.duplicate = first.filter(|&(start, end)| {
-            let is_old = !end.after(ack);
+            let is_old = !end.after(ack) && !start.before(bounds.oldest);
             let is_inside = second.is_some_and(|(from, to)| !start.before(from) && !end.after(to));
-            start.before(end) && (is_old || is_inside)
+            start.before(end) && !end.after(bounds.max) && (is_old || is_inside)
         });
         let rest = first.filter(|_| found.duplicate.is_none()).into_iter().chain(blocks);
         for (start, end) in rest {
-            // RFC 2018 §3: a block begins behind a hole. What is acknowledged already, by another segment, is no news.
-            if start.before(end) && start.after(una) && !end.after(nxt) {
+            // RFC 2018 §3: a block begins behind a hole, and ends where something was sent.
+            if !start.before(end) || !start.after(ack) || end.after(bounds.max) {
+                found.has_refused = true;
+                continue;
+            }
+            // What is acknowledged already, by another segment, is no news.
+            if start.after(una) && !end.after(bounds.nxt) {
                 found.blocks[found.count] = (start, end);
                 found.count += 1;
             }

@@ -156,7 +156,9 @@ impl Host {
     }
 
     fn is_connected(&mut self) {
-        let said = self.sends(self.segment(SYN, b""));
+        let selective = [1, 1, 4, 2];
+        let syn = segment(PEER_PORT, PORT, self.peer_next, self.own_next, SYN, &selective, b"");
+        let said = self.sends(packet(PEER, OWN, TCP, &syn));
         self.notes_syn_ack(&said);
         self.sends(self.segment(ACK, b""));
         self.connection = self.stack.accept(self.listener).expect("the handshake is complete");

@@ -135,7 +135,7 @@ fn rfc9293_reserved_bits_urgent_data_and_unknown_options_do_not_matter() {
         })
     });
     is_taken(|host| {
-        let options = [253, 6, 1, 2, 3, 4, 5, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+        let options = [253, 6, 1, 2, 3, 4, 254, 10, 0, 0, 0, 0, 0, 0, 0, 0];
         packet(PEER, OWN, TCP, &segment(PEER_PORT, PORT, host.peer_next, host.own_next, ACK, &options, b"hello"))
     });
 }

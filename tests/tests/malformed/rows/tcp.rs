@@ -38,6 +38,7 @@ pub(crate) fn rows() -> Vec<Row> {
         sequence(),
         control(),
         acknowledgment(),
+        selection(),
         text(),
         handshakes(),
         timestamps(),
@@ -285,6 +286,36 @@ fn acknowledgment() -> Vec<Row> {
         row("data without an acknowledgment", Reason::TcpAck, data, |it| it.bytes[AT_FLAGS] = PSH),
         row("a FIN without an acknowledgment", Reason::TcpAck, data, |it| it.bytes[AT_FLAGS] = FIN),
         row("no flag at all", Reason::TcpAck, data, |it| it.bytes[AT_FLAGS] = 0),
+    ]
+}
+
+/// Where the block of a [`selected`] begins and ends.
+const AT_BLOCK: usize = AT_OPTIONS + 4;
+
+/// The second half of what is in flight is there.
+fn selected(host: &Host) -> Frame {
+    let [first, behind] = [250, 500].map(|number| host.own_next.wrapping_add(number).to_be_bytes());
+    let option = [&[1, 1, 5, 10][..], &first, &behind].concat();
+    packet(PEER, OWN, TCP, &segment(PEER_PORT, PORT, host.peer_next, host.own_next, ACK, &option, b""))
+}
+
+/// RFC 2018 §3, RFC 2883 §4: what no peer can have received.
+fn selection() -> Vec<Row> {
+    let sends = |host: &mut Host| {
+        host.stack.write(host.connection, &[7; 500]).expect("there is room");
+        assert_eq!(host.says().len(), 1, "it goes as one segment");
+    };
+    let of = |name, fault| row(name, Reason::TcpSack, selected, fault).given(sends).quiet();
+    vec![
+        of("a selection of what was never sent", |it| shift(it, AT_BLOCK + 4, 1)),
+        of("a selection that ends before it begins", |it| shift(it, AT_BLOCK, 251)),
+        of("a selection of nothing", |it| shift(it, AT_BLOCK, 250)),
+        of("a selection that the acknowledgment reaches into", |it| shift(it, AT_BLOCK, 251u32.wrapping_neg())),
+        of("a selection from before the connection", |it| {
+            shift(it, AT_BLOCK, 3000u32.wrapping_neg());
+            shift(it, AT_BLOCK + 4, 3000u32.wrapping_neg());
+        }),
+        of("a selection of half of all numbers", |it| shift(it, AT_BLOCK + 4, 1 << 31)),
     ]
 }
 
