@@ -24,11 +24,11 @@ impl Connection {
             let room = flight.room(mss).min(flight.pacer.allowance(now));
             (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
         };
-        self.plan_run(&run, urgent, room, Kind::Again, limits, shared)
+        self.plan_part(&run, urgent, room, Kind::Again, limits, shared)
     }
 
     /// `run`, or its first segment, again, as far as both windows allow.
-    fn plan_run(
+    fn plan_part(
         &mut self,
         run: &Run,
         urgent: bool,
@@ -67,7 +67,7 @@ impl Connection {
             let start = last.start + (last.len() - 1) / size * size;
             Some((Run { start, ..last }, Kind::Rescue))
         })?;
-        self.plan_run(&run, false, room, kind, limits, shared)
+        self.plan_part(&run, false, room, kind, limits, shared)
     }
 
     /// What is lost, after all: no new data can be sent to tell whether the timeout was for nothing (RFC 5682 §3.1 step 2).

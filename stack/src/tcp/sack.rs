@@ -2,7 +2,8 @@
 //! RFC 6675).
 //!
 //! Invariant: a block that is not within what is in flight changes nothing. A segment brings at most four, each of which
-//! walks at most the runs of its connection, so no peer makes us work without bound.
+//! walks at most the runs of its connection, and crumbs make no more of these than there are segments in flight and a few.
+//! So no peer makes us work without bound.
 
 use super::delivery::Acknowledgment;
 use super::runs::{NIL, Runs};
@@ -76,6 +77,9 @@ pub(super) fn take(
     mut on: impl FnMut(&Arrived),
 ) {
     for &(start, end) in &blocks.blocks[..blocks.count] {
+        if end.since(start) < ack.mss.into() && board.is_crumbled(ack.mss) {
+            continue;
+        }
         board.on_sacked(runs, start.later(ack.una), end, &mut on);
     }
 }

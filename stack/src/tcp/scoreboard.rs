@@ -85,6 +85,11 @@ impl Scoreboard {
         if self.sacked > 0 { Some(self.highest) } else { None }
     }
 
+    /// Question: whether there are more runs than segments of `mss` in flight would need: the peer holds crumbs of them.
+    pub(super) fn is_crumbled(&self, mss: u16) -> bool {
+        u32::from(self.list.count) > self.bytes / u32::from(mss) + u32::from(FINE)
+    }
+
     /// Question: where the first run stands.
     pub(super) const fn first(&self) -> u32 {
         self.list.first
