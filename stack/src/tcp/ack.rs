@@ -23,7 +23,7 @@ use crate::wire::tcp::Flags;
 /// What an acknowledgment says beside its number.
 struct Means {
     is_duplicate: bool,
-    /// Packets that the network marked.
+    /// Bytes that the network marked.
     marked: u32,
     blocks: Blocks,
 }
@@ -46,7 +46,9 @@ impl Connection {
         let stand = self.stand();
         // What was overtaken tells of marks that were told since.
         let is_overtaken = ack.before(self.send.una);
-        let marked = if is_overtaken { 0 } else { self.ecn.told(segment, self.moves_on(segment, ack)) };
+        let moves_on = self.moves_on(segment, ack);
+        let marked = if is_overtaken { 0 } else { self.ecn.told(segment, moves_on) };
+        let marked = self.marked_bytes(segment, marked, moves_on, shared);
         let blocks = self.blocks(segment, ack);
         if blocks.has_refused {
             shared.drops.count(Reason::TcpSack);
@@ -106,11 +108,8 @@ impl Connection {
             flight.sees_blocks |= !blocks.is_empty();
         }
         let echo = self.stamps.zip(segment.timestamps.map(|timestamps| timestamps.echo));
-        // RFC 9768 appendix A.3: bytes, from packets of full size. A classic peer means the whole.
-        let size = if self.ecn.says_reduced() { u32::MAX } else { self.send.mss.into() };
-        let marked = marked.saturating_mul(size);
         let standing = self.standing(now, shared);
-        let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked, echo, ..standing };
+        let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked: *marked, echo, ..standing };
         let probes_tail = self.probes_tail(shared);
         if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
             let heard = flight.on_ack(runs, &acknowledgment, blocks);

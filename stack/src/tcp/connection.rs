@@ -411,6 +411,7 @@ impl Connection {
         flight.rack.begin(self.rtt.smoothed(), now);
         flight.tail.is_measured = self.rtt.smoothed().is_some();
         flight.search = self.fresh_search(config, now);
+        flight.heard = self.fresh_heard();
         flight
     }
 

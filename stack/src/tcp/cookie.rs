@@ -104,6 +104,7 @@ pub(super) fn theirs(start: NonZeroU32, third: &Arrival, mss: u16) -> HandshakeO
         sack_permitted: offer & SACK != 0,
         timestamps: Some(timestamps),
         fast_open: None,
+        tells_bytes: false,
     }
 }
 

@@ -84,5 +84,6 @@ impl Connection {
         if let Some(intake) = shared.intakes.of_mut(self.intake) {
             intake.reassembly.repeated.told();
         }
+        self.byte_counts_sent(shared);
     }
 }

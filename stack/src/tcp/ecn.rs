@@ -4,8 +4,9 @@
 //! was not caught rewriting them. What the network marks is told its sender: by ECE until CWR answers, or, where the
 //! feedback is accurate, by a counter of marked packets in the three bits AE, CWR and ECE of each segment.
 //!
-//! Left out: AccECN's options with counters of bytes (RFC 9768 §3.2.3; bytes are estimated from packets, appendix A.3),
-//! ECT on SYNs, on acknowledgments and on what is sent again (RFC 8311 §4.3), the nonce.
+//! Bytes, too, are told where options are sent: see `byte_counts`.
+//!
+//! Left out: ECT on SYNs, on acknowledgments and on what is sent again (RFC 8311 §4.3), the nonce.
 
 use super::negotiation::Opener;
 use super::segment::Arrival;
@@ -26,10 +27,10 @@ pub enum Ecn {
 
 /// IP's two bits (RFC 3168 §5).
 pub(super) const NOT_CAPABLE: u8 = 0;
-const ECT_1: u8 = 1;
+pub(super) const ECT_1: u8 = 1;
 /// What new data of a capable connection carries.
 pub(super) const ECT_0: u8 = 2;
-const MARKED: u8 = 3;
+pub(super) const MARKED: u8 = 3;
 pub(super) const CODEPOINT: u8 = 3;
 
 /// The first value of both counters (RFC 9768 §3.2.1).

@@ -5,6 +5,7 @@
 //! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
 //! time anyway. Connections that find no place stand in line until one rests.
 
+use super::byte_counts::Heard;
 use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
 use super::connection::Deadline;
 use super::pacing::Pacer;
@@ -55,6 +56,8 @@ pub struct Flight {
     /// Whether full segments arrive, and whether longer ones would.
     pub(super) fits: Fits,
     pub(super) search: Search,
+    /// What the peer has told of marked bytes.
+    pub(super) heard: Heard,
     rest: Rest,
 }
 
@@ -91,6 +94,7 @@ impl Flight {
             small: nxt,
             fits: Fits::NEW,
             search: Search::NEW,
+            heard: Heard::Nothing,
             sent_at: now,
             reduced: None,
             owes_cwr: false,

@@ -309,7 +309,14 @@ impl Handshake {
             None => Flags::SYN | self.ecn.syn(),
         };
         let ours = options::ours(self.mtu, self.tuple.remote(), config, theirs, timestamps::clock(self.clock, now));
-        (flags, HandshakeOptions { fast_open: self.fast_open, ..ours })
+        (flags, HandshakeOptions { fast_open: self.fast_open, tells_bytes: self.tells_bytes(config), ..ours })
+    }
+
+    /// Whether our SYN-ACK is to tell the first counts of bytes. RFC 9768 §3.2.3.2.1: not once it was lost, perhaps for
+    /// them; and a cookie may leave no room.
+    fn tells_bytes(&self, config: &TcpConfig) -> bool {
+        let is_first = self.is_received() && self.tries == 0 && self.fast_open.is_none();
+        is_first && config.ecn_option && self.ecn.is_accurate()
     }
 
     /// Commits: the SYN or SYN-ACK was sent. Returns whether it was one more time.

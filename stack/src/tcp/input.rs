@@ -72,6 +72,7 @@ impl Connection {
         if self.ecn.on_segment(segment) == Due::Now {
             self.owe_now();
         }
+        self.count_bytes(segment, shared);
         self.check_urgent(segment, shared);
         self.take_text(segment, now, shared)?;
         self.check_fin(segment, shared);

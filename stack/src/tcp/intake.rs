@@ -7,6 +7,7 @@
 use lendwire_nic::Chunk;
 
 use super::blocks::NoRoom;
+use super::byte_counts::Told;
 use super::connection::Connection;
 use super::reassembly::Reassembly;
 use super::seq::Seq;
@@ -22,6 +23,8 @@ const LOOKS: usize = 8;
 pub struct Intake {
     pub(super) need: Need,
     pub(super) reassembly: Reassembly,
+    /// What the peer is told of ECN codepoints, as long as this is remembered.
+    pub(super) told: Option<Told>,
 }
 
 impl Intake {
@@ -81,8 +84,9 @@ impl Connection {
 
     /// The connection's intake, if it has one or a place is to be had.
     pub(super) fn take_intake<'i>(&mut self, shared: &'i mut Shared<'_>) -> Option<&'i mut Intake> {
-        let fresh = || Intake { need: self.fresh_need(), reassembly: Reassembly::NEW };
-        self.intake = shared.intakes.take(self.intake, fresh);
+        let Shared { intakes, config, .. } = shared;
+        let fresh = || Intake { need: self.fresh_need(), reassembly: Reassembly::NEW, told: self.fresh_told(config) };
+        self.intake = intakes.take(self.intake, fresh);
         shared.intakes.of_mut(self.intake)
     }
 

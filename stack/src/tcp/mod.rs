@@ -40,6 +40,7 @@ mod ack;
 mod arrive;
 mod blocks;
 mod budget;
+mod byte_counts;
 mod challenge;
 mod coalesce;
 mod congestion;

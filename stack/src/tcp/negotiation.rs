@@ -98,6 +98,11 @@ impl Negotiation {
         }
     }
 
+    /// Whether accurate feedback was agreed on.
+    pub(super) fn is_accurate(&self) -> bool {
+        self.mode == Mode::Accurate && !self.plain
+    }
+
     /// The flags of our SYN-ACK.
     pub(super) fn syn_ack(&self) -> Flags {
         match self.mode {

@@ -59,6 +59,7 @@ pub(super) fn taken(theirs: HandshakeOptions, config: &TcpConfig) -> HandshakeOp
         sack_permitted: theirs.sack_permitted && config.sack,
         timestamps: theirs.timestamps.filter(|_| config.timestamps),
         fast_open: None,
+        tells_bytes: false,
     }
 }
 
@@ -78,6 +79,7 @@ pub(super) fn ours(
         // RFC 7323 §3.2: without ACK there is nothing to echo, and TSecr is zero.
         timestamps: Some(Timestamps { value: clock, echo: 0 }).filter(|_| config.timestamps),
         fast_open: None,
+        tells_bytes: false,
     };
     let Some(taken) = taken else { return offers };
     HandshakeOptions {
@@ -86,6 +88,7 @@ pub(super) fn ours(
         sack_permitted: taken.sack_permitted,
         timestamps: taken.timestamps.map(|theirs| Timestamps { value: clock, echo: theirs.value }),
         fast_open: None,
+        tells_bytes: false,
     }
 }
 

@@ -303,7 +303,7 @@ impl Connection {
     /// The options of a segment that is sent now.
     fn options(&self, now: Instant, shared: &Shared<'_>) -> SegmentOptions {
         let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
-        SegmentOptions { timestamps, sack: self.sack_blocks(shared) }
+        SegmentOptions { timestamps, sack: self.sack_blocks(shared), byte_counts: self.byte_counts(shared) }
     }
 
     /// Bytes of options that every segment has.

@@ -57,10 +57,11 @@ impl Connection {
     pub(super) fn full_size(&self, shared: &Shared<'_>) -> u32 {
         let all = self.intake(shared).map_or(0, |intake| intake.reassembly.told());
         // RFC 2018 §3: beside timestamps there is room for three; two bytes, two of padding, and eight a block.
-        let most = if self.stamps.is_some() { 3 } else { 4 };
+        let counts = self.byte_counts_len(shared);
+        let most = SackBlocks::most_beside(usize::from(self.fixed_options_len()) + counts) as u32;
         let blocks = if self.sack { all.min(most) } else { 0 };
         let taken = if blocks > 0 { 4 + 8 * blocks } else { 0 };
-        u32::from(self.send.mss) - taken
+        u32::from(self.send.mss) - taken - counts as u32
     }
 
     /// Question: the blocks that a segment which is sent now has.

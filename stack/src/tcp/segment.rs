@@ -8,6 +8,7 @@ use super::demux::Tuple;
 use super::seq::Seq;
 use crate::drops::Reason;
 use crate::ip::{Datagram, InterfaceId};
+use crate::wire::accurate_ecn::ByteCounts;
 use crate::wire::tcp::{self, Flags, Malformed, Segment};
 use crate::wire::tcp_options::{HandshakeOptions, SackBlocks, SegmentOptions, Timestamps};
 
@@ -34,6 +35,8 @@ pub(super) struct Arrival {
     pub(super) timestamps: Option<Timestamps>,
     /// Of a segment without SYN.
     pub(super) sack: SackBlocks,
+    /// Likewise: how many bytes came to its sender, by ECN codepoint.
+    pub(super) byte_counts: Option<ByteCounts>,
     /// It has options besides timestamps.
     pub(super) has_options: bool,
     /// Some of it lay outside of the window, and was cut off.
@@ -54,10 +57,12 @@ impl Arrival {
         })?;
         let (header, flags, header_len) = (*segment.header, segment.flags(), segment.header_len());
         let options = if flags.contains(Flags::SYN) {
-            HandshakeOptions::parse(segment.options).map(|options| (options, options.timestamps, SackBlocks::default()))
+            HandshakeOptions::parse(segment.options).map(|options| {
+                let timestamps = options.timestamps;
+                (options, SegmentOptions { timestamps, ..SegmentOptions::default() })
+            })
         } else {
-            let options = SegmentOptions::parse(segment.options);
-            options.map(|SegmentOptions { timestamps, sack }| (HandshakeOptions::default(), timestamps, sack))
+            SegmentOptions::parse(segment.options).map(|options| (HandshakeOptions::default(), options))
         };
         // RFC 9293 MUST-57: a SYN to a group or a broadcast address is dropped silently; so is anything else.
         if !datagram.is_unicast() {
@@ -73,7 +78,7 @@ impl Arrival {
         if source_port == 0 || destination_port == 0 {
             return Err(Reason::TcpPort);
         }
-        let (options, timestamps, sack) = options.map_err(|_| Reason::TcpOptions)?;
+        let (options, SegmentOptions { timestamps, sack, byte_counts }) = options.map_err(|_| Reason::TcpOptions)?;
         let known = timestamps.map_or(0, |_| Timestamps::LEN);
         Ok(Self {
             tuple: Tuple::new(SocketAddr::new(destination, destination_port), SocketAddr::new(source, source_port)),
@@ -89,6 +94,7 @@ impl Arrival {
             options,
             timestamps,
             sack,
+            byte_counts,
             has_options: header_len != tcp::HEADER_LEN + known,
             cut: false,
             payload,

@@ -97,6 +97,8 @@ pub struct TcpConfig {
     pub sack: bool,
     /// Whether explicit congestion notification is asked for, and agreed to.
     pub ecn: Ecn,
+    /// Whether accurate feedback tells of bytes, too, in options of 8 or 12 bytes (RFC 9768 §3.2.3).
+    pub ecn_option: bool,
     /// Whether loss is told by time (RACK-TLP, RFC 8985) where the peer gives selective acknowledgments, or by counting
     /// (RFC 6675).
     pub rack: bool,
@@ -138,6 +140,7 @@ impl TcpConfig {
         timestamps: true,
         sack: true,
         ecn: Ecn::Passive,
+        ecn_option: true,
         rack: true,
     };
 

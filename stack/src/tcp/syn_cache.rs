@@ -86,7 +86,7 @@ const _: () = assert!(size_of::<SynReceived>() <= 64 && size_of::<Slot<SynReceiv
 impl SynReceived {
     /// What is to be kept of a SYN that came to the listener in place `listener`.
     pub(super) fn new(syn: &Arrival, interface: Option<InterfaceId>, listener: u32, config: &TcpConfig) -> Self {
-        let HandshakeOptions { mss, window_scale, sack_permitted, timestamps, fast_open: _ } =
+        let HandshakeOptions { mss, window_scale, sack_permitted, timestamps, fast_open: _, tells_bytes: _ } =
             options::taken(syn.options, config);
         let ecn = Negotiation::of_syn(syn, config.ecn);
         let mut offer = window_scale.unwrap_or(NO_SCALE);
@@ -158,6 +158,7 @@ impl SynReceived {
             sack_permitted: self.offer & SACK != 0,
             timestamps: (self.offer & TIMESTAMPS != 0).then_some(Timestamps { value: self.timestamp, echo: 0 }),
             fast_open: None,
+            tells_bytes: false,
         };
         let (tries, due) = (self.tries(), self.state & DUE != 0);
         Handshake {

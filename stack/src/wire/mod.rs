@@ -2,6 +2,7 @@
 //!
 //! Invariant: a view exists only of bytes that are long enough for it; what a field means is the layers' business.
 
+pub mod accurate_ecn;
 pub mod address;
 pub mod arp;
 pub mod dhcpv4;

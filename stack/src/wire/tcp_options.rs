@@ -6,6 +6,7 @@
 //! the last one counts, as in Linux and in the BSDs: the RFCs leave it open, and so both ends of a connection with those
 //! understand the same. For cookies of Fast Open RFC 7413 §4.1.3 says so.
 
+use super::accurate_ecn::ByteCounts;
 use super::fast_open::FastOpenOption;
 
 /// The longest run of options: a data offset of 15 words.
@@ -45,6 +46,8 @@ pub struct HandshakeOptions {
     pub timestamps: Option<Timestamps>,
     /// A cookie, or the wish for one (RFC 7413 §4.1.1).
     pub fast_open: Option<FastOpenOption>,
+    /// It is to tell the first counts of bytes by ECN codepoint (RFC 9768 §3.2.3), where they fit.
+    pub tells_bytes: bool,
 }
 
 /// The options of a segment without SYN.
@@ -54,6 +57,8 @@ pub struct SegmentOptions {
     pub timestamps: Option<Timestamps>,
     /// What the sender holds beyond its acknowledgment.
     pub sack: SackBlocks,
+    /// Bytes that came to it, by ECN codepoint (RFC 9768 §3.2.3).
+    pub byte_counts: Option<ByteCounts>,
 }
 
 /// The timestamps option (RFC 7323 §3.2).
@@ -113,6 +118,7 @@ impl Options for HandshakeOptions {
         4 * (usize::from(self.mss.is_some()) + usize::from(self.window_scale.is_some()) + usize::from(sack_alone))
             + timestamps
             + self.fast_open.map_or(0, |option| option.len())
+            + if self.tells_bytes { ByteCounts::START.len() } else { 0 }
     }
 
     fn write(&self, to: &mut [u8]) {
@@ -137,6 +143,9 @@ impl Options for HandshakeOptions {
         if let Some(shift) = self.window_scale {
             to.put(&[NOP, WINDOW_SCALE, 3, shift]);
         }
+        if self.tells_bytes {
+            to.put_counts(&ByteCounts::START);
+        }
         if let Some(fast_open) = self.fast_open {
             fast_open.write(to.0, NOP);
         }
@@ -151,14 +160,14 @@ impl SegmentOptions {
     pub fn parse(options: &[u8]) -> Result<Self, BadOption> {
         // RFC 7323 appendix A: the form that nearly all segments have.
         if let Some(timestamps) = Timestamps::alone(options) {
-            return Ok(Self { timestamps: Some(timestamps), sack: SackBlocks::default() });
+            return Ok(Self { timestamps: Some(timestamps), ..Self::default() });
         }
         let mut found = Self::default();
         each_option(options, |kind, data| {
             match kind {
                 TIMESTAMPS => found.timestamps = Some(Timestamps::parse(data)?),
                 SACK => found.sack = SackBlocks::parse(data)?,
-                _ => {}
+                kind => found.byte_counts = ByteCounts::parse(kind, data).or(found.byte_counts),
             }
             Ok(())
         })?;
@@ -167,17 +176,20 @@ impl SegmentOptions {
 
     /// How many blocks have a place beside the timestamps: RFC 2018 §3.
     fn blocks(&self) -> usize {
-        let most = if self.timestamps.is_some() { SackBlocks::MOST - 1 } else { SackBlocks::MOST };
-        usize::from(self.sack.count).min(most)
+        usize::from(self.sack.count).min(SackBlocks::most_beside(self.others_len()))
+    }
+
+    fn others_len(&self) -> usize {
+        let timestamps = if self.timestamps.is_some() { Timestamps::LEN } else { 0 };
+        timestamps + self.byte_counts.map_or(0, |counts| counts.len())
     }
 }
 
 impl Options for SegmentOptions {
     fn len(&self) -> usize {
-        let timestamps = if self.timestamps.is_some() { Timestamps::LEN } else { 0 };
         match self.blocks() {
-            0 => timestamps,
-            blocks => timestamps + 4 + BLOCK_LEN * blocks,
+            0 => self.others_len(),
+            blocks => self.others_len() + 4 + BLOCK_LEN * blocks,
         }
     }
 
@@ -186,6 +198,9 @@ impl Options for SegmentOptions {
         if let Some(timestamps) = self.timestamps {
             to.put(&[NOP, NOP]);
             timestamps.write(&mut to);
+        }
+        if let Some(counts) = &self.byte_counts {
+            to.put_counts(counts);
         }
         let blocks = self.blocks();
         if blocks == 0 {
@@ -226,6 +241,12 @@ impl Timestamps {
 impl SackBlocks {
     /// Blocks that fit where nothing else does.
     pub const MOST: usize = 4;
+
+    /// How many have a place beside `len` bytes of other options.
+    #[must_use]
+    pub const fn most_beside(len: usize) -> usize {
+        (LONGEST - 4 - len) / BLOCK_LEN
+    }
 
     /// Adds a block at the end; false where there is no place. Its numbers are the caller's to check.
     pub const fn push(&mut self, first: u32, behind: u32) -> bool {
@@ -275,6 +296,12 @@ impl Writer<'_> {
     fn put(&mut self, bytes: &[u8]) {
         let (front, rest) = core::mem::take(&mut self.0).split_at_mut(bytes.len());
         front.copy_from_slice(bytes);
+        self.0 = rest;
+    }
+
+    fn put_counts(&mut self, counts: &ByteCounts) {
+        let (front, rest) = core::mem::take(&mut self.0).split_at_mut(counts.len());
+        counts.write(front, NOP);
         self.0 = rest;
     }
 }
@@ -329,6 +356,7 @@ mod tests {
                 sack_permitted: choice & 4 != 0,
                 timestamps: Some(CLOCKS).filter(|_| choice & 8 != 0),
                 fast_open: Some(longest_cookie()).filter(|_| choice & 16 != 0),
+                tells_bytes: false,
             };
             let (bytes, len) = written(&options);
             assert!(len.is_multiple_of(4) && len <= LONGEST, "{len}");
@@ -338,22 +366,35 @@ mod tests {
 
     #[test]
     fn rfc7323_appendix_a_timestamps_stand_behind_two_nops() {
-        let (bytes, len) = written(&SegmentOptions { timestamps: Some(CLOCKS), sack: SackBlocks::default() });
+        let (bytes, len) = written(&SegmentOptions { timestamps: Some(CLOCKS), ..SegmentOptions::default() });
         assert_eq!(bytes[..len], [1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]
     fn rfc2018_3_four_blocks_fit_alone_and_three_beside_timestamps() {
         for count in 0..=4 {
-            for timestamps in [None, Some(CLOCKS)] {
-                let (bytes, len) = written(&SegmentOptions { timestamps, sack: blocks(count) });
+            for (timestamps, fit) in [(None, count), (Some(CLOCKS), count.min(3))] {
+                let (bytes, len) = written(&SegmentOptions { timestamps, sack: blocks(count), byte_counts: None });
                 let came = SegmentOptions::parse(&bytes[..len]).expect("what is written is legal");
-                let fit = if timestamps.is_some() { count.min(3) } else { count };
                 assert!(len.is_multiple_of(4) && len <= LONGEST);
-                assert_eq!(came, SegmentOptions { timestamps, sack: blocks(fit) });
+                assert_eq!(came, SegmentOptions { timestamps, sack: blocks(fit), byte_counts: None });
             }
         }
         assert!(!blocks(4).push(1, 2));
+    }
+
+    #[test]
+    fn rfc9768_3_2_3_counts_of_bytes_leave_less_room_for_blocks() {
+        let two = ByteCounts { ect_0: Some(1), marked: Some(7), ect_1: None };
+        let three = ByteCounts { ect_1: Some(9), ..two };
+        for (timestamps, counts, fit) in
+            [(None, two, 3), (Some(CLOCKS), two, 2), (None, three, 3), (Some(CLOCKS), three, 1)]
+        {
+            let options = SegmentOptions { timestamps, sack: blocks(4), byte_counts: Some(counts) };
+            let (bytes, len) = written(&options);
+            assert!(len.is_multiple_of(4) && len <= LONGEST);
+            assert_eq!(SegmentOptions::parse(&bytes[..len]), Ok(SegmentOptions { sack: blocks(fit), ..options }));
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ const MAPPED: &[(&str, Apply)] = &[
     ("net.ipv4.tcp_rto_min_us", |tcp, value| number(value).map(|it| tcp.min_rto = Span::from_micros(it))),
     ("net.ipv4.tcp_rto_max_ms", |tcp, value| number(value).map(|it| tcp.max_rto = Span::from_millis(it))),
     ("net.ipv4.tcp_timestamps", |tcp, value| switch(value).map(|it| tcp.timestamps = it)),
+    ("net.ipv4.tcp_ecn_option", |tcp, value| number(value).map(|it| tcp.ecn_option = it != 0)),
     ("net.ipv4.tcp_ecn", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.inet.tcp.ecn.enable", |tcp, value| ecn(value).map(|it| tcp.ecn = it)),
     ("net.ipv4.tcp_sack", |tcp, value| switch(value).map(|it| tcp.sack = it)),

@@ -128,6 +128,7 @@ impl Settings {
                     quick_acks: 0,
                     black_hole_timeouts: 0,
                     path_search: PathSearch::Off,
+                    ecn_option: false,
                     search_from: LINUX_BASE,
                     ..TcpConfig::DEFAULT
                 },

@@ -1,0 +1,143 @@
+//! Bytes that came with each ECN codepoint, told and heard by AccECN's options (RFC 9768 §3.2.3).
+//!
+//! Invariant: what is told never goes back. The counts live with what a connection holds while data arrives, so who loses
+//! that tells none from then on, and the counter of packets in the header does alone. A connection without accurate feedback
+//! looks at its mode and at nothing else here.
+//!
+//! An option goes with the first segment of each side, and with every one that has something new to tell: what nobody sends
+//! data to tells nothing new. Left out: tests of whether options are dropped on their way (§3.2.3.2.1), but that a SYN-ACK
+//! which goes again has none.
+
+use super::connection::Connection;
+use super::ecn::{self, Feedback};
+use super::segment::Arrival;
+use super::shared::{Shared, TcpConfig};
+use crate::wire::accurate_ecn::{ByteCounts, MODULUS};
+
+/// r.e0b, r.ceb and r.e1b (RFC 9768 §3.2.1).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    ect_0: u32,
+    marked: u32,
+    ect_1: u32,
+    /// The codepoint that was counted last.
+    last: u8,
+    /// All of it was told.
+    is_told: bool,
+}
+
+impl Told {
+    const START: Self = Self { ect_0: 1, marked: 0, ect_1: 1, last: ecn::NOT_CAPABLE, is_told: true };
+
+    /// Counts `bytes` that came with `codepoint`. Says whether others had come before.
+    fn count(&mut self, codepoint: u8, bytes: u32) -> bool {
+        let counter = match codepoint {
+            ecn::ECT_0 => &mut self.ect_0,
+            ecn::ECT_1 => &mut self.ect_1,
+            ecn::MARKED => &mut self.marked,
+            _ => return false,
+        };
+        *counter = (*counter + bytes) % MODULUS;
+        self.is_told = false;
+        let last = core::mem::replace(&mut self.last, codepoint);
+        last != codepoint && last != ecn::NOT_CAPABLE
+    }
+
+    /// The counter of ECT(1) is left out while nothing has come so: shorter options say the rest.
+    fn option(&self) -> ByteCounts {
+        let ect_1 = Some(self.ect_1).filter(|&count| count != Self::START.ect_1);
+        ByteCounts { ect_0: Some(self.ect_0), marked: Some(self.marked), ect_1 }
+    }
+}
+
+/// s.ceb: what the peer has told of marked bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing that what comes could be held against.
+    Nothing,
+    Marked(u32),
+    /// §3.2.3.2.2: the path clears fields, so what they say means nothing.
+    Ignored,
+}
+
+impl Connection {
+    fn is_accurate(&self) -> bool {
+        matches!(self.ecn, Feedback::Accurate(_))
+    }
+
+    /// The counts of a connection to which data comes for the first time.
+    pub(super) fn fresh_told(&self, config: &TcpConfig) -> Option<Told> {
+        (self.is_accurate() && config.ecn_option && self.bytes_received() == 0).then_some(Told::START)
+    }
+
+    /// What a connection that begins to send holds the peer's options against.
+    pub(super) fn fresh_heard(&self) -> Heard {
+        if self.send.una == self.send.first { Heard::Marked(0) } else { Heard::Nothing }
+    }
+
+    /// Data has come, and was found good.
+    pub(super) fn count_bytes(&mut self, segment: &Arrival, shared: &mut Shared<'_>) {
+        if !self.is_accurate() || segment.payload.is_empty() {
+            return;
+        }
+        let (codepoint, bytes) = (segment.traffic_class & ecn::CODEPOINT, segment.payload.len() as u32);
+        let Some(told) = self.take_intake(shared).and_then(|intake| intake.told.as_mut()) else { return };
+        if told.count(codepoint, bytes) {
+            // RFC 9768 §3.2.3.3: that another counter grows is told at once.
+            self.owe_now();
+        }
+    }
+
+    /// The option of a segment that is sent now.
+    pub(super) fn byte_counts(&self, shared: &Shared<'_>) -> Option<ByteCounts> {
+        if !self.is_accurate() {
+            return None;
+        }
+        let told = self.intake(shared).and_then(|intake| intake.told.as_ref());
+        match told.filter(|told| !told.is_told) {
+            Some(told) => Some(told.option()),
+            // The last segment of our handshake: the peer learns that options arrive.
+            None => Some(ByteCounts::START).filter(|_| shared.config.ecn_option && self.ecn.is_first()),
+        }
+    }
+
+    /// Bytes that the option takes.
+    pub(super) fn byte_counts_len(&self, shared: &Shared<'_>) -> usize {
+        self.byte_counts(shared).map_or(0, |counts| counts.len())
+    }
+
+    /// Commits: a segment was sent.
+    pub(super) fn byte_counts_sent(&self, shared: &mut Shared<'_>) {
+        if let Some(told) = shared.intakes.of_mut(self.intake).and_then(|intake| intake.told.as_mut()) {
+            told.is_told = true;
+        }
+    }
+
+    /// How many bytes `segment` says were marked, where its header tells of `packets`; `moves_on` that none later was seen.
+    pub(super) fn marked_bytes(&self, segment: &Arrival, packets: u32, moves_on: bool, shared: &mut Shared<'_>) -> u32 {
+        if self.ecn.says_reduced() {
+            // A classic peer means the whole.
+            return packets.saturating_mul(u32::MAX);
+        }
+        let bytes = segment.byte_counts.filter(|_| moves_on).and_then(|counts| self.hear_counts(counts, shared));
+        // Appendix A.3: else from packets of full size. Of the two the larger word counts where one says nothing.
+        bytes.filter(|&bytes| bytes > 0).unwrap_or(packets.saturating_mul(self.send.mss.into()))
+    }
+
+    fn hear_counts(&self, counts: ByteCounts, shared: &mut Shared<'_>) -> Option<u32> {
+        // Before it has come round no counter but that of marks can be zero.
+        let is_young = self.bytes_acknowledged() < u64::from(MODULUS) - 1;
+        let is_cleared = is_young && [counts.ect_0, counts.ect_1].contains(&Some(0));
+        let accurate = self.is_accurate();
+        let flight = self.flight_mut(shared).filter(|flight| accurate && flight.heard != Heard::Ignored)?;
+        if is_cleared {
+            flight.heard = Heard::Ignored;
+            return None;
+        }
+        let marked = counts.marked?;
+        match core::mem::replace(&mut flight.heard, Heard::Marked(marked)) {
+            Heard::Marked(before) => Some(marked.wrapping_sub(before) % MODULUS).filter(|&more| more < MODULUS / 2),
+            Heard::Nothing | Heard::Ignored => None,
+        }
+    }
+}
