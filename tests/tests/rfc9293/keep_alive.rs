@@ -50,9 +50,9 @@ fn must_26_whatever_comes_puts_the_probe_off() {
     let mut peer = Peer::new();
     let connection = asked(&mut peer);
     for _ in 0..3 {
-        peer.waits(Span::from_secs(99));
+        peer.expects_nothing_for(Span::from_secs(99));
         peer.sends(data(b"here"));
-        peer.expects_within(Span::from_millis(500), ack());
+        peer.expects_within(Span::from_millis(500), ack().seq(1));
         peer.reads(connection);
     }
     peer.expects_within(Span::from_secs(101), ack().seq(0));
