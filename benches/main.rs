@@ -67,14 +67,13 @@ fn main() -> ExitCode {
         let result = Result { name: row.name.clone(), metric: row.metric, goal: row.goal, measured };
         println!("{}", result.line());
         results.push(result);
-    }
-    match write(&arguments, &results) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        // After each row: a long run that is ended early has not been for nothing.
+        if let Err(error) = write(&arguments, &results) {
             eprintln!("the results could not be written: {error}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn write(arguments: &Arguments, results: &[Result]) -> std::io::Result<()> {
