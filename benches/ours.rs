@@ -36,8 +36,9 @@ impl Ours {
     const ADDRESSES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))];
 
     fn new(setup: &Setup, link: Loopback, side: usize, headers: Rc<Lent>) -> Self {
-        let slots = (2 * setup.window / SLOT + 512).next_power_of_two();
-        let pool = Lent::new(slots);
+        // A full segment fits into one slot.
+        let slot = usize::from(setup.mtu).next_power_of_two();
+        let pool = Lent::new((2 * setup.window / slot + 512).next_power_of_two(), slot);
         let nic = Tap { link, headers: headers.0, injected: VecDeque::new(), last: None };
         let now = Instant::from_micros(0);
         let storage = Storage::leaked(&capacities(setup));
@@ -99,9 +100,6 @@ fn tcp(setup: &Setup) -> TcpConfig {
     }
 }
 
-/// Bytes of a pool's slot.
-const SLOT: usize = 2048;
-
 thread_local! {
     static FREE: RefCell<Vec<&'static Pool>> = const { RefCell::new(Vec::new()) };
 }
@@ -110,10 +108,10 @@ thread_local! {
 struct Lent(&'static Pool);
 
 impl Lent {
-    fn new(slots: usize) -> Self {
-        let fits = |pool: &&'static Pool| pool.slots() == slots && pool.available() == slots;
+    fn new(slots: usize, slot: usize) -> Self {
+        let fits = |pool: &&'static Pool| (pool.slots(), pool.available(), pool.slot_size()) == (slots, slots, slot);
         let free = FREE.with_borrow_mut(|free| free.iter().position(fits).map(|at| free.swap_remove(at)));
-        Self(free.unwrap_or_else(|| Pool::leaked(slots, SLOT).expect("a pool of this size can be made")))
+        Self(free.unwrap_or_else(|| Pool::leaked(slots, slot).expect("a pool of this size can be made")))
     }
 }
 
@@ -138,7 +136,7 @@ impl Host for Ours {
             ..loopback::Options::default()
         };
         // What is on the link, and of what arrived the headers that nobody has looked at yet.
-        let headers = Rc::new(Lent::new(4 * RING));
+        let headers = Rc::new(Lent::new(4 * RING, 2048));
         let (here, there) = Loopback::pair(&options, headers.0);
         [Self::new(setup, here, 0, headers.clone()), Self::new(setup, there, 1, headers)]
     }
