@@ -22,7 +22,7 @@ pub fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
         Some(cut) => is_cuttable(packet, cut, info),
     };
     let vlan = offload.vlan.is_none() || has(Offloads::VLAN_INSERT);
-    checksum && segmentation && vlan && packet.payload().parts().count() <= usize::from(info.max_parts)
+    checksum && segmentation && vlan && packet.payload().part_count() <= usize::from(info.max_parts)
 }
 
 /// Whether the device cuts `packet` into frames that fit the link.

@@ -176,6 +176,7 @@ impl RxPacket {
     ///
     /// # Errors
     /// [`TooManyChunks`] with the chunk, when [`INLINE_CHUNKS`] lie inline or the slot of [`RxPacket::spill`] is full.
+    #[inline]
     pub fn push(&mut self, chunk: Chunk) -> Result<(), TooManyChunks> {
         // Headers are read in the first chunk, so bytes must not hide behind an empty one.
         if chunk.is_empty() {

@@ -52,6 +52,24 @@ impl<'q> Payload<'q> {
         Parts { source: self.source, left: self.len }
     }
 
+    /// Its only part, if it has one.
+    #[must_use]
+    #[inline]
+    pub fn only_part(&self) -> Option<Part<'q>> {
+        let chunk = match self.source {
+            Source::Slice(chunks) => chunks.first()?,
+            Source::Cells { cells, first } => follow(cells, first)?.0,
+        };
+        (self.len > 0 && self.len <= chunk.len()).then_some(Part { chunk, len: self.len })
+    }
+
+    /// How many parts it has.
+    #[must_use]
+    #[inline]
+    pub fn part_count(&self) -> usize {
+        if self.only_part().is_some() { 1 } else { self.parts().count() }
+    }
+
     /// The sum of all bytes: stored ones are added; what has to be read is charged to `work`.
     #[must_use]
     pub fn sum(&self, work: &mut Work) -> Sum {

@@ -85,6 +85,8 @@ impl Receiver {
     }
 
     /// The next frame, or what is wrong with it; `None` when there is none.
+    // As a call it hands over a slot in memory, for every frame.
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
         let Some(first) = self.ring.complete()? else { return Ok(None) };
         let landed = self.landed(first).map_err(Trouble::Dropped)?;

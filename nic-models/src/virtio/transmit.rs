@@ -4,7 +4,7 @@
 //! Invariant: header bytes are copied to the slot of the chain's first descriptor, which nobody writes until the chain
 //! is back; payload bytes are never copied, and stay held as long. In bounce mode they are copied behind the headers.
 
-use lendwire_nic::{Chunk, Fault, HEADER_ROOM, TxPacket};
+use lendwire_nic::{Chunk, Fault, HEADER_ROOM, Part, TxPacket};
 use zerocopy::IntoBytes;
 
 use super::bounce::Route;
@@ -74,7 +74,7 @@ impl Transmitter {
     /// Queues `packet`, which was found sendable. Returns how many bytes of payload were copied.
     pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<u64, Refusal> {
         let needed = match self.slots.route {
-            Route::Lent => 1 + packet.payload().parts().count(),
+            Route::Lent => 1 + packet.payload().part_count(),
             Route::Copied => 1,
         };
         if !self.ring.fits(needed) {
@@ -96,12 +96,15 @@ impl Transmitter {
             self.ring.push(Access::Read, front, core::iter::empty())?;
             return Ok(packet.payload().len() as u64);
         }
-        let parts = packet.payload().parts().map(|part| {
+        let lend = |part: Part<'_>| {
             let held = part.hold();
             let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
             Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
-        });
-        self.ring.push_readable(needed, front, parts)?;
+        };
+        match packet.payload().only_part() {
+            Some(part) => self.ring.push(Access::Read, front, core::iter::once(lend(part)))?,
+            None => self.ring.push_readable(needed, front, packet.payload().parts().map(lend))?,
+        }
         Ok(0)
     }
 

@@ -122,8 +122,12 @@ impl<H> Chains<H> {
             return Err(Fault::BadIndex);
         }
         let (first, table) = (entry.held.take(), entry.table.take());
-        let last = self.let_go(head, count);
-        self.entries[usize::from(last)].next = self.first_free;
+        if count == 1 {
+            entry.next = self.first_free;
+        } else {
+            let last = self.let_go(head, count);
+            self.entries[usize::from(last)].next = self.first_free;
+        }
         self.first_free = head;
         self.free += count;
         Ok(Released { head, first, count, table })

@@ -252,6 +252,8 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
     ///
     /// # Errors
     /// The device completed what it was not given: no word of it can be trusted any more.
+    // As a call it hands over a slot in memory, for every frame.
+    #[inline(always)]
     pub(super) fn complete(&mut self) -> Result<Option<Completed<H>>, Fault> {
         let done = match &mut self.half {
             Half::Split(ring) => ring.done()?,

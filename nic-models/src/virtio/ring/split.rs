@@ -25,6 +25,8 @@ pub(super) struct Split {
     /// The used index as last read and checked.
     used_limit: u16,
     is_masked: bool,
+    /// Chains taken back when it was masked last.
+    masked_at: u16,
 }
 
 const DESCRIPTOR: usize = 16;
@@ -44,6 +46,7 @@ impl Split {
             used: 0,
             used_limit: 0,
             is_masked: false,
+            masked_at: 0,
         };
         ring.mask();
         ring
@@ -121,7 +124,7 @@ impl Split {
 
     /// The index just passed is the farthest ahead, and comes round again: it has to be asked for now and then.
     pub(super) fn mask(&mut self) {
-        self.is_masked = true;
+        (self.is_masked, self.masked_at) = (true, self.used);
         if self.event_index {
             self.area.write16(self.layout.used_event(), self.used.wrapping_sub(1), Ordering::Relaxed);
         } else {
@@ -130,7 +133,7 @@ impl Split {
     }
 
     pub(super) fn keep_masked(&mut self) {
-        if self.is_masked && self.event_index {
+        if self.is_masked && self.event_index && self.masked_at != self.used {
             self.mask();
         }
     }
