@@ -58,8 +58,14 @@ impl Datagram {
     /// Each chunk keeps its sum where it was read, or where the checksum gives it away, so that sending the payload on
     /// reads nothing again.
     pub(crate) fn into_payload(mut self, header_len: usize, work: &mut Work) -> Result<RxPacket, BadChecksum> {
-        let pseudo = pseudo_header(self.source, self.destination, self.protocol, self.transport_len());
-        let head = pseudo.then(Sum::of(&self.transport()[..header_len]));
+        let len = self.transport_len();
+        // What the device checked need not be summed, unless a payload's sum follows from it.
+        let head = if self.packet.checksum == Received::Unchecked || len > header_len {
+            let pseudo = pseudo_header(self.source, self.destination, self.protocol, len);
+            pseudo.then(Sum::of(&self.transport()[..header_len]))
+        } else {
+            Sum::ZERO
+        };
         self.packet.advance(self.transport_offset + header_len);
         check_payload(&mut self.packet, head, work).map(|()| self.packet)
     }

@@ -223,13 +223,16 @@ impl Connection {
         let (segments, before) = (segment.segments(), self.receive.nxt);
         self.learn_size(segment);
         let writers = if gathers { self.writers(shared) } else { None };
+        let kept = self.kept(shared);
         while let Some(chunk) = segment.payload.pop() {
             let len = chunk.len() as u32;
             if len == 0 {
                 continue;
             }
             // Each chunk asks anew: what came as one may be long.
-            if !self.has_room(Order::Next, shared) || self.receive.queue.push(chunk, writers, shared).is_err() {
+            if !self.has_room_beside(kept, Order::Next, shared)
+                || self.receive.queue.push(chunk, writers, shared).is_err()
+            {
                 // What came before it is kept and acknowledged; the rest will be sent again.
                 shared.drops.count(Reason::TcpNoRoom);
                 segment.flags.remove(Flags::FIN);

@@ -96,7 +96,12 @@ impl Connection {
 
     /// What unread data pins.
     pub(super) fn charged(&self, shared: &Shared<'_>) -> u32 {
-        self.receive.queue.charged() + self.intake(shared).map_or(0, |intake| intake.reassembly.charged())
+        self.receive.queue.charged() + self.kept(shared)
+    }
+
+    /// What of it waits behind holes.
+    pub(super) fn kept(&self, shared: &Shared<'_>) -> u32 {
+        self.intake(shared).map_or(0, |intake| intake.reassembly.charged())
     }
 
     /// Keeps what of `chunk`, whose first byte is `start`, fills holes.

@@ -376,7 +376,7 @@ impl<'s> Tcp<'s> {
         }
     }
 
-    /// Puts a connection in line for output, and its deadline on the wheel.
+    /// Puts a connection in line for output.
     fn attend_open(&mut self, index: u32, now: Instant) {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return };
         let left = !connection.held && connection.state() == State::FinWait2;
@@ -384,7 +384,8 @@ impl<'s> Tcp<'s> {
             // RFC 9293 §3.10.4 has no bound here: a peer that never closes would hold the connection for ever.
             connection.wait(Waiting::Fin, self.shared.config.fin_wait, now);
         }
-        self.attend(index);
+        // Its turn arms its timer.
+        self.look_at(index);
     }
 
     fn attend(&mut self, index: u32) {

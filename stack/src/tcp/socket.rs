@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use lendwire_nic::Chunk;
 
-use super::connection::{OurFin, Outcome, PeerFin};
+use super::connection::{OurFin, Outcome, Owed, PeerFin};
 use super::demux::{Entity, Tuple};
 use super::handle::{
     ConnectError, ListenError, ListenerHandle, PushError, PushRefused, ReadError, TcpHandle, WriteError,
@@ -228,7 +228,9 @@ impl Tcp<'_> {
     pub(super) fn after_read(&mut self, handle: TcpHandle) {
         let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
         connection.rest(&mut self.shared);
-        if connection.ended.is_none() && connection.window_opened(&self.shared) {
+        // What is owed already says where the window stands when it goes.
+        let is_owed = connection.receive.owed == Owed::Now;
+        if !is_owed && connection.ended.is_none() && connection.window_opened(&self.shared) {
             connection.owe_now();
             self.look_at(handle.0.index);
         }

@@ -152,14 +152,20 @@ impl Connection {
     /// order are copied together, and twice the budget holds a window of them. Data that came before its time was promised
     /// nothing that may not come later.
     pub(super) fn has_room(&self, order: Order, shared: &Shared<'_>) -> bool {
+        self.has_room_beside(self.kept(shared), order, shared)
+    }
+
+    /// [`Connection::has_room`] where `kept` is what waits behind holes.
+    pub(super) fn has_room_beside(&self, kept: u32, order: Order, shared: &Shared<'_>) -> bool {
         let (budget, is_full) = (self.budget, shared.received.level() == Level::Full);
+        let charged = self.receive.queue.charged() + kept;
         match order {
             // What is read ends any want of memory; what waits behind a hole does not.
             Order::Next => {
-                self.charged(shared) <= budget.saturating_mul(2)
+                charged <= budget.saturating_mul(2)
                     && !(is_full && self.receive.queue.charged() >= u32::from(self.receive.mss))
             }
-            Order::Ahead => self.charged(shared) <= budget.saturating_add(budget / 4) && !is_full,
+            Order::Ahead => charged <= budget.saturating_add(budget / 4) && !is_full,
         }
     }
 }
