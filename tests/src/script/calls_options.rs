@@ -7,12 +7,13 @@ use lendwire::tcp::TcpHandle;
 use super::ast::{Call, Expression};
 use super::calls::{DONE, Tried, failed};
 use super::constants::number;
+use super::dialect::Dialect;
 use super::errno::{Errno, numbers};
 use super::fast_open;
 use super::keep_alive;
 use super::print;
 use super::run::Run;
-use super::settings::{Dialect, window_of};
+use super::settings::window_of;
 use super::sockets::{Refused, Sockets as _, Value};
 
 /// Options of descriptors that change nothing that a peer could see. Ports may always be used again.

@@ -7,9 +7,9 @@ use lendwire::tcp::{FastOpen, FastOpenKeys, TcpHandle};
 use super::ast::Expression;
 use super::calls::{Attempt, DONE, Tried, failed};
 use super::descriptors::Kind;
+use super::dialect::Dialect;
 use super::errno::Errno;
 use super::run::{Pending, Run};
-use super::settings::Dialect;
 use super::sockets::{Sockets as _, Value};
 use crate::frame::TCP;
 

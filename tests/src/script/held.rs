@@ -1,8 +1,8 @@
 //! What waits in the send buffer for more: MSG_MORE, which is a cork for one write, and how Linux lets it go.
 
 use super::ast::Call;
+use super::dialect::Dialect;
 use super::run::Run;
-use super::settings::Dialect;
 use super::sockets::{Sockets as _, Value};
 
 impl Run<'_> {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `cursor`, `parse`, `parse_packet`, `parse_expression`, `ast` | the language and its tree |
 //! | `code` | what stands between `%{` and `}%` |
-//! | `settings`, `commands` | what a script is run with: options, shell text |
+//! | `settings`, `dialect`, `commands` | what a script is run with: options, whose habits, shell text |
 //! | `fast_open` | what they say of Fast Open |
 //! | `world`, `wire`, `wire_options`, `icmp` | the stack, its cable, and packets as bytes |
 //! | `flow` | relative numbers of a script, and those of the wire |
@@ -32,6 +32,7 @@ mod commands;
 mod constants;
 mod cursor;
 mod descriptors;
+mod dialect;
 pub mod errno;
 mod fast_open;
 mod flow;

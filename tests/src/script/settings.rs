@@ -1,13 +1,13 @@
 //! What a script is run with: its own `--name=value` lines, those of the command line, and what they leave open.
 
 use super::Options;
-use super::ast::{Action, Body, Direction, Expression, Packet, Script, TcpOption};
+use super::ast::{Action, Expression, Script};
 use super::commands::{self, Applied};
 use super::constants;
+use super::dialect::Dialect;
 use super::fast_open::Kernel;
 use super::foreseen::foresee;
 use super::sockets::Units;
-use super::states;
 use super::world::{Addresses, Making, PORT};
 use crate::setup::Version;
 use lendwire::tcp::{KeepAlive, PathSearch, TcpConfig};
@@ -16,7 +16,7 @@ use lendwire::tcp::{KeepAlive, PathSearch, TcpConfig};
 const TOLERANCE: u64 = 4_000;
 
 /// FreeBSD's buffers, where its scripts do not set them: `net.inet.tcp.recvspace` and `sendspace`.
-const FREEBSD_RECEIVE: i64 = 65_536;
+pub(super) const FREEBSD_RECEIVE: i64 = 65_536;
 const FREEBSD_SEND: u32 = 32_768;
 
 /// Packets that Linux starts to search from: `tcp_base_mss` and headers.
@@ -52,13 +52,6 @@ const IRRELEVANT: &[&str] = &[
     "wire_server_ip",
     "wire_server_port",
 ];
-
-/// Which system's habits a script has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    Linux,
-    FreeBsd,
-}
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -101,9 +94,6 @@ impl Settings {
         let version = own.unwrap_or(version);
         // A script for both versions has segment sizes for IPv4; packetdrill's runs over IPv6 add the longer header.
         let mtu = if own.is_none() && version == Version::V6 { 1520 } else { 1500 };
-        let mut signs =
-            ["net.inet.", "kern.ipc.", "freebsd"].into_iter().chain(states::FREEBSD_NAMES.map(|(name, _)| name));
-        let is_freebsd = signs.any(|sign| text.contains(sign)) || is_freebsds(script);
         let mut settings = Self {
             tolerance: TOLERANCE,
             tolerance_percent: 0,
@@ -114,7 +104,7 @@ impl Settings {
             inbound_mss: usize::MAX,
             bind_port: PORT,
             connect_port: PORT,
-            dialect: if is_freebsd { Dialect::FreeBsd } else { Dialect::Linux },
+            dialect: Dialect::of(script, text),
             receive_buffer: None,
             send_buffer: None,
             keep_alive: KeepAlive::DEFAULT,
@@ -232,17 +222,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// Whether options stand in FreeBSD's order where the stack is to have sent them: the scale before SACK.
-fn is_freebsds(script: &Script) -> bool {
-    script.events.iter().any(|event| {
-        let Action::Packet(Packet { direction: Direction::Out, body: Body::Tcp(segment), .. }) = &event.action else {
-            return false;
-        };
-        let mut options = segment.options.iter().flatten().filter(|option| **option != TcpOption::Nop);
-        options.any(|option| matches!(option, TcpOption::Scale(_))) && options.next() == Some(&TcpOption::SackOk)
-    })
 }
 
 /// A receive buffer that does not grow.
