@@ -359,6 +359,7 @@ impl Run<'_> {
         let Some(handle) = handle else { return failed("EINVAL") };
         let is = match request.as_str() {
             "SIOCINQ" | "FIONREAD" => self.world.stack.unread(handle),
+            "SIOCATMARK" => usize::from(self.is_at_mark(handle)),
             "SIOCOUTQ" | "TIOCOUTQ" | "FIONWRITE" => self.world.stack.unacknowledged(handle),
             _ => return Err(format!("ioctl {request}: not supported by the stack")),
         };

@@ -65,7 +65,7 @@ impl Request {
 
 /// Flags that the stack has no meaning for, and no need of one.
 const HARMLESS: [&str; 6] = ["MSG_FASTOPEN", "MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_DONTROUTE", "MSG_EOR"];
-const UNSUPPORTED: [&str; 5] = ["MSG_OOB", "MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_ZEROCOPY"];
+const UNSUPPORTED: [&str; 4] = ["MSG_PEEK", "MSG_TRUNC", "MSG_ERRQUEUE", "MSG_ZEROCOPY"];
 
 fn request(call: &Call) -> Result<Request, String> {
     let argument =
@@ -95,7 +95,7 @@ fn request(call: &Call) -> Result<Request, String> {
     let known = HARMLESS
         .iter()
         .chain(&UNSUPPORTED)
-        .chain(&["MSG_MORE"])
+        .chain(&["MSG_MORE", "MSG_OOB"])
         .filter_map(|name| value(name))
         .fold(0, |bits, bit| bits | bit);
     match UNSUPPORTED.iter().find(|flag| request.has(flag)) {
@@ -157,6 +157,9 @@ impl Run<'_> {
                     self.flows[flow].written.extend_from_slice(&rest[..taken]);
                     pending.moved += taken;
                     if pending.moved == content.len() {
+                        if request.has("MSG_OOB") {
+                            self.mark_urgent(handle)?;
+                        }
                         return Ok(Attempt::Done(Ok(content.len() as i64)));
                     }
                     // Sending makes no room, but memory may have been the limit.
@@ -204,8 +207,11 @@ impl Run<'_> {
             Kind::Fresh | Kind::Listener(..) => return failed("ENOTCONN"),
             Kind::Epoll(_) | Kind::File => return failed("EINVAL"),
         };
+        if request.has("MSG_OOB") {
+            return self.read_urgent(place, handle);
+        }
         let unread = self.world.stack.unread(handle);
-        let mut bytes = vec![0; request.len().min(unread)];
+        let mut bytes = vec![0; request.len().min(unread).min(self.before_mark(place, handle))];
         if unread > 0 {
             let waits = request.has("MSG_WAITALL") && !is_nonblocking && unread < request.len();
             if waits && self.world.stack.failure(handle).is_none() && !self.has_ended(handle) {

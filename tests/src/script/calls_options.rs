@@ -13,15 +13,17 @@ use super::fast_open;
 use super::keep_alive;
 use super::print;
 use super::run::Run;
-use super::settings::window_of;
+use super::settings::{budget_of, window_of};
 use super::sockets::{Refused, Sockets as _, Value};
 
 /// Options of descriptors that change nothing that a peer could see. Ports may always be used again.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "SO_REUSEADDR",
     "SO_REUSEPORT",
     "SO_BROADCAST",
     "SO_DEBUG",
+    // How reads go on at the mark: see `urgent`.
+    "SO_OOBINLINE",
     "IP_BIND_ADDRESS_NO_PORT",
     "IP_FREEBIND",
     "IPV6_V6ONLY",
@@ -49,8 +51,16 @@ impl Run<'_> {
         if keep_alive::OPTIONS.iter().any(|name| options.contains_key(*name)) {
             let _ = self.keep_alive(handle, options);
         }
+        let made_with = [("SO_RCVBUF", self.settings.receive_buffer), ("SO_SNDBUF", self.settings.send_buffer)];
+        for (name, bytes) in made_with {
+            let own = options.get(name).filter(|value| bytes.map(Value::Number).as_ref() != Some(*value));
+            if let Some(value) = own {
+                let _ = self.set_buffer(handle, name, value);
+            }
+        }
         let takes = |(name, value): &(&String, &Value)| {
             keep_alive::OPTIONS.contains(&name.as_str())
+                || ["SO_RCVBUF", "SO_SNDBUF", "SO_OOBINLINE"].contains(&name.as_str())
                 || self.world.stack.set_option(Some(handle), name, value).is_ok()
         };
         options.iter().filter(takes).map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -68,8 +78,11 @@ impl Run<'_> {
         let is_foreseen = self.is_foreseen(&name, &value);
         let (_, descriptor) = self.descriptor(call)?;
         match name.as_str() {
-            // The stack was made with it: see `settings`.
-            "SO_RCVBUF" | "SO_SNDBUF" => {}
+            "SO_RCVBUF" | "SO_SNDBUF" => {
+                if let Some(handle) = handle {
+                    self.set_buffer(handle, &name, &value)?;
+                }
+            }
             "SO_LINGER" => {
                 let Expression::Record(fields) = &argument else {
                     return Err("SO_LINGER needs {onoff=, linger=}".into());
@@ -136,13 +149,18 @@ impl Run<'_> {
         }
         let is = match (name.as_str(), kept) {
             // Linux's is twice the window that it shows.
-            ("SO_RCVBUF", _) => {
-                let window = window_of(self.settings.making.tcp.receive_budget_start);
+            ("SO_RCVBUF", kept) => {
+                let budget = match kept {
+                    Some(Value::Number(bytes)) => budget_of(bytes),
+                    _ => self.settings.making.tcp.receive_budget_start,
+                };
+                let window = window_of(budget);
                 Value::Number(match self.settings.dialect {
                     Dialect::Linux => 2 * window,
                     Dialect::FreeBsd => self.whole_segments(handle, window),
                 })
             }
+            ("SO_SNDBUF", Some(Value::Number(bytes))) => Value::Number(i64::from(self.settings.send_budget(bytes))),
             ("SO_SNDBUF", _) => Value::Number(i64::from(self.settings.making.tcp.send_budget_start)),
             (_, Some(value)) => value,
             (name, None) if KEPT.contains(&name) => Value::Number(0),
@@ -169,6 +187,16 @@ impl Run<'_> {
             other => other,
         };
         Err(format!("getsockopt {name} gives {is}, not {}", print::expression(wanted)))
+    }
+
+    /// Gives a connection a buffer of its own.
+    fn set_buffer(&mut self, handle: TcpHandle, name: &str, value: &Value) -> Result<(), String> {
+        let Value::Number(bytes) = *value else { return Err(format!("setsockopt {name} needs a number")) };
+        let set = match name {
+            "SO_RCVBUF" => self.world.stack.set_receive_budget(handle, budget_of(bytes)),
+            _ => self.world.stack.set_send_budget(handle, self.settings.send_budget(bytes)),
+        };
+        set.map_err(|error| format!("setsockopt {name}: {error}"))
     }
 
     /// FreeBSD makes a buffer a multiple of the segment size once that is known.

@@ -52,6 +52,7 @@ mod settings;
 pub mod sockets;
 mod states;
 mod trace;
+mod urgent;
 mod wire;
 mod wire_options;
 mod world;

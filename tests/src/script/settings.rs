@@ -196,10 +196,14 @@ impl Settings {
         Ok(())
     }
 
-    /// The stack sizes buffers when it is made: the script's calls are read ahead.
+    /// The stack sizes buffers when it is made: the first size that the script sets before a connection can begin is read
+    /// ahead. What is set on a connection is the connection's own.
     fn take_buffers(&mut self, script: &Script) -> Result<(), (usize, String)> {
         for event in &script.events {
             let Action::Call(call) = &event.action else { continue };
+            if ["listen", "connect"].contains(&call.name.as_str()) {
+                break;
+            }
             let [_, _, Expression::Word(name), value, ..] = call.arguments.as_slice() else { continue };
             let place = match (call.name.as_str(), name.as_str()) {
                 ("setsockopt", "SO_RCVBUF") => &mut self.receive_buffer,
@@ -207,20 +211,22 @@ impl Settings {
                 (_, _) => continue,
             };
             let bytes = constants::number(value).map_err(|reason| (event.line, reason))?;
-            if place.replace(bytes).is_some_and(|before| before != bytes) {
-                return Err((event.line, format!("setsockopt {name} with two values: not supported by the stack")));
-            }
+            place.get_or_insert(bytes);
         }
-        let tcp = &mut self.making.tcp;
         if let Some(bytes) = self.receive_buffer {
-            fix_receive(tcp, budget_of(bytes));
+            fix_receive(&mut self.making.tcp, budget_of(bytes));
         }
         if let Some(bytes) = self.send_buffer {
-            // Linux doubles what it is given, and that much can be written.
-            let factor = if self.dialect == Dialect::Linux { 2 } else { 1 };
-            fix_send(tcp, (bytes * factor).clamp(1, i64::from(u32::MAX)) as u32);
+            let budget = self.send_budget(bytes);
+            fix_send(&mut self.making.tcp, budget);
         }
         Ok(())
+    }
+
+    /// What an SO_SNDBUF of `bytes` lets be written: Linux doubles what it is given.
+    pub(super) fn send_budget(&self, bytes: i64) -> u32 {
+        let factor = if self.dialect == Dialect::Linux { 2 } else { 1 };
+        bytes.saturating_mul(factor).clamp(1, i64::from(u32::MAX)) as u32
     }
 }
 
