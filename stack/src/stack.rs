@@ -21,7 +21,7 @@ use lendwire_nic::{Nic, Pool, RxPacket, Work};
 use crate::dhcp::Dhcp;
 use crate::drops::Drops;
 use crate::icmp::Icmp;
-use crate::ip::{Arrived, Datagram, InterfaceId, Ip, Refusal, TransportError};
+use crate::ip::{Arrived, Datagram, InterfaceId, Ip, Refusal, Repeated, TransportError};
 use crate::slab::Slab;
 use crate::storage::Storage;
 use crate::tcp::{Tcp, TcpConfig, TcpStatistics};
@@ -92,13 +92,17 @@ impl<'s> Stack<'s> {
     /// All four kinds in order: up to `budget` frames of each NIC in, deadlines, up to `budget` segments out, and one
     /// [`Nic::flush`] each.
     pub fn poll(&mut self, nics: &mut [&mut dyn Nic], now: Instant, budget: usize) -> Polled {
+        self.pass(now);
         let mut polled = Polled::default();
         for (index, nic) in nics.iter_mut().enumerate() {
             let Some(interface) = self.ip.interface(index) else { break };
             let mut left = budget;
             while left > 0 {
-                let Some(packet) = nic.receive() else { break };
-                self.take(interface, packet, now);
+                let Some(mut packet) = nic.receive() else { break };
+                match self.ip.repeated(interface, &packet) {
+                    Some(repeated) if self.tcp.continues(&mut packet, &repeated, &mut self.ip, now) => {}
+                    repeated => self.take(interface, packet, repeated, now),
+                }
                 left -= 1;
             }
             self.end_burst(now);
@@ -116,7 +120,8 @@ impl<'s> Stack<'s> {
     /// Input: a frame that `interface` received. A burst of them is better left to [`Stack::poll`], which lets TCP look
     /// at consecutive segments once.
     pub fn receive(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
-        self.take(interface, packet, now);
+        self.pass(now);
+        self.take(interface, packet, None, now);
         self.end_burst(now);
     }
 
@@ -125,13 +130,10 @@ impl<'s> Stack<'s> {
         self.ip.end_burst();
     }
 
-    /// One frame of a burst.
-    fn take(&mut self, interface: InterfaceId, mut packet: RxPacket, now: Instant) {
-        self.pass(now);
-        if let Some(repeated) = self.ip.repeated(interface, &packet) {
-            if !self.tcp.continues(&mut packet, &repeated, &mut self.ip, now)
-                && let Some(datagram) = self.ip.receive_repeated(packet, &repeated)
-            {
+    /// One frame of a burst; `repeated` if it says what the one before it said.
+    fn take(&mut self, interface: InterfaceId, packet: RxPacket, repeated: Option<Repeated>, now: Instant) {
+        if let Some(repeated) = repeated {
+            if let Some(datagram) = self.ip.receive_repeated(packet, &repeated) {
                 self.tcp.receive(datagram, &mut self.ip, now);
             }
             return;

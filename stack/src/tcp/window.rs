@@ -141,8 +141,13 @@ impl Connection {
     /// buffer, and no less than the window that it still has; or, when all is read and no later reading would tell, a
     /// segment where none could come.
     pub(super) fn window_opened(&self, shared: &Shared<'_>) -> bool {
-        let opened = self.next_edge(shared).since(self.receive.edge);
         let left = self.receive.edge.since(self.receive.nxt);
+        // At most the whole window less what is left of it opens, and that would have to be as much as is left.
+        let whole = window_of(self.reach(shared)).max(self.segment());
+        if left >= self.segment() && left > whole / 2 {
+            return false;
+        }
+        let opened = self.next_edge(shared).since(self.receive.edge);
         let stopped = left < self.segment() && left + opened >= self.segment();
         let worth_it = (2 * u32::from(self.send.mss)).min((window_of(self.reach(shared)) / 2).max(1));
         opened > 0 && ((stopped && self.charged(shared) == 0) || (opened >= worth_it && opened >= left))
