@@ -129,8 +129,9 @@ impl Cubic {
         (self.window_rest, self.estimate_rest, self.paused) = (0, 0, None);
     }
 
-    /// §4.6, §4.7: seven tenths, and room for others where the window had not come as far as before.
-    fn reduce(&mut self, share: &mut Share, stand: &Stand) {
+    /// §4.6, §4.7: seven tenths, and room for others where the window had not come as far as before. Returns what is left
+    /// of the window, be it less than the threshold's two segments.
+    fn reduce(&mut self, share: &mut Share, stand: &Stand) -> u32 {
         let window = share.window;
         let converges = window < self.epoch.w_max;
         self.epoch.w_max = if converges { (u64::from(window) * 17 / 20) as u32 } else { window };
@@ -142,6 +143,7 @@ impl Cubic {
         let used = if stand.flight.saturating_add(mss) > window { window } else { stand.flight };
         let reduced = (u64::from(used) * 7 / 10) as u32;
         share.threshold = reduced.max(2 * mss);
+        reduced
     }
 }
 
@@ -166,7 +168,7 @@ impl Control for Cubic {
 
     fn on_congestion(&mut self, share: &mut Share, signal: Signal, stand: &Stand) {
         match signal {
-            Signal::Loss | Signal::Ecn => {
+            Signal::Loss => {
                 self.before = self.epoch;
                 self.reduce(share, stand);
                 share.window = share.threshold;
@@ -174,6 +176,11 @@ impl Control for Cubic {
             Signal::LossAgain => {
                 self.reduce(share, stand);
                 share.window = share.threshold;
+            }
+            // §4.6: down to one segment. §4.9.2: never undone.
+            Signal::Ecn => {
+                share.window = self.reduce(share, stand).max(u32::from(stand.mss));
+                self.before = self.epoch;
             }
             // §4.8: as Reno, with CUBIC's factor; the stage after it knows no W_max.
             Signal::Timeout => {

@@ -171,7 +171,7 @@ enum Chosen {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Congestion {
     share: Share,
-    /// The share before the last congestion.
+    /// The share before the last congestion that may prove to be none.
     before: Share,
     chosen: Chosen,
 }
@@ -235,11 +235,14 @@ impl Congestion {
     }
 
     pub(crate) fn on_congestion(&mut self, signal: Signal, stand: &Stand) {
+        let before = self.share;
+        self.chosen.control().on_congestion(&mut self.share, signal, stand);
         match signal {
-            Signal::Loss | Signal::Ecn | Signal::Timeout => self.before = self.share,
+            Signal::Loss | Signal::Timeout => self.before = before,
+            // Nothing undoes it (RFC 9438 §4.9.2), nor does what undoes a loss before it.
+            Signal::Ecn => self.before = self.share,
             Signal::LossAgain | Signal::TimeoutAgain => {}
         }
-        self.chosen.control().on_congestion(&mut self.share, signal, stand);
     }
 
     pub(crate) fn on_recovered(&mut self, stand: &Stand) {

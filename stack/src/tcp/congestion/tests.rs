@@ -93,6 +93,31 @@ fn rfc4015_what_was_spurious_is_undone() {
 }
 
 #[test]
+fn rfc9438_4_9_2_what_is_undone_never_lowers_a_window_that_has_grown_since() {
+    for algorithm in WINDOWED {
+        let mut congestion = grown(algorithm, 100);
+        congestion.on_congestion(Signal::Loss, &Stand { flight: 100_000, ..Stand::NOWHERE });
+        congestion.share = Share { window: 130_000, threshold: 120_000 };
+        congestion.undo();
+        assert_eq!((congestion.window(), congestion.threshold()), (130_000, 120_000), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn rfc9438_4_9_2_an_echo_of_congestion_is_never_undone() {
+    for algorithm in WINDOWED {
+        let mut congestion = grown(algorithm, 100);
+        congestion.on_congestion(Signal::Loss, &Stand { flight: 100_000, ..Stand::NOWHERE });
+        let flight = congestion.window();
+        congestion.on_congestion(Signal::Ecn, &Stand { flight, ..Stand::NOWHERE });
+        let (window, threshold) = (congestion.window(), congestion.threshold());
+        assert!(window < flight);
+        congestion.undo();
+        assert_eq!((congestion.window(), congestion.threshold()), (window, threshold), "{algorithm:?}");
+    }
+}
+
+#[test]
 fn the_pace_is_twice_the_window_in_slow_start_and_six_fifths_of_it_afterwards() {
     let smoothed = Some(Span::from_millis(100));
     let start = Congestion::new(Algorithm::Cubic, 1000, 7);

@@ -50,6 +50,16 @@ fn rfc9438_4_6_a_loss_takes_three_tenths() {
 }
 
 #[test]
+fn rfc9438_4_6_echoes_of_congestion_lower_the_window_to_one_segment() {
+    let (mut cubic, mut share) = (CUBIC, share(10 * MSS));
+    for _ in 0..10 {
+        let flight = share.window;
+        cubic.on_congestion(&mut share, Signal::Ecn, &Stand { flight, ..Stand::NOWHERE });
+    }
+    assert_eq!((share.window, share.threshold), (MSS, 2 * MSS));
+}
+
+#[test]
 fn rfc9438_4_6_what_was_not_in_flight_proves_nothing() {
     let (mut cubic, mut window) = (CUBIC, share(15_900));
     // Fifteen segments are all that fits.
@@ -127,6 +137,32 @@ fn rfc9438_4_10_slow_start_stops_at_the_threshold() {
     let (mut cubic, mut share) = (CUBIC, Share { window: 9_500, threshold: 10_000 });
     cubic.on_ack(&mut share, &one(0, 100_000));
     assert_eq!(share.window, 10_000);
+}
+
+#[test]
+fn rfc9438_4_10_where_slow_start_ended_without_a_loss_the_window_is_the_plateau() {
+    let (mut cubic, mut share) = (CUBIC, share(50 * MSS));
+    cubic.on_ack(&mut share, &one(3_000_000, 100_000));
+    assert_eq!((cubic.epoch.k, cubic.epoch.w_max, cubic.epoch.since), (0, 50 * MSS, at(3_000_000)));
+}
+
+#[test]
+fn rfc9406_4_3_slow_start_after_a_timeout_takes_no_look_at_round_trips() {
+    let (mut cubic, mut share) = (CUBIC, share(100 * MSS));
+    cubic.on_congestion(&mut share, Signal::Timeout, &Stand { flight: 100 * MSS, ..Stand::NOWHERE });
+    let mut sent = 1;
+    for round in 0..6 {
+        // Each round takes half as long again: conservative slow start would grow by a quarter.
+        let round_trip = 40_000 * 3u64.pow(round) / 2u64.pow(round);
+        for _ in 0..share.window / MSS {
+            sent += 1;
+            let numbers = (Seq(sent * MSS), Seq(sent * MSS + share.window));
+            let acked =
+                Acked { rtt: Some(Span::from_micros(round_trip)), una: numbers.0, max: numbers.1, ..one(0, 40_000) };
+            cubic.on_ack(&mut share, &acked);
+        }
+    }
+    assert_eq!(share.window, 64 * MSS);
 }
 
 #[test]
