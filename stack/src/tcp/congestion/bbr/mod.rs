@@ -190,7 +190,7 @@ impl Bbr {
 
 impl Control for Bbr {
     fn on_ack(&mut self, share: &mut Share, acked: &Acked) {
-        self.model.on_ack(acked, self.is_probing_bandwidth(), share.window);
+        self.model.on_ack(acked, self.is_probing_bandwidth() || self.is_ending_probe(), share.window);
         if self.model.round_start {
             self.rounds_since_probe = self.rounds_since_probe.saturating_add(1);
         }

@@ -181,6 +181,11 @@ impl Model {
         (self.latest_bandwidth, self.latest_inflight) = (0, 0);
     }
 
+    /// What was lost of a probe says nothing of the pace behind it.
+    pub(super) fn forget_losses(&mut self) {
+        (self.loss_in_round, self.lossy_round) = (false, false);
+    }
+
     /// A cycle of probing is over: what the one before the last one saw is forgotten.
     pub(super) fn advance_filter(&mut self) {
         if self.max_bandwidth[1] > 0 {
@@ -232,3 +237,6 @@ impl RateSample {
         u64::from(self.delivered) * 1_000_000 / self.interval.micros().max(1)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,11 @@ impl Bbr {
         matches!(self.phase, Phase::Startup | Phase::Refill | Phase::Up)
     }
 
+    /// What was sent in Up still comes in: its losses are the probe's, not those of the pace that follows it.
+    pub(super) fn is_ending_probe(&self) -> bool {
+        self.phase == Phase::Down && self.probe_edge == Edge::Ends
+    }
+
     pub(super) const fn is_in_cycle(&self) -> bool {
         matches!(self.phase, Phase::Down | Phase::Cruise | Phase::Refill | Phase::Up)
     }
@@ -105,6 +110,7 @@ impl Bbr {
                 // The cycle's samples are all in: the oldest cycle's are forgotten.
                 Edge::Ends => {
                     (self.probe_edge, self.probe_samples) = (Edge::None, false);
+                    self.model.forget_losses();
                     if self.is_in_cycle() && !sample.limited_by_application {
                         self.model.advance_filter();
                     }
