@@ -211,6 +211,11 @@ impl Cell {
         (self.shape == Shape::Policed).then_some(Policer { rate, burst })
     }
 
+    fn reordering(&self) -> Option<Reordering> {
+        let extra = Span::from_micros(self.round_trip().micros() / 8);
+        (self.shape == Shape::Reordered).then_some(Reordering { share: 0.01, extra })
+    }
+
     fn round_trip(&self) -> Span {
         Span::from_millis(self.round_trip)
     }
@@ -220,10 +225,9 @@ impl Cell {
     pub fn scenario(&self, seed: u64) -> Scenario {
         let delay = Span::from_micros(self.round_trip().micros() / 2);
         let backward = LinkConfig::new(self.rate, delay, self.queue());
-        let extra = Span::from_micros(self.round_trip().micros() / 8);
         let forward = LinkConfig {
             loss: if self.loss == 0 { Loss::None } else { Loss::Independent(f64::from(self.loss) / 1000.0) },
-            reordering: (self.shape == Shape::Reordered).then_some(Reordering { share: 0.01, extra }),
+            reordering: self.reordering(),
             policer: self.policer(),
             ..backward
         };
@@ -246,6 +250,7 @@ impl Cell {
             queue: self.queue() as f64 / self.frame() as f64,
             loss: f64::from(self.loss) / 1000.0,
             policer: self.policer().map(|policer| (frames(policer.rate), policer.burst as f64 / self.frame() as f64)),
+            late: self.reordering().map(|late| (late.share, late.extra.micros() as f64 / 1e6)),
         };
         ideal::goodput(self.control.law, &facts, seed)
     }
@@ -281,6 +286,16 @@ impl Cell {
         }
     }
 
+    /// Where only the queue loses, CUBIC takes K seconds from one loss to the next (RFC 9438 §4.2), and Reno and BBR as many
+    /// are given: less would be a matter of where in it one looks. Two million segments are as much as anybody waits for.
+    fn epoch(&self) -> Span {
+        let frames = |bytes: u64| bytes as f64 / self.frame() as f64;
+        let window = frames(self.product(self.rate) + self.queue());
+        let most = 2e6 / frames(self.rate / 8);
+        let seconds = if self.loss == 0 { (window * 0.3 / 0.4).cbrt().min(most) } else { 0.0 };
+        Span::from_micros((seconds * 1e6) as u64)
+    }
+
     /// How long before counting, and how long counted.
     fn durations(&self, segments: f64) -> (Span, Span) {
         let rounds = |count: u64| Span::from_micros(self.round_trip().micros() * count);
@@ -289,8 +304,8 @@ impl Cell {
         let losses = if self.loss == 0 { 0.0 } else { wanted / (segments * f64::from(self.loss) / 1000.0) };
         let losses = Span::from_micros((losses * 1e6) as u64);
         let enough = Span::from_micros((3000.0 / segments * 1e6) as u64);
-        let counted = losses.max(rounds(40)).max(enough);
+        let counted = losses.max(rounds(40)).max(enough).max(self.epoch());
         let warm = rounds(40).max(Span::from_secs(2)).max(Span::from_micros(losses.micros() / 8)).max(enough);
-        (warm, counted)
+        (warm.max(self.epoch()), counted)
     }
 }
