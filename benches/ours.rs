@@ -38,7 +38,9 @@ impl Ours {
     fn new(setup: &Setup, link: Loopback, side: usize, headers: Rc<Lent>) -> Self {
         // A full segment fits into one slot.
         let slot = usize::from(setup.mtu).next_power_of_two();
-        let pool = Lent::new((2 * setup.window / slot + 512).next_power_of_two(), slot);
+        // Small writes take a slot each until they are acknowledged.
+        let crowd = 2 * setup.connections.min(2048);
+        let pool = Lent::new((2 * setup.window / slot + 512 + crowd).next_power_of_two(), slot);
         let nic = Tap { link, headers: headers.0, injected: VecDeque::new(), last: None };
         let now = Instant::from_micros(0);
         let storage = Storage::leaked(&capacities(setup));
