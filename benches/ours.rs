@@ -63,7 +63,7 @@ impl Ours {
 }
 
 fn capacities(setup: &Setup) -> Capacities {
-    let flights = setup.connections.min(1024);
+    let flights = setup.connections.min(4096);
     Capacities {
         interfaces: 1,
         neighbours: 8,
@@ -75,8 +75,8 @@ fn capacities(setup: &Setup) -> Capacities {
         handshakes: setup.connections.min(1024),
         connections: setup.connections,
         time_waits: setup.time_waits,
-        // A chunk for each segment in the window, at both ends of a cut.
-        cells: 1024 + 8 * setup.window / usize::from(setup.mtu - 52),
+        // A chunk for each segment in the window, at both ends of a cut; some for each of a crowd.
+        cells: 1024 + 8 * setup.window / usize::from(setup.mtu - 52) + 4 * flights,
         flights,
         runs: 8 * flights,
         batches: 8,
