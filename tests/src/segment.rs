@@ -299,6 +299,8 @@ pub struct Came {
     pub sack: Vec<(u32, u32)>,
     /// The cookie of the Fast Open option; an empty one asks.
     pub fast_open: Option<Vec<u8>>,
+    /// The fields of the AccECN0 option (RFC 9768 §3.2.3), three bytes each.
+    pub byte_counts: Option<Vec<u8>>,
     /// The data.
     pub payload: Vec<u8>,
 }
@@ -321,7 +323,7 @@ impl Came {
         let long = |at: usize| long_of(&bytes[at..]);
         let header = usize::from(bytes[12] >> 4) * 4;
         let (mut mss, mut scale, mut sack_permitted, mut timestamps) = (None, None, false, None);
-        let (mut sack, mut fast_open) = (Vec::new(), None);
+        let (mut sack, mut fast_open, mut byte_counts) = (Vec::new(), None, None);
         let mut options = &bytes[20..header];
         while let [kind, rest @ ..] = options {
             options = match kind {
@@ -338,6 +340,7 @@ impl Came {
                         }
                         (8, 10) => timestamps = Some((long_of(&rest[1..]), long_of(&rest[5..]))),
                         (34, 2..=18) => fast_open = Some(rest[1..len - 1].to_vec()),
+                        (172, 8 | 11) => byte_counts = Some(rest[1..len - 1].to_vec()),
                         (kind, len) => panic!("the stack sent option {kind} with length {len}"),
                     }
                     &options[len..]
@@ -358,6 +361,7 @@ impl Came {
             timestamps,
             sack,
             fast_open,
+            byte_counts,
             payload: bytes[header..].to_vec(),
         }
     }

@@ -1,11 +1,11 @@
 //! What all connections pin together is limited; who reads goes on.
 
 use lendwire::Reason;
-use lendwire::tcp::TcpHandle;
+use lendwire::tcp::{Ecn, TcpHandle};
 use lendwire::time::Span;
 use lendwire_tests::pair::Pair;
 use lendwire_tests::peer::Peer;
-use lendwire_tests::segment::{ack, data, syn};
+use lendwire_tests::segment::{ack, data, flag, syn, syn_ack};
 use lendwire_tests::setup::{Pools, Setup};
 use lendwire_tests::stream;
 
@@ -146,4 +146,36 @@ fn what_waits_to_be_sent_is_limited_too_and_each_may_send_a_segment() {
     peer.stack.abort(greedy);
     peer.stack.abort(modest);
     assert_eq!(peer.stack.tcp_usage().queued_memory, 0);
+}
+
+/// RFC 9768 §3.2.3: what is told of bytes never goes back. The counts live beside what arrives; who has lost them, because
+/// others needed the place, tells none from then on.
+#[test]
+fn rfc9768_3_2_3_counts_of_bytes_that_are_forgotten_are_told_no_more() {
+    const ECT_0: u8 = 2;
+    let setup = Setup::new().tcp(|tcp| tcp.ecn = Ecn::Accurate).capacities(|capacities| capacities.flights = 1);
+    let mut peer = Peer::with(&setup);
+    let opens = |peer: &mut Peer, port| {
+        peer.uses_port(port);
+        let connection = peer.connects();
+        peer.takes_all();
+        peer.sends(syn_ack().mss(1460).with(flag::CWR));
+        assert_eq!(peer.expects(ack().with(flag::CWR)).byte_counts, Some(vec![0, 0, 1, 0, 0, 0]), "the first counts");
+        connection
+    };
+    let told = |peer: &mut Peer, connection| {
+        peer.sends(data(&[1; 100]).with(flag::ECE).traffic_class(ECT_0));
+        peer.stack.read(connection, &mut [0; 200]).expect("data has come");
+        peer.waits(Span::from_millis(45));
+        // The counter of marked packets begins at 5: AE, which this testkit does not see, and ECE.
+        peer.expects(ack().with(flag::ECE)).byte_counts
+    };
+    let first = opens(&mut peer, 1001);
+    assert_eq!(told(&mut peer, first), Some(vec![0, 0, 101, 0, 0, 0]));
+    let second = opens(&mut peer, 1002);
+    assert_eq!(told(&mut peer, second), Some(vec![0, 0, 101, 0, 0, 0]));
+    peer.uses_port(1001);
+    assert_eq!(told(&mut peer, first), None);
+    peer.uses_port(1002);
+    assert_eq!(told(&mut peer, second), None);
 }
