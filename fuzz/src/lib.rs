@@ -5,7 +5,7 @@ pub mod device;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
-use lendwire::tcp::{ListenerHandle, SynCookies, TcpHandle};
+use lendwire::tcp::{FastOpen, FastOpenKeys, ListenerHandle, SynCookies, TcpHandle};
 use lendwire::time::Instant;
 use lendwire::udp::UdpHandle;
 use lendwire::wire::address::Cidr;
@@ -134,6 +134,7 @@ impl<'s> Host<'s> {
         stack.start_dhcp(interface, start).expect("the first client has room");
         let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT);
         let listener = stack.listen(any, 2).expect("the port is free");
+        stack.set_fast_open(listener, Some(FastOpen { limit: 2, keys: FastOpenKeys::Own }));
         let socket = stack.udp_bind(None, PORT).expect("the port is free");
         let nic = Swallower { info, last: Vec::new(), sent: 0, sum: 0 };
         Self { stack, nic, now: 0, interface, listener, socket, accepted: Vec::new() }

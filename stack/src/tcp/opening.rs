@@ -5,10 +5,12 @@
 
 use lendwire_nic::Payload;
 
+use super::budget::Level;
 use super::congestion::Algorithm;
 use super::connection::Connection;
 use super::fast_open_client::Attempt;
 use super::handshake::{Agreed, Handshake};
+use super::options;
 use super::origin::Origin;
 use super::path_mtu::believable;
 use super::send_queue::{Ending, Limits, SendQueue};
@@ -101,7 +103,11 @@ impl Opening {
             Attempt::Usual => 0,
             Attempt::Waits | Attempt::Asks | Attempt::Shows { .. } => {
                 let said = self.settings.and_then(|place| shared.settings.by_index(place.index())?.send_budget);
-                said.unwrap_or(shared.config.send_budget_start).saturating_sub(self.queue.bytes())
+                let most = match shared.queued.level() {
+                    Level::Full => options::default_mss(self.handshake.tuple.remote()).into(),
+                    Level::Plenty | Level::Pressed => said.unwrap_or(shared.config.send_budget_start),
+                };
+                most.saturating_sub(self.queue.bytes())
             }
         }
     }
