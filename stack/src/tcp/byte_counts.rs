@@ -13,6 +13,7 @@ use super::ecn::{self, Feedback};
 use super::segment::Arrival;
 use super::shared::{Shared, TcpConfig};
 use crate::wire::accurate_ecn::{ByteCounts, MODULUS};
+use crate::wire::tcp_options::SackBlocks;
 
 /// r.e0b, r.ceb and r.e1b (RFC 9768 §3.2.1).
 #[derive(Clone, Copy, Debug)]
@@ -95,10 +96,16 @@ impl Connection {
         }
         let told = self.intake(shared).and_then(|intake| intake.told.as_ref());
         match told.filter(|told| !told.is_told) {
-            Some(told) => Some(told.option()),
+            Some(told) => Some(told.option()).filter(|counts| self.leaves_blocks(counts.len(), shared)),
             // The last segment of our handshake: the peer learns that options arrive.
             None => Some(ByteCounts::START).filter(|_| shared.config.ecn_option && self.ecn.is_first()),
         }
+    }
+
+    /// RFC 9768 §3.2.3.3: beside an option of `len` bytes there is a place for two blocks, if there are as many.
+    fn leaves_blocks(&self, len: usize, shared: &Shared<'_>) -> bool {
+        let blocks = self.intake(shared).filter(|_| self.sack).map_or(0, |intake| intake.reassembly.told());
+        SackBlocks::most_beside(usize::from(self.fixed_options_len()) + len) >= blocks.min(2) as usize
     }
 
     /// Bytes that the option takes.
@@ -106,9 +113,11 @@ impl Connection {
         self.byte_counts(shared).map_or(0, |counts| counts.len())
     }
 
-    /// Commits: a segment was sent.
+    /// Commits: a segment was sent, and what it tells of blocks is not committed yet.
     pub(super) fn byte_counts_sent(&self, shared: &mut Shared<'_>) {
-        if let Some(told) = shared.intakes.of_mut(self.intake).and_then(|intake| intake.told.as_mut()) {
+        if self.byte_counts(shared).is_some()
+            && let Some(told) = shared.intakes.of_mut(self.intake).and_then(|intake| intake.told.as_mut())
+        {
             told.is_told = true;
         }
     }

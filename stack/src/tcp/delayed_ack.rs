@@ -81,9 +81,9 @@ impl Connection {
         self.receive.acknowledged = self.receive.nxt;
         self.receive.owed = if self.receive.duplicates > 0 { Owed::Now } else { Owed::Nothing };
         self.ack_at = Deadline::NEVER;
+        self.byte_counts_sent(shared);
         if let Some(intake) = shared.intakes.of_mut(self.intake) {
             intake.reassembly.repeated.told();
         }
-        self.byte_counts_sent(shared);
     }
 }
