@@ -223,6 +223,35 @@ fn a_window_that_the_peer_keeps_small_is_not_taken_for_the_path() {
     });
 }
 
+/// Bits a second that the cell of `words` gets, in `span` after as long, with other settings of TCP.
+fn cell(words: [&str; 5], span: Span, set: impl FnOnce(&mut TcpConfig)) -> f64 {
+    let cell = Cell::all().find(|cell| words.iter().all(|word| cell.is_called(word))).expect("there is one");
+    let mut scenario = cell.scenario(1);
+    set(&mut scenario.flows[0].tcp);
+    scenario.run(|world| {
+        world.run_for(span);
+        goodput(world, 0, span)
+    })
+}
+
+#[test]
+fn behind_a_narrow_policer_it_is_the_floor_of_the_timer_that_costs() {
+    let words = ["cubic", "10M", "1ms", "0%", "policed"];
+    let (slow, quick) = (
+        cell(words, Span::from_secs(10), |_| {}),
+        cell(words, Span::from_secs(10), |tcp| tcp.min_rto = Span::from_millis(3)),
+    );
+    assert!(slow > 2e6 && quick > 4.5e6, "{slow}, {quick} of 5 Mbit/s");
+}
+
+#[test]
+fn rfc7323_5_3_where_segments_are_late_it_is_their_old_timestamps_that_cost() {
+    let words = ["cubic", "1G", "100ms", "0%", "reordered"];
+    let (with, without) =
+        (cell(words, Span::from_secs(6), |_| {}), cell(words, Span::from_secs(6), |tcp| tcp.timestamps = false));
+    assert!(with > 2.5e8 && without > 9.5e8, "{with}, {without} of 1 Gbit/s");
+}
+
 /// Runs a path that marks above `above` bytes, and says how full it was, and how long 99 of 100 frames waited, in
 /// microseconds. Nothing is lost, and nothing sent again.
 #[track_caller]
