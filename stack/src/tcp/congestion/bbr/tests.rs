@@ -362,6 +362,39 @@ fn the_window_is_what_it_was_after_the_look_at_the_path_alone() {
     panic!("it never looked");
 }
 
+#[test]
+fn what_losses_have_shown_bounds_the_window_until_the_next_probe() {
+    let mut world = World::new(PATH);
+    world.run(3);
+    while world.bbr.phase != Phase::Cruise {
+        world.step();
+    }
+    world.bbr.model.inflight_lo = 200 * MSS;
+    while world.air.len() > 200 {
+        world.step();
+    }
+    while world.bbr.phase == Phase::Cruise {
+        assert!(world.share.window <= 200 * MSS, "{}", world.share.window);
+        world.step();
+    }
+}
+
+#[test]
+fn what_a_probe_has_lost_lowers_no_bound_behind_it() {
+    let mut world = World::new(Path { policer: Some(100_000), ..PATH });
+    world.run(5);
+    let mut probes = 0;
+    for _ in 0..400_000 {
+        let was = world.bbr.phase;
+        world.step();
+        if was == Phase::Down && world.bbr.probe_edge == Edge::Ends {
+            assert_eq!(world.bbr.model.inflight_lo, UNBOUND, "{:?}", world.bbr.model);
+            probes += u32::from(world.bbr.phase == Phase::Down);
+        }
+    }
+    assert!(probes > 3, "{probes}");
+}
+
 proptest! {
     #[test]
     fn nothing_overflows_and_the_rate_is_never_zero(
