@@ -132,6 +132,7 @@ impl Connection {
         self.pace(shared);
         if self.in_flight() == 0 {
             shared.flights.rest(self.flight);
+            self.rest(shared);
         }
         self.progress(now, shared);
         self.send.timeouts = 0;

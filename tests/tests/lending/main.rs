@@ -56,6 +56,22 @@ fn a_cut_of_data_whose_sum_is_known_reads_its_shorter_side_only() {
 }
 
 #[test]
+fn a_connection_that_only_writes_holds_nothing_between_two_messages() {
+    let mut peer = Peer::new();
+    let connection = peer.established();
+    for message in 0..3u32 {
+        let at = 1 + 100 * message;
+        assert_eq!(peer.stack.write(connection, &[7; 100]), Ok(100));
+        peer.turn();
+        peer.expects(data(&[7; 100]).seq(at).ack(1));
+        assert_eq!((peer.stack.tcp_usage().writers, peer.pools.held()), (1, 1));
+        peer.sends(ack().seq(1).ack(at + 100));
+        peer.turn();
+        assert_eq!((peer.stack.tcp_usage().writers, peer.pools.held()), (0, 0), "message {message}");
+    }
+}
+
+#[test]
 fn lent_memory_outlives_its_connection_only_while_somebody_reads_it() {
     let mut peer = Peer::new();
     let connection = peer.established();
