@@ -69,6 +69,9 @@ pub struct Stack<'s> {
     now: Instant,
 }
 
+/// Pieces of data above holes that one burst takes in: as many as an acknowledgment has room for.
+const MOST_ABOVE_HOLES: u32 = 3;
+
 impl<'s> Stack<'s> {
     /// A stack that owns `storage`, copies what it must into slots of `pool`, and lives from `now` on.
     ///
@@ -96,8 +99,10 @@ impl<'s> Stack<'s> {
         let mut polled = Polled::default();
         for (index, nic) in nics.iter_mut().enumerate() {
             let Some(interface) = self.ip.interface(index) else { break };
-            let mut left = budget;
-            while left > 0 {
+            let (mut left, above_holes) = (budget, self.tcp.above_holes());
+            // RFC 2018 §4: an acknowledgment has room for three blocks. What more pieces above holes have changed before one
+            // is sent, nobody would be told of, and it would be sent again.
+            while left > 0 && self.tcp.above_holes().wrapping_sub(above_holes) < MOST_ABOVE_HOLES {
                 let Some(mut packet) = nic.receive() else { break };
                 match self.ip.repeated(interface, &packet) {
                     Some(repeated) if self.tcp.continues(&mut packet, &repeated, &mut self.ip, now) => {}
@@ -107,7 +112,7 @@ impl<'s> Stack<'s> {
             }
             self.end_burst(now);
             polled.received += budget - left;
-            polled.again |= left == 0;
+            polled.again |= left == 0 || self.tcp.above_holes().wrapping_sub(above_holes) >= MOST_ABOVE_HOLES;
         }
         self.on_deadline(now);
         polled.again |= self.transmit(nics, now, budget);

@@ -58,9 +58,10 @@ impl Connection {
     }
 
     /// `segments` came above a hole: RFC 5681 §4.2 asks for a duplicate acknowledgment for each.
-    pub(super) fn owe_duplicates(&mut self, segments: u32, shared: &Shared<'_>) {
+    pub(super) fn owe_duplicates(&mut self, segments: u32, shared: &mut Shared<'_>) {
         self.receive.duplicates = (u32::from(self.receive.duplicates) + segments).min(MOST_DUPLICATES) as u8;
         self.receive.quick = shared.config.quick_acks;
+        shared.above_holes = shared.above_holes.wrapping_add(u32::from(self.sack));
         self.owe_now();
     }
 

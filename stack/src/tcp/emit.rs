@@ -108,6 +108,11 @@ impl Tcp<'_> {
         !self.ready.is_empty() || self.replies.has_ready()
     }
 
+    /// Question: how many pieces of data have come above a hole, round and round.
+    pub(crate) const fn above_holes(&self) -> u32 {
+        self.shared.above_holes
+    }
+
     /// Input: some neighbour answered or was given up.
     pub(crate) fn retry_waiting(&mut self) {
         self.replies.retry();

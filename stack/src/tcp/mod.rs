@@ -297,6 +297,7 @@ impl<'s> Tcp<'s> {
                 writers: Slab::new(storage.writers),
                 flights: Flights::new(storage.flights, storage.runs),
                 settings: Slab::new(storage.settings),
+                above_holes: 0,
                 received: Account::new(config.receive_memory.unwrap_or(usize::MAX)),
                 queued: Account::new(config.send_memory.unwrap_or(usize::MAX)),
                 pool,

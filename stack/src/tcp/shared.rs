@@ -242,6 +242,8 @@ pub(crate) struct Shared<'s> {
     /// What unread data pins, and what data pins that waits to be sent or acknowledged.
     pub(super) received: Account,
     pub(super) queued: Account,
+    /// Pieces of data that came above a hole, from peers that are told of each, since the stack began.
+    pub(super) above_holes: u32,
     pub(super) pool: &'static Pool,
     pub(super) config: TcpConfig,
     pub(super) work: Work,

@@ -102,6 +102,24 @@ fn rfc5681_4_2_each_segment_above_a_hole_has_its_duplicate_though_one_poll_takes
 }
 
 #[test]
+fn rfc2018_4_each_block_of_a_burst_is_told_though_an_option_has_no_room_for_all() {
+    let mut peer = Peer::new();
+    peer.opens(syn().sack_permitted());
+    // Every second one is lost, and one that moves the number comes between them.
+    let numbers = [2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24u32];
+    for number in [&numbers[..6], &[0], &numbers[6..]].concat() {
+        peer.queues(data(&[1; 100]).seq(1 + number * 100));
+    }
+    let came = peer.takes_all();
+    let newest = came.last().expect("they are acknowledged").sack[0].0;
+    let mut told: Vec<u32> = came.iter().flat_map(|came| &came.sack).map(|it| newest.wrapping_sub(it.0)).collect();
+    told.sort_unstable();
+    told.dedup();
+    let every: Vec<u32> = numbers.iter().rev().map(|number| (24 - *number) * 100).collect();
+    assert_eq!(told, every);
+}
+
+#[test]
 fn what_one_poll_puts_in_order_again_has_no_duplicates() {
     let mut peer = Peer::new();
     peer.established();
