@@ -171,7 +171,15 @@ impl Peer {
     /// [`Peer::sends`] with other ports: the peer's, then the stack's.
     #[track_caller]
     pub fn sends_from(&mut self, segment: Segment, ports: [u16; 2]) {
-        let frame = self.frame_of(segment, ports);
+        let frame = self.frame_of(segment, ports, self.address());
+        self.hand.put(frame);
+    }
+
+    /// [`Peer::queues`] as it would come from another host, the ports and numbers of this one.
+    #[track_caller]
+    pub fn queues_from(&mut self, source: IpAddr, segment: Segment) {
+        let ports = self.flow().ports;
+        let frame = self.frame_of(segment, [ports[1], ports[0]], source);
         self.hand.put(frame);
     }
 
@@ -179,12 +187,12 @@ impl Peer {
     #[track_caller]
     pub fn queues_coalesced(&mut self, segment: Segment, size: u16) {
         let ports = self.flow().ports;
-        let frame = self.frame_of(segment, [ports[1], ports[0]]);
+        let frame = self.frame_of(segment, [ports[1], ports[0]], self.address());
         self.hand.put(Arriving { frame, checksum: Received::Checked, segment_size: Some(size) });
     }
 
     /// A segment's frame. See [`Peer::sends`] for the numbers.
-    fn frame_of(&mut self, segment: Segment, ports: [u16; 2]) -> Vec<u8> {
+    fn frame_of(&mut self, segment: Segment, ports: [u16; 2], source: IpAddr) -> Vec<u8> {
         let flow = *self.flow();
         if segment.flags & flag::SYN != 0 && segment.seq.is_none() {
             self.flow_mut().next = 0;
@@ -197,10 +205,10 @@ impl Peer {
             self.flow_mut().next = flow_next.wrapping_add(segment.sequence_len());
         }
         let mut bytes = segment.encode(ports, seq, ack);
-        let pseudo = frame::pseudo(self.address(), self.stack_address(), frame::TCP, bytes.len());
+        let pseudo = frame::pseudo(source, self.stack_address(), frame::TCP, bytes.len());
         let checksum = !frame::sum(&[&pseudo, &bytes]) ^ u16::from(segment.breaks_checksum);
         bytes[16..18].copy_from_slice(&checksum.to_be_bytes());
-        let (ethertype, mut packet) = frame::ip(self.address(), self.stack_address(), frame::TCP, 64, &bytes);
+        let (ethertype, mut packet) = frame::ip(source, self.stack_address(), frame::TCP, 64, &bytes);
         frame::set_traffic_class(&mut packet, segment.traffic_class);
         frame::ethernet(Side::First.mac(), Side::Second.mac(), ethertype, &packet)
     }

@@ -16,6 +16,7 @@ use crate::time::Instant;
 impl Tcp<'_> {
     /// Input: a datagram of protocol TCP. It may be held until [`Tcp::end_burst`].
     pub(crate) fn receive(&mut self, datagram: Datagram, ip: &mut Ip<'_>, now: Instant) {
+        self.forget_newest();
         match Arrival::parse(datagram, &mut self.shared.work) {
             Ok(segment) => {
                 self.shared.statistics.segments_received += u64::from(segment.segments());

@@ -51,7 +51,6 @@ pub(super) struct Batches<'s> {
 impl Tcp<'_> {
     /// A segment joins the batch of its flow, begins one, or goes its way at once.
     pub(super) fn coalesce(&mut self, mut segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
-        self.batches.newest = None;
         if let Some(place) = self.batches.of_flow(&segment.tuple) {
             let (next, chunks) = (Next::of(&segment), segment.payload.chunks().len());
             if self.batches.takes(place, &next, chunks, self.shared.pool) {
@@ -97,6 +96,12 @@ impl Tcp<'_> {
             Err(_) => self.shared.drops.count(Reason::TcpChecksum),
         }
         true
+    }
+
+    /// A segment that is looked at by itself comes, good or bad. What IP says next is held against it, and no longer against
+    /// the batch that another one is in, which may be another peer's.
+    pub(super) const fn forget_newest(&mut self) {
+        self.batches.newest = None;
     }
 
     /// The caller has seen that the batch in `place` takes it.

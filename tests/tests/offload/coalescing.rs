@@ -1,5 +1,7 @@
 //! Segments that come together are looked at together, and nobody can tell but by the counts.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use lendwire::Reason;
 use lendwire::tcp::TcpHandle;
 use lendwire::time::Span;
@@ -211,6 +213,21 @@ fn rfc5961_3_2_a_reset_behind_a_batch_finds_the_batch_taken_in() {
     peer.turn();
     assert_eq!(peer.stack.state(connection), lendwire::tcp::State::Closed, "the reset was exact");
     assert_eq!(peer.stack.drops().of(Reason::TcpReset), 0);
+}
+
+#[test]
+fn another_hosts_segment_never_joins_whatever_came_before_it() {
+    let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77));
+    for before in [full(1).with_bad_checksum(), full(1), segment(flag::RST)] {
+        let mut peer = Peer::new();
+        let connection = opened(&mut peer);
+        peer.queues(full(0));
+        peer.queues_from(other, before.clone());
+        // By its ports and its number it would follow.
+        peer.queues_from(other, full(1));
+        peer.turn();
+        assert!(peer.reads(connection) == stream::bytes(0, MSS), "{before:?}");
+    }
 }
 
 #[test]
