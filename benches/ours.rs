@@ -38,7 +38,7 @@ impl Ours {
     fn new(setup: &Setup, link: Loopback, side: usize, headers: Rc<Lent>) -> Self {
         // A full segment fits into one slot.
         let slot = usize::from(setup.mtu).next_power_of_two();
-        // A connection that has written a little keeps its slot for more of it.
+        // A connection that has written a little keeps its slot until that is acknowledged.
         let crowd = 2 * setup.connections.min(16 << 10);
         let pool = Lent::new((2 * setup.window / slot + 512 + crowd).next_power_of_two(), slot);
         let nic = Tap { link, headers: headers.0, injected: VecDeque::new(), last: None };

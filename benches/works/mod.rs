@@ -217,7 +217,7 @@ fn established_rows() -> Vec<Row> {
             }
             let ack = AckWork { count, order };
             rows.push(row(format!("ack {count} connections {way}"), Metric::Nanoseconds, None, ack));
-            // Beyond, the slots that ours keeps for writing would be gigabytes.
+            // Beyond, nothing was measured: see `docs/performance.md`.
             if count <= 10_000 {
                 let message = MessageWork { count, order };
                 rows.push(row(format!("message {count} connections {way}"), Metric::Nanoseconds, None, message));
