@@ -11,9 +11,13 @@
 use super::connection::Connection;
 use super::ecn::{self, Feedback};
 use super::segment::Arrival;
+use super::seq::Seq;
 use super::shared::{Shared, TcpConfig};
 use crate::wire::accurate_ecn::{ByteCounts, MODULUS};
-use crate::wire::tcp_options::SackBlocks;
+use crate::wire::tcp_options::{LONGEST, SackBlocks};
+
+/// The counter of packets that a header shows goes round after so many.
+const ROUND: u32 = 8;
 
 /// r.e0b, r.ceb and r.e1b (RFC 9768 §3.2.1).
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +55,46 @@ impl Told {
     }
 }
 
-/// s.ceb: what the peer has told of marked bytes.
+/// What the peer has told of marked bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// Nothing that what comes could be held against.
     Nothing,
-    Marked(u32),
+    /// s.ceb, and s.cep as it stood then.
+    Marked { bytes: u32, packets: u8 },
     /// §3.2.3.2.2: the path clears fields, so what they say means nothing.
     Ignored,
+}
+
+/// How short new segments are of which the next option may tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shortest {
+    /// Of those that are not full.
+    len: u32,
+    /// Up to here full ones were shorter than they are now, and count, too.
+    until: Seq,
+}
+
+impl Shortest {
+    /// Of a flight that begins at `nxt`.
+    pub(super) const fn new(nxt: Seq) -> Self {
+        Self { len: u32::MAX, until: nxt }
+    }
+
+    /// One of `len` bytes, which is not full, was sent.
+    pub(super) fn sent(&mut self, len: u32) {
+        self.len = self.len.min(len);
+    }
+
+    /// What was full up to `nxt` had `mss` bytes at the most, and what follows may have more.
+    pub(super) fn grows(&mut self, mss: u16, nxt: Seq) {
+        (self.len, self.until) = (self.len.min(least_full(mss)), nxt);
+    }
+}
+
+/// How short a full segment may be: all other options may stand in it.
+fn least_full(mss: u16) -> u32 {
+    u32::from(mss).saturating_sub(LONGEST as u32)
 }
 
 impl Connection {
@@ -73,7 +109,9 @@ impl Connection {
 
     /// What a connection that begins to send holds the peer's options against.
     pub(super) fn fresh_heard(&self) -> Heard {
-        if self.send.una == self.send.first { Heard::Marked(0) } else { Heard::Nothing }
+        let is_first = self.send.una == self.send.first;
+        let packets = self.ecn.packets_heard().filter(|_| is_first);
+        packets.map_or(Heard::Nothing, |packets| Heard::Marked { bytes: 0, packets })
     }
 
     /// Data has come, and was found good.
@@ -123,29 +161,49 @@ impl Connection {
     }
 
     /// How many bytes `segment` says were marked, where its header tells of `packets`; `moves_on` that none later was seen.
-    pub(super) fn marked_bytes(&self, segment: &Arrival, packets: u32, moves_on: bool, shared: &mut Shared<'_>) -> u32 {
+    pub(super) fn marked_bytes(
+        &mut self,
+        segment: &Arrival,
+        packets: u32,
+        moves_on: bool,
+        shared: &mut Shared<'_>,
+    ) -> u32 {
         if self.ecn.says_reduced() {
             // A classic peer means the whole.
             return packets.saturating_mul(u32::MAX);
         }
-        let bytes = segment.byte_counts.filter(|_| moves_on).and_then(|counts| self.hear_counts(counts, shared));
+        let bytes =
+            segment.byte_counts.filter(|_| moves_on).and_then(|counts| self.hear_counts(counts, segment.ack?, shared));
         // Appendix A.3: else from packets of full size. Of the two the larger word counts where one says nothing.
         bytes.filter(|&bytes| bytes > 0).unwrap_or(packets.saturating_mul(self.send.mss.into()))
     }
 
-    fn hear_counts(&self, counts: ByteCounts, shared: &mut Shared<'_>) -> Option<u32> {
+    fn hear_counts(&mut self, counts: ByteCounts, ack: Seq, shared: &mut Shared<'_>) -> Option<u32> {
         // Before it has come round no counter but that of marks can be zero.
         let is_young = self.bytes_acknowledged() < u64::from(MODULUS) - 1;
         let is_cleared = is_young && [counts.ect_0, counts.ect_1].contains(&Some(0));
-        let accurate = self.is_accurate();
-        let flight = self.flight_mut(shared).filter(|flight| accurate && flight.heard != Heard::Ignored)?;
+        let (packets, full) = (self.ecn.packets_heard()?, least_full(self.send.mss));
+        let flight = self.flight_mut(shared).filter(|flight| flight.heard != Heard::Ignored)?;
         if is_cleared {
             flight.heard = Heard::Ignored;
             return None;
         }
-        let marked = counts.marked?;
-        match core::mem::replace(&mut flight.heard, Heard::Marked(marked)) {
-            Heard::Marked(before) => Some(marked.wrapping_sub(before) % MODULUS).filter(|&more| more < MODULUS / 2),
+        let bytes = counts.marked?;
+        let shortest = flight.shortest.len.min(full);
+        if !flight.small.after(ack) && !flight.shortest.until.after(ack) {
+            // All that the next option tells of is full.
+            flight.shortest = Shortest::new(ack);
+        }
+        match core::mem::replace(&mut flight.heard, Heard::Marked { bytes, packets }) {
+            Heard::Marked { bytes: before, packets: then } => {
+                let more = Some(bytes.wrapping_sub(before) % MODULUS).filter(|&more| more < MODULUS / 2)?;
+                // RFC 9768 §3.2.3.2.5: bytes of marked packets, and no packets. Eight would have led the three bits round
+                // to where they stood; so many do not fit into these bytes.
+                if more > 0 && packets == then && more < ROUND * shortest {
+                    self.ecn.give_up();
+                }
+                Some(more)
+            }
             Heard::Nothing | Heard::Ignored => None,
         }
     }

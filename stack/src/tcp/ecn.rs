@@ -175,6 +175,22 @@ impl Feedback {
         }
     }
 
+    /// s.cep, where the peer counts marked packets.
+    pub(super) const fn packets_heard(&self) -> Option<u8> {
+        match self {
+            Self::None | Self::Classic { .. } => None,
+            Self::Accurate(accurate) => Some(accurate.heard),
+        }
+    }
+
+    /// What the peer says of marks contradicts itself: nothing goes with ECT any more.
+    pub(super) const fn give_up(&mut self) {
+        match self {
+            Self::None => {}
+            Self::Classic { is_capable, .. } | Self::Accurate(Accurate { is_capable, .. }) => *is_capable = false,
+        }
+    }
+
     /// Whether a reduction is answered by CWR.
     pub(super) const fn says_reduced(&self) -> bool {
         matches!(self, Self::Classic { .. })

@@ -5,7 +5,7 @@
 //! that has rested longest gives way. It then starts over from the initial window, as RFC 5681 §4.1 asks after an idle
 //! time anyway. Connections that find no place stand in line until one rests.
 
-use super::byte_counts::Heard;
+use super::byte_counts::{Heard, Shortest};
 use super::congestion::{Congestion, Idle, Paced, Signal, Stand};
 use super::connection::Deadline;
 use super::pacing::Pacer;
@@ -58,6 +58,7 @@ pub struct Flight {
     pub(super) search: Search,
     /// What the peer has told of marked bytes.
     pub(super) heard: Heard,
+    pub(super) shortest: Shortest,
     rest: Rest,
 }
 
@@ -95,6 +96,7 @@ impl Flight {
             fits: Fits::NEW,
             search: Search::NEW,
             heard: Heard::Nothing,
+            shortest: Shortest::new(nxt),
             sent_at: now,
             reduced: None,
             owes_cwr: false,

@@ -389,6 +389,7 @@ impl Connection {
                 flight.owes_cwr &= repeated || plan.len == 0;
                 if plan.kind != Kind::Longer && !plan.len.is_multiple_of(mss) {
                     flight.small = end;
+                    flight.shortest.sent(plan.len % mss);
                 }
             }
             Kind::Again | Kind::Rescue => {

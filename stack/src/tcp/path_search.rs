@@ -256,6 +256,7 @@ impl Connection {
         if let Some(mss) = flight.search.on_acknowledged(una, now) {
             // RFC 4821 §4: the congestion window is counted in bytes, so it stays what it was.
             flight.fits = Fits::PROVEN;
+            flight.shortest.grows(self.send.mss, self.send.nxt);
             self.send.mss = self.send.mss.max(mss);
             shared.statistics.paths_widened += 1;
         }
