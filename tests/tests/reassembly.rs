@@ -3,7 +3,7 @@
 use lendwire::tcp::{State, TcpHandle};
 use lendwire_tests::peer::Peer;
 use lendwire_tests::segment::{ack, data, flag};
-use lendwire_tests::setup::Setup;
+use lendwire_tests::setup::{Pools, Setup};
 use lendwire_tests::stream;
 
 /// Sends pieces of one stream of `len` bytes; returns what the application reads.
@@ -190,6 +190,26 @@ fn what_fills_holes_is_acknowledged_to_the_next_hole() {
     peer.sends(data(&stream::bytes(20, 10)).seq(21));
     peer.expects(ack().ack(41));
     assert_eq!(peer.reads(connection), stream::bytes(0, 40));
+}
+
+#[test]
+fn of_a_thousand_holes_each_is_filled_in_whatever_order_they_are() {
+    let setup = Setup { pools: [Pools::leaked(4096); 2], ..Setup::new() };
+    let setup = setup.capacities(|capacities| capacities.cells = 1 << 15);
+    let mut peer = Peer::with(&setup.tcp(|tcp| {
+        (tcp.receive_budget, tcp.receive_budget_start, tcp.receive_memory) = (8 << 20, 8 << 20, Some(64 << 20));
+    }));
+    let connection = peer.established();
+    let whole = stream::bytes(0, 2000);
+    let piece = |number: usize| data(&whole[number..=number]).seq(1 + number as u32);
+    (0..1000).for_each(|hole| peer.sends(piece(2 * hole + 1)));
+    // Repetitions of repetitions come between repetitions of what was sent later: 389 and 1000 have no common divisor.
+    for hole in 1..1000 {
+        peer.sends(piece(hole * 389 % 1000 * 2));
+    }
+    assert_eq!(peer.stack.drops().of(lendwire::Reason::TcpNoRoom), 0);
+    peer.sends(piece(0));
+    assert!(peer.reads(connection) == whole);
 }
 
 #[test]

@@ -1,18 +1,16 @@
 //! The blocks of a connection, in two orders: by their numbers, and by when they last changed.
 //!
-//! Invariant: both orders hold the same blocks. A block is found in a bounded number of steps, whatever a peer has made of
-//! them (CVE-2018-5390): from the last one, for data that is new; from the one that changed last, for holes that are filled
-//! one after the other; from the first one. What takes longer is refused, as if no memory were left.
+//! Invariant: both orders hold the same blocks, and so does `block_tree`, by which a block is found in few steps whatever a
+//! peer has made of them (CVE-2018-5390).
 
 use lendwire_nic::Queue;
 
+use super::block_tree::{BlockTree, Links};
 use super::seq::Seq;
 use crate::slab::Slab;
 
-const NIL: u32 = u32::MAX;
-
-/// Steps that looking for a place may take.
-pub(super) const MOST_STEPS: u32 = 64;
+/// No block.
+pub(super) const NIL: u32 = u32::MAX;
 
 /// A run of contiguous data.
 #[derive(Debug)]
@@ -26,11 +24,13 @@ pub struct Block {
     /// The one that changed last before this one, and first after it.
     older: u32,
     newer: u32,
+    pub(super) links: Links,
 }
 
 impl Block {
     pub(super) const fn new(start: Seq) -> Self {
-        Self { start, queue: Queue::NEW, fin: false, next: NIL, previous: NIL, older: NIL, newer: NIL }
+        let (next, previous, older, newer) = (NIL, NIL, NIL, NIL);
+        Self { start, queue: Queue::NEW, fin: false, next, previous, older, newer, links: Links::LEAF }
     }
 
     /// The number behind its data.
@@ -45,15 +45,16 @@ pub(super) struct Blocks {
     first: u32,
     last: u32,
     newest: u32,
+    tree: BlockTree,
     count: u32,
 }
 
-/// No block or cell was left for a piece of data, or its place was too far away.
+/// No block or cell was left for a piece of data.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoRoom;
 
 impl Blocks {
-    pub(super) const NONE: Self = Self { first: NIL, last: NIL, newest: NIL, count: 0 };
+    pub(super) const NONE: Self = Self { first: NIL, last: NIL, newest: NIL, tree: BlockTree::NONE, count: 0 };
 
     pub(super) const fn len(&self) -> u32 {
         self.count
@@ -77,6 +78,11 @@ impl Blocks {
         }
     }
 
+    #[cfg(test)]
+    pub(super) const fn tree(&self) -> &BlockTree {
+        &self.tree
+    }
+
     /// The blocks from the one that changed last on.
     pub(super) fn by_age<'t>(&self, table: &'t Slab<'_, Block>) -> impl Iterator<Item = &'t Block> {
         let newest = table.by_index(self.newest);
@@ -84,30 +90,10 @@ impl Blocks {
     }
 
     /// The last block that begins at or before `start`, if there is one.
-    pub(super) fn find(&self, start: Seq, table: &Slab<'_, Block>) -> Result<Option<u32>, NoRoom> {
-        let begins = |at: u32| table.by_index(at).is_some_and(|block| !block.start.after(start));
-        if !begins(self.first) {
-            return Ok(None);
-        }
-        if begins(self.last) {
-            return Ok(Some(self.last));
-        }
-        // One walk goes on from below, one comes back from above; whoever arrives first ends both.
-        let near = begins(self.newest);
-        let mut below = if near { self.newest } else { self.first };
-        let mut above = if near { self.last } else { self.newest };
-        for _ in 0..MOST_STEPS {
-            let next = table.by_index(below).map_or(NIL, |block| block.next);
-            if !begins(next) {
-                return Ok(Some(below));
-            }
-            below = next;
-            above = table.by_index(above).map_or(NIL, |block| block.previous);
-            if begins(above) {
-                return Ok(Some(above));
-            }
-        }
-        Err(NoRoom)
+    pub(super) fn find(&self, start: Seq, table: &Slab<'_, Block>) -> Option<u32> {
+        // What is new comes behind all others.
+        let is_last = table.by_index(self.last).is_some_and(|last| !last.start.after(start));
+        if is_last { Some(self.last) } else { self.tree.find(start, table) }
     }
 
     /// Puts `block` behind the one in place `at`, or first. It is the newest.
@@ -130,6 +116,7 @@ impl Blocks {
             None => self.last = place,
         }
         self.count += 1;
+        self.tree.insert(previous, place, next, table);
         self.make_newest(place, table);
         Ok(place)
     }
@@ -144,6 +131,8 @@ impl Blocks {
 
     pub(super) fn remove(&mut self, at: u32, table: &mut Slab<'_, Block>) -> Option<Block> {
         self.age_out(at, table);
+        let next = table.by_index(at)?.next;
+        self.tree.remove(at, next, table);
         let block = table.key(at).and_then(|key| table.remove(key))?;
         match table.by_index_mut(block.previous) {
             Some(previous) => previous.next = block.next,
@@ -194,7 +183,7 @@ mod tests {
     fn filled<'t>(starts: &[u32], table: &mut Slab<'t, Block>) -> (Blocks, Vec<u32>) {
         let (mut blocks, mut ages) = (Blocks::NONE, Vec::new());
         for &start in starts {
-            let Ok(at) = blocks.find(Seq(start), table) else { continue };
+            let at = blocks.find(Seq(start), table);
             match at.filter(|&at| table.by_index(at).is_some_and(|block| block.start == Seq(start))) {
                 Some(same) => blocks.touch(same, table),
                 None => drop(blocks.insert(at, Block::new(Seq(start)), table).expect("the table has room")),
@@ -225,7 +214,7 @@ mod tests {
             let mut table = Slab::new(&mut slots);
             let (mut blocks, mut ages) = filled(&starts, &mut table);
             for start in gone {
-                let at = blocks.find(Seq(start), &table).expect("sixty are never too many");
+                let at = blocks.find(Seq(start), &table);
                 if let Some(at) = at.filter(|&at| table.by_index(at).is_some_and(|block| block.start == Seq(start))) {
                     blocks.remove(at, &mut table);
                     ages.retain(|&other| other != start);
@@ -243,28 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn new_data_and_holes_filled_one_after_the_other_are_near_however_many_blocks_there_are() {
-        let mut slots = [const { Slot::EMPTY }; 2000];
-        let mut table = Slab::new(&mut slots);
-        let (mut blocks, _) = filled(&(0..1000).map(|number| number * 10).collect::<Vec<_>>(), &mut table);
-        assert_eq!(blocks.len(), 1000);
-        for number in 940..999 {
-            let at = blocks.find(Seq(number * 10 + 5), &table).expect("it lies behind the one that changed last");
-            blocks.insert(at, Block::new(Seq(number * 10 + 5)), &mut table).expect("the table has room");
-        }
-        assert!(blocks.find(Seq(20_000), &table).is_ok());
-    }
-
-    #[test]
-    fn a_place_too_far_away_is_refused_and_one_near_any_end_is_not() {
+    fn every_place_is_found_however_many_blocks_there_are() {
         let mut slots = [const { Slot::EMPTY }; 1000];
         let mut table = Slab::new(&mut slots);
         let (blocks, _) = filled(&(0..1000).map(|number| number * 10).collect::<Vec<_>>(), &mut table);
-        let place =
-            |start: u32| blocks.find(Seq(start), &table).map(|at| at.map(|at| table.by_index(at).map(|it| it.start.0)));
-        assert_eq!(place(5_005), Err(NoRoom));
-        assert_eq!(place(MOST_STEPS * 10 - 5), Ok(Some(Some(MOST_STEPS * 10 - 10))));
-        assert_eq!(place(10_000 - MOST_STEPS * 10 - 5), Ok(Some(Some(10_000 - MOST_STEPS * 10 - 10))));
-        assert_eq!(place(9_999), Ok(Some(Some(9_990))));
+        for number in 0..1000 {
+            for start in [number * 10, number * 10 + 9] {
+                let found = blocks.find(Seq(start), &table).and_then(|at| table.by_index(at));
+                assert_eq!(found.map(|block| block.start.0), Some(number * 10));
+            }
+        }
+        assert_eq!(blocks.find(Seq(0) - 1, &table), None);
     }
 }

@@ -16,7 +16,7 @@
 //! | `challenge` | how often what belongs to no connection is answered |
 //! | `connection`, `input`, `ack`, `output`, `retransmission` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
-//! | `send_queue`, `recv_queue`, `reassembly`, `blocks` | its data |
+//! | `send_queue`, `recv_queue`, `reassembly`, `blocks`, `block_tree` | its data |
 //! | `intake` | what it holds while data arrives |
 //! | `repeated` | what a peer is told of data that came twice or before its time |
 //! | `window`, `send_budget`, `budget` | the window it shows, what may wait to be sent, and what all may pin |
@@ -38,6 +38,7 @@
 
 mod ack;
 mod arrive;
+mod block_tree;
 mod blocks;
 mod budget;
 mod byte_counts;

@@ -41,7 +41,7 @@ impl Reassembly {
 
     /// Keeps what of `chunk`, whose first byte is `start`, fills holes.
     pub(super) fn insert(&mut self, mut start: Seq, mut chunk: Chunk, shared: &mut Shared<'_>) -> Result<(), NoRoom> {
-        let mut at = self.blocks.find(start, &shared.blocks)?;
+        let mut at = self.blocks.find(start, &shared.blocks);
         loop {
             if let Some((place, block)) = at.and_then(|at| Some((at, shared.blocks.by_index(at)?))) {
                 let (end, fin) = (block.end(), block.fin);
