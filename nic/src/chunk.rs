@@ -329,6 +329,15 @@ impl ChunkMut {
         self.pointer
     }
 
+    /// Copies `bytes`, or as many as fit, into the front, and freezes them; nobody has their sum. The copy is charged to
+    /// `work`.
+    pub fn copy(&mut self, bytes: &[u8], work: &mut Work) -> Chunk {
+        let count = bytes.len().min(self.room());
+        self.bytes_mut()[..count].copy_from_slice(&bytes[..count]);
+        work.copied += count as u64;
+        self.freeze_front(count)
+    }
+
     /// Copies `bytes`, or as many as fit, into the front, and freezes them with their sum. The copy is charged to
     /// `work`.
     pub fn write(&mut self, bytes: &[u8], work: &mut Work) -> Chunk {

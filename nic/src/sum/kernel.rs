@@ -8,10 +8,14 @@ use super::avx2::Avx2;
 use super::pieces::{Copy, Read};
 use super::{Sum, portable};
 
-/// Bytes from which vectors pay for their start and end. AVX2 against the portable kernel, in GB/s: 27 to 28 at 768
-/// bytes, 29.5 to 29 at 1024, 33 to 30 at 1500, 39 to 31 at 64 KiB (least of many short runs on that processor; `cargo
-/// bench -p lendwire-benches --bench checksum sum` prints the same comparison).
-const LONG: usize = 1024;
+/// Bytes from which vectors pay for their start and end. AVX2 against the portable kernel, in GB/s on a Zen 5: 57 to
+/// 58 at 256 bytes, 80 to 65 at 384, 110 to 69 at 512, 155 to 65 at 1460, 170 to 61 at 64 KiB; on an older one they are
+/// even at 768 (`cargo bench -p lendwire-benches --bench checksum sum` prints the same comparison).
+const LONG: usize = 512;
+
+/// What of a long run is copied before it is summed: it stays in the cache nearest to the processor meanwhile.
+#[cfg(all(target_arch = "x86_64", any(feature = "std", target_feature = "avx2")))]
+const PIECE: usize = 1 << 14;
 
 /// The folded sum of `bytes` as big-endian words; an odd last byte is the high half of its word.
 // Always inlined: where a header's length is known at compile time, a dozen instructions are left of it.
@@ -25,13 +29,29 @@ pub(super) fn sum(bytes: &[u8]) -> u16 {
 
 /// [`sum`] of `from`, copied to the front of `to` on the way.
 ///
-/// The portable kernel at every length. In GB/s, it against `memcpy` with the better sum behind it: 7.3 to 5.6 at 64
-/// bytes, 18.8 to 16.8 at 1500 bytes, 20.2 to 19.3 at 64 KiB. Copying in AVX2 was slower than it at every length, 2.8,
-/// 15.8 and 19.2 at these, and is not kept. Measured as [`LONG`] was; `cargo bench -p lendwire-benches --bench checksum
-/// copy` prints the first two.
+/// Each register is stored as it is added where a run is short or there are no vectors; a long one is copied by
+/// `memcpy` and summed by vectors, piece after piece. In GB/s, the first against the second: 22 to 17 at 64 bytes, 43 to
+/// 43 at 256, 52 to 81 at 1460, 38 to 70 at 64 KiB. One loop that loads, stores and adds vectors has 8, 32, 70 and 69 at
+/// these and is not kept (`cargo bench -p lendwire-benches --bench checksum copy` prints what is).
 #[inline]
 pub(super) fn copy(from: &[u8], to: &mut [u8]) -> u16 {
+    #[cfg(all(target_arch = "x86_64", any(feature = "std", target_feature = "avx2")))]
+    if from.len() >= LONG
+        && let Some(avx2) = Avx2::detect()
+    {
+        return copy_long(avx2, from, &mut to[..from.len()]);
+    }
     portable::fold(portable::total(Copy::new(from, to)))
+}
+
+/// [`copy`] in pieces; all but the last are of even length, so their totals may be added as they are.
+#[cfg(all(target_arch = "x86_64", any(feature = "std", target_feature = "avx2")))]
+#[inline(never)]
+fn copy_long(avx2: Avx2, from: &[u8], to: &mut [u8]) -> u16 {
+    portable::fold(from.chunks(PIECE).zip(to.chunks_mut(PIECE)).fold(0, |total, (from, to)| {
+        to.copy_from_slice(from);
+        portable::add(total, avx2.total(from))
+    }))
 }
 
 #[inline(never)]

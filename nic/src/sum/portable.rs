@@ -56,10 +56,26 @@ pub(super) fn add(a: u64, b: u64) -> u64 {
 fn chain(mut total: usize, bytes: &[u8]) -> usize {
     let mut carry = false;
     for word in bytes.as_chunks::<WORD>().0 {
-        (total, carry) = total.carrying_add(usize::from_ne_bytes(*word), carry);
+        (total, carry) = add_with_carry(total, usize::from_ne_bytes(*word), carry);
     }
     // Cannot overflow: a sum that carried is at most the all-ones value less one.
     total + usize::from(carry)
+}
+
+/// The instruction by name: of carries in plain arithmetic the compiler makes vectors where a processor has AVX-512,
+/// and they are slow. In GB/s, this against those: 69 to 12 at 512 bytes, 66 to 9 at 1460.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn add_with_carry(a: usize, b: usize, carry: bool) -> (usize, bool) {
+    let mut sum = 0;
+    let carry = core::arch::x86_64::_addcarry_u64(carry.into(), a as u64, b as u64, &mut sum);
+    (sum as usize, carry != 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn add_with_carry(a: usize, b: usize, carry: bool) -> (usize, bool) {
+    a.carrying_add(b, carry)
 }
 
 /// The sum of fewer than eight bytes. Each piece begins at an even place, so its words may be added anywhere.

@@ -136,6 +136,15 @@ fn a_writer_and_its_frozen_fronts_cover_disjoint_bytes() {
 }
 
 #[test]
+fn a_copy_without_a_sum_is_summed_when_somebody_asks() {
+    let pool = pool(1, 64);
+    let (mut slot, mut work) = (pool.take().unwrap(), Work::default());
+    let mut copied = slot.copy(&pattern(65), &mut work);
+    assert_eq!((&copied[..], slot.room(), work), (&pattern(64)[..], 0, Work { copied: 64, ..Work::default() }));
+    assert_eq!((copied.known_sum(), copied.sum(&mut work), work.summed), (None, Sum::of(&pattern(64)), 64));
+}
+
+#[test]
 fn a_writer_takes_what_fits() {
     let (pool, mut work) = (pool(1, 64), Work::default());
     let mut slot = pool.take().unwrap();

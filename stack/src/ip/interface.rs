@@ -214,6 +214,8 @@ impl Timing {
 pub(super) struct Interfaces<'s> {
     slots: &'s mut [InterfaceSlot],
     len: usize,
+    /// What devices do that all of them do.
+    common: Offloads,
 }
 
 impl<'s> Interfaces<'s> {
@@ -221,7 +223,7 @@ impl<'s> Interfaces<'s> {
         for slot in slots.iter_mut() {
             slot.0 = None;
         }
-        Self { slots, len: 0 }
+        Self { slots, len: 0, common: Offloads::all() }
     }
 
     pub(super) fn add(&mut self, info: &NicInfo, config: InterfaceConfig) -> Result<&mut Interface, AddInterfaceError> {
@@ -231,6 +233,7 @@ impl<'s> Interfaces<'s> {
         let id = InterfaceId::new(self.len).ok_or(AddInterfaceError::Full)?;
         let slot = self.slots.get_mut(self.len).ok_or(AddInterfaceError::Full)?;
         self.len += 1;
+        self.common &= info.offloads;
         Ok(slot.0.insert(Interface::new(id, info, config)))
     }
 
@@ -253,6 +256,11 @@ impl<'s> Interfaces<'s> {
     /// Every interface's place.
     pub(super) fn ids(&self) -> impl Iterator<Item = InterfaceId> + use<> {
         (0..self.len).filter_map(InterfaceId::new)
+    }
+
+    /// Whether each device completes checksums.
+    pub(super) const fn complete_checksums(&self) -> bool {
+        self.common.contains(Offloads::TX_CHECKSUM)
     }
 
     /// The only one, if there is one only.

@@ -148,6 +148,11 @@ impl<'s> Ip<'s> {
         InterfaceId::new(index).filter(|&id| self.interfaces.at(id).is_some())
     }
 
+    /// Question: whether no device leaves checksums to us, so that a sum taken while bytes are at hand would be for nothing.
+    pub(crate) const fn devices_complete_checksums(&self) -> bool {
+        self.interfaces.complete_checksums()
+    }
+
     /// Input: a frame. What it asks for is queued, and sent by [`Ip::transmit`].
     pub(crate) fn receive(&mut self, interface: InterfaceId, mut packet: RxPacket, now: Instant) -> Arrived {
         let Some(state) = self.interfaces.at(interface) else { return Arrived::Nothing };

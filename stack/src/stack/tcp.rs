@@ -95,13 +95,14 @@ impl Stack<'_> {
         self.tcp.fast_open_room(remote, &self.ip, now)
     }
 
-    /// Command: copies `bytes` into the queue, summing in the same step. Returns how many were taken: fewer when the
+    /// Command: copies `bytes` into the queue, summing in the same step unless every device completes
+    /// checksums. Returns how many were taken: fewer when the
     /// send budget or memory is used up. An event tells when there is room again.
     ///
     /// # Errors
     /// See [`WriteError`].
     pub fn write(&mut self, connection: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
-        self.tcp.write(connection, bytes)
+        self.tcp.write(connection, bytes, &self.ip)
     }
 
     /// Command: lends `chunk` to the connection until its peer has acknowledged it and no device reads it any more.

@@ -14,6 +14,7 @@ use super::handshake::Agreed;
 use super::opening::Opening;
 use super::options;
 use super::segment::Arrival;
+use super::send_queue::Sums;
 use super::{Entry, Tcp};
 use crate::ip::Ip;
 use crate::time::Instant;
@@ -73,7 +74,7 @@ impl Tcp<'_> {
     }
 
     /// [`Tcp::write`] before there is a connection.
-    pub(super) fn write_ahead(&mut self, handle: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
+    pub(super) fn write_ahead(&mut self, handle: TcpHandle, bytes: &[u8], ip: &Ip<'_>) -> Result<usize, WriteError> {
         let shared = &mut self.shared;
         let opening = fast(self.connections.at_mut(handle.0))?;
         let bytes = &bytes[..bytes.len().min(opening.room(shared) as usize)];
@@ -83,7 +84,7 @@ impl Tcp<'_> {
         let Some(writers) = opening.writers(shared) else { return Ok(0) };
         let handshake = &opening.handshake;
         let mss = usize::from(options::mss_of(handshake.mtu, handshake.tuple.remote()));
-        let written = opening.queue.write(bytes, mss, writers.index(), shared);
+        let written = opening.queue.write(bytes, Sums::of_copies(ip), mss, writers.index(), shared);
         if written < bytes.len() {
             self.starved.push(handle.0.index, shared);
         }

@@ -11,10 +11,11 @@
 //!                         ^ cursor
 //! ```
 
-use lendwire_nic::{Cells, Chunk, Queue, Work};
+use lendwire_nic::{Cells, Chunk, ChunkMut, Queue, Work};
 
 use super::seq::Seq;
 use super::shared::{Shared, Writers};
+use crate::ip::Ip;
 
 const NIL: u32 = u32::MAX;
 
@@ -58,6 +59,18 @@ pub(crate) enum Sums {
 }
 
 impl Sums {
+    /// What copying keeps, whose bytes are at hand: the sum, unless no device could ask for it.
+    pub(super) fn of_copies(ip: &Ip<'_>) -> Self {
+        if ip.devices_complete_checksums() { Self::Skip } else { Self::Keep }
+    }
+
+    fn copy(self, bytes: &[u8], slot: &mut ChunkMut, work: &mut Work) -> Chunk {
+        match self {
+            Self::Keep => slot.write(bytes, work),
+            Self::Skip => slot.copy(bytes, work),
+        }
+    }
+
     fn cut(self, chunk: &mut Chunk, count: usize, work: &mut Work) -> Chunk {
         match self {
             Self::Keep => chunk.split_to_summed(count, work),
@@ -103,9 +116,16 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Copies as much of `bytes` as pool and cells allow, summing in the same step, in pieces that are whole segments
-    /// of `mss` bytes where there is enough. Returns how much.
-    pub(super) fn write(&mut self, bytes: &[u8], mss: usize, writers: u32, shared: &mut Shared<'_>) -> usize {
+    /// Copies as much of `bytes` as pool and cells allow, summing in the same step where that is asked for, in pieces that
+    /// are whole segments of `mss` bytes where there is enough. Returns how much.
+    pub(super) fn write(
+        &mut self,
+        bytes: &[u8],
+        sums: Sums,
+        mss: usize,
+        writers: u32,
+        shared: &mut Shared<'_>,
+    ) -> usize {
         let mut written = 0;
         while written < bytes.len() && shared.has_cell() {
             let pool = shared.pool;
@@ -124,7 +144,7 @@ impl SendQueue {
                 shared.queued.charge(pinned);
             }
             let Some(slot) = send else { break };
-            let chunk = slot.write(&bytes[written..written + wanted], &mut shared.work);
+            let chunk = sums.copy(&bytes[written..written + wanted], slot, &mut shared.work);
             let count = chunk.len();
             *filled = (*filled + count as u32) % mss as u32;
             written += count;

@@ -15,6 +15,7 @@ use super::handle::{
 use super::handshake::Handshake;
 use super::listen::Listener;
 use super::opening::Opening;
+use super::send_queue::Sums;
 use super::{Connection, Ended, Entry, Tcp};
 use crate::chain::Chain;
 use crate::ip::Ip;
@@ -159,11 +160,11 @@ impl Tcp<'_> {
     }
 
     /// Command: copies `bytes` into the connection's queue; returns how many were taken.
-    pub(crate) fn write(&mut self, handle: TcpHandle, bytes: &[u8]) -> Result<usize, WriteError> {
+    pub(crate) fn write(&mut self, handle: TcpHandle, bytes: &[u8], ip: &Ip<'_>) -> Result<usize, WriteError> {
         let shared = &mut self.shared;
         let connection = match writable(self.connections.at_mut(handle.0)) {
             Ok(connection) => connection,
-            Err(WriteError::NotYet) => return self.write_ahead(handle, bytes),
+            Err(WriteError::NotYet) => return self.write_ahead(handle, bytes, ip),
             Err(error) => return Err(error),
         };
         let room = connection.room(shared) as usize;
@@ -173,7 +174,7 @@ impl Tcp<'_> {
         }
         let Some(writers) = connection.writers(shared) else { return Ok(0) };
         let mss = usize::from(connection.send.mss);
-        let written = connection.send.queue.write(bytes, mss, writers, shared);
+        let written = connection.send.queue.write(bytes, Sums::of_copies(ip), mss, writers, shared);
         if written < bytes.len() {
             self.starved.push(handle.0.index, shared);
         }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a datagram is found by its port in a table of short lists, and what is to be sent stands on a list, so no
 //! step walks all sockets. What arrives keeps its chunks and their sums; what is sent is lent, or copied once into a
-//! pool slot with its sum. A socket whose next hop must be asked for waits alone. RFC 768, RFC 1122 §4.1, RFC 8200 §8.1,
+//! pool slot, with its sum where a device will need it. A socket whose next hop must be asked for waits alone. RFC 768, RFC 1122 §4.1, RFC 8200 §8.1,
 //! RFC 6056 (ports). Left out: multicast membership, sending more than a packet holds, UDP-Lite, zero checksums.
 
 mod ports;
@@ -127,7 +127,10 @@ impl<'s> Udp<'s> {
         }
         let chunk = match bytes {
             [] => Chunk::EMPTY,
-            bytes => self.pool.take().ok_or(SendError::NoMemory)?.write(bytes, work),
+            bytes => {
+                let mut slot = self.pool.take().ok_or(SendError::NoMemory)?;
+                if ip.devices_complete_checksums() { slot.copy(bytes, work) } else { slot.write(bytes, work) }
+            }
         };
         self.enqueue(handle, to, chunk)
     }

@@ -5,11 +5,11 @@ extern crate std;
 use core::net::{Ipv6Addr, SocketAddrV6};
 use std::vec::Vec;
 
-use lendwire_nic::Received as Checked;
+use lendwire_nic::{Nic, NicInfo, Offloads, Received as Checked};
 
 use super::*;
 use crate::ip::harness::{self, Host, OWN, OWN6, PEER, PEER_MAC, PEER6, assert_sound, bytes, leak};
-use crate::ip::{Arrived, ErrorKind, Unreachable};
+use crate::ip::{Arrived, ErrorKind, InterfaceConfig, Unreachable};
 use crate::time::Span;
 use crate::wire::arp;
 
@@ -120,6 +120,25 @@ fn rfc768_a_datagram_leaves_with_its_checksum() {
         assert_eq!(frame[frame.len() - 109..][..4], [0x14, 0xe9, 0, 9]);
     }
     assert_eq!(sockets.host.work, Work { copied: 202, summed: 0, verified: 0 }, "copied once, summed on the way");
+}
+
+#[test]
+fn a_copy_is_summed_unless_every_device_completes_checksums() {
+    for (first, second, known) in [
+        (Offloads::TX_CHECKSUM, Offloads::TX_CHECKSUM, false),
+        (Offloads::TX_CHECKSUM, Offloads::empty(), true),
+        (Offloads::empty(), Offloads::TX_CHECKSUM, true),
+    ] {
+        let mut sockets = Sockets::new(Host::with_peer_and(first));
+        let info = NicInfo { offloads: second, ..*sockets.host.wire.info() };
+        sockets.host.ip.add_interface(&info, InterfaceConfig::default(), sockets.host.now).unwrap();
+        let socket = sockets.bind(None, PORT).unwrap();
+        sockets.send(socket, peer(), &bytes(101)).unwrap();
+        let Udp { sockets: slots, departures, .. } = &mut sockets.udp;
+        let departure = slots.at_mut(socket.0).unwrap().departures.pop(departures).unwrap();
+        assert_eq!((&*departure.chunk, departure.chunk.known_sum().is_some()), (&bytes(101)[..], known));
+        assert_eq!(sockets.host.work, Work { copied: 101, ..Work::default() });
+    }
 }
 
 #[test]
