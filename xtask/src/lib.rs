@@ -35,3 +35,4 @@ pub mod stats;
 pub mod tap;
 pub mod test;
 pub mod transfer;
+pub mod versus_linux;

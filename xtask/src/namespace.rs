@@ -28,7 +28,7 @@ pub struct Needs<'a> {
 /// # Panics
 /// If the run inside fails.
 pub fn inside(name: &str, needs: &Needs<'_>, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
-    if env::var_os(INSIDE).is_some() {
+    if is_inside() {
         return body();
     }
     if let Some(why) = why_not(needs) {
@@ -36,22 +36,33 @@ pub fn inside(name: &str, needs: &Needs<'_>, prepare: impl FnOnce(&mut Command),
         writeln!(std::io::stderr(), "skipped: {name}: {why}").expect("stderr is open");
         return;
     }
-    // /sys shows the devices of the namespace that it was mounted in.
-    let enter = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--", "sh", "-c", enter])
-        .arg(env::current_exe().expect("a test has an executable"))
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .stdin(Stdio::null());
+    let mut command = entering(&env::current_exe().expect("a test has an executable"));
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     prepare(&mut command);
     let status = command.status().expect("setpriv starts");
     assert!(status.success(), "the run inside ended with {:?}, signal {:?}", status.code(), status.signal());
 }
 
+/// Whether this process is one that [`entering`] started.
+pub fn is_inside() -> bool {
+    env::var_os(INSIDE).is_some()
+}
+
+/// `program`, to be started in a network namespace of its own that ends with it, and it with this process.
+pub fn entering(program: &Path) -> Command {
+    // /sys shows the devices of the namespace that it was mounted in.
+    let enter = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--", "sh", "-c", enter])
+        .arg(program)
+        .env(INSIDE, "1")
+        .stdin(Stdio::null());
+    command
+}
+
 /// What this host lacks.
-fn why_not(needs: &Needs<'_>) -> Option<String> {
+pub fn why_not(needs: &Needs<'_>) -> Option<String> {
     if env::var_os(SKIP_TAP_VARIABLE).is_some() {
         return Some(format!("{SKIP_TAP_VARIABLE} is set"));
     }
