@@ -10,7 +10,7 @@
 //! | [`pci`], [`registers`], [`dma`], [`sendable`] | what drivers share |
 //! | `impaired` (`host`) | a wire that loses, repeats, reorders, delays and damages, by a seed, in virtual time |
 //! | `tap` (`host`, Linux) | a TAP interface |
-//! | `model` (`host`) | devices in software, honest and hostile |
+//! | `model` (`model`) | devices in software, honest and hostile |
 //!
 //! No driver here trusts a device, and none copies payload that its device can reach.
 #![cfg_attr(not(feature = "host"), no_std)]
@@ -25,7 +25,7 @@ pub mod e1000;
 pub mod impaired;
 mod long_packet;
 pub mod loopback;
-#[cfg(feature = "host")]
+#[cfg(feature = "model")]
 pub mod model;
 pub mod pci;
 pub mod platform;

@@ -1,7 +1,7 @@
 //! A PCI function's configuration space: identity, BARs that can be sized, capabilities.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 use crate::platform::ConfigSpace;
 

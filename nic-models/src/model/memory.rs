@@ -3,10 +3,13 @@
 //! Invariant: a model reaches a byte only through the run it was shared in; any other address panics, for a driver gave
 //! the device what it must not have. A driver's private memory is in no run.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
-use std::cell::{Cell, RefCell};
-use std::ptr::NonNull;
-use std::rc::Rc;
+use alloc::alloc::{alloc, alloc_zeroed, dealloc};
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::cell::{Cell, RefCell};
+use core::ptr::NonNull;
 
 use lendwire_nic::Pool;
 

@@ -1,7 +1,8 @@
 //! [`E1000Model`]: the device as a test handles it.
 
-use std::cell::{Ref, RefCell, RefMut};
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Ref, RefCell, RefMut};
 
 use super::kind::Kind;
 use super::map::register::RDBAL;
@@ -149,7 +150,7 @@ impl E1000Model {
 
     /// The messages sent since the last call.
     pub fn messages(&self) -> Vec<Message> {
-        std::mem::take(&mut self.state_mut().interrupts.messages)
+        core::mem::take(&mut self.state_mut().interrupts.messages)
     }
 
     /// Whether the interrupt line is asserted.
@@ -165,7 +166,7 @@ impl E1000Model {
 
     /// The packets that left since the last call.
     pub fn sent(&self) -> Vec<Sent> {
-        std::mem::take(&mut self.state_mut().transmitter.sent)
+        core::mem::take(&mut self.state_mut().transmitter.sent)
     }
 
     /// Descriptors that the device has left for frames.

@@ -1,5 +1,7 @@
 //! What the 82574L finds out about a received frame: checksums and the hash (DS §7.1.11, §7.1.2).
 
+use alloc::vec::Vec;
+
 use super::map::register::{MRQC, RFCTL, RSSRK, RXCSUM};
 use super::offload::folded;
 use super::registers::State;

@@ -1,5 +1,7 @@
 //! Causes, masks, the interrupt line and the messages (SDM §3.2.7, DS §7.4, §10.2.4).
 
+use alloc::vec::Vec;
+
 use super::kind::Kind;
 use super::map::register::{CTRL_EXT, EIAC, ICR, IMS, IVAR};
 use super::registers::State;

@@ -3,6 +3,8 @@
 //! Software seeds the transport checksum with the pseudo-header's folded sum; where the device segments, without the
 //! length, which it adds for each segment (SDM §3.5.7).
 
+use alloc::vec::Vec;
+
 /// What a context descriptor says (SDM §3.3.6).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context {

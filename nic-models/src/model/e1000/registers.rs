@@ -1,7 +1,9 @@
 //! What the driver's reads and writes do (SDM §13.4, DS §10.2).
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use super::device::{Counts, Eeprom, Offer, Reset, Transmits};
 use super::interrupts::Interrupts;
@@ -116,7 +118,7 @@ impl State {
             _ if [GORCL, GOTCL, TORL, TOTL].contains(&(at - 4)) => self.set_word(at - 4, 0),
             _ => {}
         }
-        std::mem::take(&mut self.words[at as usize / 4])
+        core::mem::take(&mut self.words[at as usize / 4])
     }
 
     /// The 82574L says whether it may reach memory (DS §10.2.2.2).

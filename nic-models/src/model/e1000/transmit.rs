@@ -3,6 +3,9 @@
 //! Stricter than QEMU where hardware is: a packet's descriptors agree on its options, payload announced is payload
 //! given, and every packet asks for its check sequence.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::cause;
 use super::map::register::{CTRL, GOTCL, GPTC, TARC0, TCTL, TDBAL, TOTL, TPT, TSCTC, VET};
 use super::offload::{Context, cut, insert_checksums};

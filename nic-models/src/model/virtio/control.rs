@@ -1,5 +1,7 @@
 //! The control queue from the device's side: what it was told (virtio 1.2 §5.1.6.5).
 
+use alloc::vec::Vec;
+
 use super::offer::{ControlManner, feature};
 use super::queue::Chain;
 use super::state::State;

@@ -1,7 +1,8 @@
 //! [`VirtioNetModel`]: what a test makes an honest device do (virtio 1.2 §5.1).
 
-use std::cell::{Ref, RefCell, RefMut};
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Ref, RefCell, RefMut};
 
 use super::control::Orders;
 use super::mmio;
@@ -132,7 +133,7 @@ impl VirtioNetModel {
 
     /// [`VirtioNetModel::send_all`] for another pair's queue.
     pub fn send_all_on(&self, queue: usize) -> Vec<Sent> {
-        let sent: Vec<Sent> = std::iter::from_fn(|| self.take_sent_on(queue)).collect();
+        let sent: Vec<Sent> = core::iter::from_fn(|| self.take_sent_on(queue)).collect();
         for packet in &sent {
             self.complete(queue, u32::from(packet.head), 0);
         }

@@ -3,7 +3,10 @@
 //! Positions are counted from the start and never wrap: a position's place in the ring is its remainder, its lap says
 //! which way the wrap counter stands.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
 
 use super::queue::{Chain, Complaint, Descriptor, Fields, INDIRECT, NEXT, WRITE};
 use crate::model::Memory;

@@ -1,6 +1,10 @@
 //! A virtqueue from the device's side, whichever way the ring is laid out (virtio 1.2 §2.6).
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::packed::PackedRing;
 use super::split::SplitRing;

@@ -1,7 +1,7 @@
 //! The register file on PCI: what the driver's reads and writes do (virtio 1.2 §4.1.4).
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 use super::mmio;
 use super::state::{NO_VECTOR, State};

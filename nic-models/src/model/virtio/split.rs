@@ -1,5 +1,7 @@
 //! The split virtqueue from the device's side (virtio 1.2 §2.7).
 
+use alloc::format;
+
 use super::queue::{Chain, Complaint, Descriptor, Fields, INDIRECT, NEXT};
 use crate::model::Memory;
 

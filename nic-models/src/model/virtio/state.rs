@@ -1,5 +1,8 @@
 //! What is behind the registers, whichever way they are laid out (virtio 1.2 §2.1, §2.6.1, §5.1.4).
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::control::Orders;
 use super::offer::{Offer, feature};
 use super::queue::{Layout, Queue};
