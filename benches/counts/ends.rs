@@ -1,17 +1,19 @@
 //! Two ends of a wire: the one whose instructions are counted, and its peer.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use lendwire::tcp::{ListenerHandle, TcpConfig, TcpHandle};
 use lendwire::time::{Instant, Span};
 use lendwire::wire::address::Cidr;
 use lendwire::{Capacities, Config, InterfaceConfig, InterfaceId, Stack, Storage};
-use lendwire_drivers::model::{Memory, ModelRegisters, Offer, TRANSMIT, VirtioNetModel, feature};
+use lendwire_drivers::model::{Memory, Offer, TRANSMIT, VirtioNetModel, feature};
 use lendwire_drivers::platform::Wiring;
 use lendwire_drivers::virtio::VirtioNet;
 use lendwire_nic::{Chunk, Content, Nic, NicInfo, Offloads, Pool};
 
-use crate::peer::Line;
+use crate::Machine;
+use crate::peer::{Frame, Line};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
@@ -24,26 +26,67 @@ const PER_PORT: usize = 25_000;
 /// How long a frame travels.
 const TRIP: Span = Span::from_micros(100);
 
-/// Who takes checksums.
+/// What the cards of both ends do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Checksums {
-    Device,
-    Software,
+pub(crate) enum Card {
+    /// Carry frames.
+    Plain,
+    /// Take checksums, too.
+    Checksums,
+    /// Take checksums, cut long segments and join what arrives.
+    Segments,
+}
+
+impl Card {
+    /// What the driver of the end that is counted is offered, beside what every device has.
+    fn features(self) -> u64 {
+        let checksums = feature::CSUM | feature::GUEST_CSUM;
+        match self {
+            Self::Plain => 0,
+            Self::Checksums => checksums,
+            Self::Segments => checksums | feature::HOST_TSO4 | feature::GUEST_TSO4,
+        }
+    }
+
+    /// What the other end's card does.
+    fn offloads(self) -> Offloads {
+        let checksums = Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM;
+        match self {
+            Self::Plain => Offloads::empty(),
+            Self::Checksums => checksums,
+            Self::Segments => checksums | Offloads::TX_SEGMENT_V4,
+        }
+    }
+
+    /// The header of a frame that the device received (virtio 1.2 §5.1.6).
+    fn header(self, segment_size: u16) -> [u8; 12] {
+        const DATA_VALID: u8 = 2;
+        const GSO_TCPV4: u8 = 1;
+        let mut header = [0; 12];
+        if self != Self::Plain {
+            header[0] = DATA_VALID;
+        }
+        if segment_size > 0 {
+            header[1] = GSO_TCPV4;
+            header[4..6].copy_from_slice(&segment_size.to_le_bytes());
+        }
+        header
+    }
 }
 
 /// How two ends are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) mtu: u16,
-    pub(crate) checksums: Checksums,
+    pub(crate) card: Card,
     /// Connections that there are, beside some room.
     pub(crate) connections: usize,
 }
 
 /// See the module.
-pub(crate) struct Ends {
+pub(crate) struct Ends<M: Machine> {
     pub(crate) here: Stack<'static>,
-    pub(crate) nic: VirtioNet<Memory, ModelRegisters>,
+    pub(crate) nic: VirtioNet<M::Platform, M::Registers>,
     pub(crate) interface: InterfaceId,
     pub(crate) device: VirtioNetModel,
     pub(crate) there: Stack<'static>,
@@ -54,11 +97,11 @@ pub(crate) struct Ends {
     /// Where the end that is counted listens.
     pub(crate) listeners: Vec<ListenerHandle>,
     there_listener: ListenerHandle,
-    checksums: Checksums,
+    card: Card,
     content: &'static Content,
 }
 
-impl Ends {
+impl<M: Machine> Ends<M> {
     /// Two ends, and the connections between them, which the peer opened.
     pub(crate) fn new(shape: &Shape) -> Self {
         let now = Instant::from_micros(1_000_000);
@@ -70,20 +113,16 @@ impl Ends {
         let bytes: &'static [u8] = (0..1usize << 18).map(|at| (at * 151) as u8).collect::<Vec<_>>().leak();
         memory.share(bytes);
 
-        let offloads = feature::CSUM | feature::GUEST_CSUM;
         let mut offer = Offer { mtu: shape.mtu, ..Offer::default() };
-        offer.features |= feature::MTU;
-        let (offered, trusted) = match shape.checksums {
-            Checksums::Device => (offer.features | offloads, Offloads::TX_CHECKSUM | Offloads::RX_CHECKSUM),
-            Checksums::Software => (offer.features & !offloads, Offloads::empty()),
-        };
-        offer.features = offered;
+        offer.features &= !(feature::CSUM | feature::GUEST_CSUM);
+        offer.features |= feature::MTU | shape.card.features();
         let device = VirtioNetModel::new(&memory, offer);
         let windows = device.clone();
-        let map = move |region| windows.registers(region);
+        let map = move |region| windows.registers(region).map(M::registers);
         let config = device.config_space();
-        let nic = VirtioNet::probe_with(&config, memory, map, receive, Wiring::Polled).expect("the device is sound");
-        let line = Line::new(shape.mtu, trusted, pool(16384));
+        let nic = VirtioNet::probe_with(&config, M::platform(memory), map, receive, Wiring::Polled)
+            .expect("the device is sound");
+        let line = Line::new(shape.mtu, shape.card.offloads(), pool_there(shape));
 
         let (mut here, interface) = stack(shape, 1, HERE, nic.info(), transmit, now);
         let (mut there, _) = stack(shape, 2, THERE, line.info(), pool(2048), now);
@@ -93,7 +132,7 @@ impl Ends {
         let there_listener = there.listen(SocketAddr::new(THERE, PORT), 128).expect("there is room for a listener");
         let content = Content::leaked(bytes);
         let connections = Vec::with_capacity(shape.connections);
-        let checksums = shape.checksums;
+        let card = shape.card;
         let mut ends = Self {
             here,
             nic,
@@ -105,7 +144,7 @@ impl Ends {
             connections,
             listeners,
             there_listener,
-            checksums,
+            card,
             content,
         };
         // RFC 5227: the address is probed for, then announced twice, seconds apart.
@@ -184,8 +223,12 @@ impl Ends {
     }
 
     /// Takes what was sent off the device.
-    pub(crate) fn sent(&mut self) -> Vec<Vec<u8>> {
-        self.device.send_all().into_iter().map(|sent| sent.frame).collect()
+    pub(crate) fn sent(&mut self) -> Vec<Frame> {
+        let frames = self.device.send_all().into_iter().map(|sent| {
+            let segment_size = u16::from_le_bytes([sent.header[4], sent.header[5]]);
+            Frame { bytes: sent.frame, segment_size }
+        });
+        frames.collect()
     }
 
     /// Frames in the device that were not sent yet.
@@ -193,16 +236,16 @@ impl Ends {
         usize::from(self.device.available(TRANSMIT))
     }
 
-    /// What was sent here reaches the other end, and its answers the device.
-    pub(crate) fn over(&mut self) {
+    /// What was sent here reaches the other end, and its answers the device; returns how many those are.
+    pub(crate) fn over(&mut self) -> usize {
         self.now += TRIP;
         let frames = self.sent();
         self.take(frames);
-        self.deliver();
+        self.deliver()
     }
 
     /// The other end takes `frames`, all at once.
-    pub(crate) fn take(&mut self, frames: impl IntoIterator<Item = Vec<u8>>) {
+    pub(crate) fn take(&mut self, frames: impl IntoIterator<Item = Frame>) {
         self.line.inward.extend(frames);
         self.poll_there();
     }
@@ -214,14 +257,10 @@ impl Ends {
 
     /// What the other end has sent reaches the device; returns how many frames.
     pub(crate) fn deliver(&mut self) -> usize {
-        let mut header = [0; 12];
-        if self.checksums == Checksums::Device {
-            // VIRTIO_NET_HDR_F_DATA_VALID (virtio 1.2 §5.1.6).
-            header[0] = 2;
-        }
         let frames: Vec<_> = self.line.outward.drain(..).collect();
-        for frame in &frames {
-            assert!(self.device.deliver_with(header, frame), "the device has a buffer for each frame");
+        for Frame { bytes, segment_size } in &frames {
+            let header = self.card.header(*segment_size);
+            assert!(self.device.deliver_with(header, bytes), "the device has buffers for each frame");
         }
         frames.len()
     }
@@ -236,7 +275,7 @@ impl Ends {
             let frames = self.sent();
             let mut moved = frames.len();
             self.take(frames);
-            self.read_there();
+            self.read_all_there();
             self.poll_there();
             moved += self.deliver();
             if moved == 0 {
@@ -251,11 +290,24 @@ impl Ends {
     }
 
     /// The other end reads all that has come.
-    fn read_there(&mut self) {
+    fn read_all_there(&mut self) {
         while let Some(event) = self.there.next_event() {
-            while let Ok(Some(_)) = self.there.read_chunk(event.0) {}
+            self.read_there(event.0);
         }
     }
+
+    /// The other end reads what has come on a connection; how many bytes that is.
+    pub(crate) fn read_there(&mut self, connection: TcpHandle) -> usize {
+        let chunks = core::iter::from_fn(|| self.there.read_chunk(connection).ok().flatten());
+        chunks.map(|chunk| chunk.len()).sum()
+    }
+}
+
+/// The other end's pool for what arrives: a frame is one slot.
+fn pool_there(shape: &Shape) -> &'static Pool {
+    const LONGEST: usize = 1 << 17;
+    let slot = if shape.card == Card::Segments { LONGEST } else { usize::from(shape.mtu).next_power_of_two() };
+    Pool::leaked((16 << 20) / slot, slot).expect("a pool of this size can be made")
 }
 
 /// The port of listener `number`.

@@ -1,10 +1,12 @@
 //! The paths: what surrounds each, and what of it is counted.
 
+use alloc::vec;
+
 use lendwire::time::Span;
 use lendwire_nic::Nic as _;
 
-use crate::counted;
 use crate::ends::Ends;
+use crate::{Machine, counted};
 
 /// Times that each path is done.
 const ROUNDS: usize = 8;
@@ -12,7 +14,7 @@ const ROUNDS: usize = 8;
 const BURST: usize = 32;
 
 /// A write of [`BURST`] full segments out of kept content, to the driver's ring.
-pub(crate) fn send(ends: &mut Ends, path: &str) {
+pub(crate) fn send<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let (connection, len) = (ends.first()[0], BURST * mss(ends));
     for round in 0..2 * ROUNDS {
         let chunk = ends.content(len);
@@ -24,7 +26,7 @@ pub(crate) fn send(ends: &mut Ends, path: &str) {
         if round < ROUNDS {
             work()
         } else {
-            counted(path, BURST, work)
+            counted::<M, _>(path, BURST, work)
         }
         assert!(round < ROUNDS || ends.waiting() == BURST, "all went at once");
         ends.settle();
@@ -32,7 +34,7 @@ pub(crate) fn send(ends: &mut Ends, path: &str) {
 }
 
 /// The same of bytes that are copied into slots.
-pub(crate) fn send_copied(ends: &mut Ends, path: &str) {
+pub(crate) fn send_copied<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let (connection, bytes) = (ends.first()[0], vec![7; BURST * mss(ends)]);
     for round in 0..2 * ROUNDS {
         let mut work = || {
@@ -42,7 +44,7 @@ pub(crate) fn send_copied(ends: &mut Ends, path: &str) {
         if round < ROUNDS {
             work()
         } else {
-            counted(path, BURST, work)
+            counted::<M, _>(path, BURST, work)
         }
         assert!(round < ROUNDS || ends.waiting() == BURST, "all went at once");
         ends.settle();
@@ -51,7 +53,7 @@ pub(crate) fn send_copied(ends: &mut Ends, path: &str) {
 
 /// [`BURST`] full segments that arrived together, from the driver's ring to the application, and what they are answered
 /// with.
-pub(crate) fn receive(ends: &mut Ends, path: &str) {
+pub(crate) fn receive<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let [here, there] = ends.first();
     let len = BURST * mss(ends);
     for round in 0..2 * ROUNDS {
@@ -67,7 +69,7 @@ pub(crate) fn receive(ends: &mut Ends, path: &str) {
         if round < ROUNDS {
             work()
         } else {
-            counted(path, BURST, work)
+            counted::<M, _>(path, BURST, work)
         }
         assert!(round < ROUNDS || arrived == BURST, "all came at once");
         ends.settle();
@@ -75,14 +77,14 @@ pub(crate) fn receive(ends: &mut Ends, path: &str) {
 }
 
 /// One full segment, to the application; its acknowledgment waits.
-pub(crate) fn receive_one(ends: &mut Ends, path: &str) {
+pub(crate) fn receive_one<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let [here, there] = ends.first();
     let len = mss(ends);
     for _ in 0..ROUNDS {
         ends.there.push(there, ends.content(len)).expect("there is room");
         ends.poll_there();
         assert_eq!(ends.deliver(), 1);
-        counted(path, 1, || {
+        counted::<M, _>(path, 1, || {
             ends.poll();
             ends.here.read_chunk(here).expect("the connection is open")
         });
@@ -91,7 +93,7 @@ pub(crate) fn receive_one(ends: &mut Ends, path: &str) {
 }
 
 /// The acknowledgments of [`BURST`] segments that arrived together, one for two; nothing waits to be sent.
-pub(crate) fn acknowledged(ends: &mut Ends, path: &str) {
+pub(crate) fn acknowledged<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let (connection, len) = (ends.first()[0], BURST * mss(ends));
     for round in 0..2 * ROUNDS {
         ends.here.push(connection, ends.content(len)).expect("there is room");
@@ -104,14 +106,14 @@ pub(crate) fn acknowledged(ends: &mut Ends, path: &str) {
             ends.poll();
         } else {
             assert!(arrived >= BURST / 2 - 1, "one for two");
-            counted(path, arrived, || ends.poll());
+            counted::<M, _>(path, arrived, || ends.poll());
         }
         ends.settle();
     }
 }
 
 /// The acknowledgment of two segments.
-pub(crate) fn acknowledge(ends: &mut Ends, path: &str) {
+pub(crate) fn acknowledge<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let [here, there] = ends.first();
     let len = 2 * mss(ends);
     for _ in 0..ROUNDS {
@@ -122,20 +124,20 @@ pub(crate) fn acknowledge(ends: &mut Ends, path: &str) {
             ends.here.receive(ends.interface, packet, ends.now);
         }
         while let Ok(Some(_)) = ends.here.read_chunk(here) {}
-        counted(path, 1, || ends.transmit());
+        counted::<M, _>(path, 1, || ends.transmit());
         assert_eq!(ends.waiting(), 1);
         ends.settle();
     }
 }
 
 /// A request of 64 bytes comes, is read and answered with as many.
-pub(crate) fn transaction(ends: &mut Ends, path: &str) {
+pub(crate) fn transaction<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let [here, there] = ends.first();
     for _ in 0..ROUNDS {
         ends.there.write(there, &[1; 64]).expect("the connection is open");
         ends.poll_there();
         assert_eq!(ends.deliver(), 1);
-        counted(path, 1, || {
+        counted::<M, _>(path, 1, || {
             ends.poll();
             let mut request = [0; 64];
             assert_eq!(ends.here.read(here, &mut request), Ok(64));
@@ -151,19 +153,19 @@ pub(crate) fn transaction(ends: &mut Ends, path: &str) {
 }
 
 /// A connection of ours, opened and closed by us; the peer closes at once.
-pub(crate) fn open_and_close(ends: &mut Ends, path: &str) {
+pub(crate) fn open_and_close<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let to = ends.there_at();
     for _ in 0..ROUNDS {
-        let connection = counted(path, 1, || {
+        let connection = counted::<M, _>(path, 1, || {
             let connection = ends.here.connect(to, None, ends.now).expect("there is room");
             ends.transmit();
             connection
         });
         ends.over();
-        counted(path, 0, || ends.poll());
+        counted::<M, _>(path, 0, || ends.poll());
         ends.over();
         let there = ends.accept_there();
-        counted(path, 0, || {
+        counted::<M, _>(path, 0, || {
             ends.here.close(connection, ends.now);
             ends.transmit();
         });
@@ -172,43 +174,43 @@ pub(crate) fn open_and_close(ends: &mut Ends, path: &str) {
         ends.there.close(there, ends.now);
         ends.poll_there();
         ends.deliver();
-        counted(path, 0, || ends.poll());
+        counted::<M, _>(path, 0, || ends.poll());
         ends.settle();
     }
 }
 
 /// A connection of the peer's, that it closes first.
-pub(crate) fn accept_and_close(ends: &mut Ends, path: &str) {
+pub(crate) fn accept_and_close<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let (to, listener) = (ends.here_at(), ends.listeners[0]);
     for round in 0..ROUNDS {
         let there = ends.there.connect(to, Some(40_000 + round as u16), ends.now).expect("there is room");
         ends.poll_there();
         ends.deliver();
-        counted(path, 1, || ends.poll());
+        counted::<M, _>(path, 1, || ends.poll());
         ends.over();
-        let here = counted(path, 0, || {
+        let here = counted::<M, _>(path, 0, || {
             ends.poll();
             ends.here.accept(listener).expect("the connection is there")
         });
         ends.there.close(there, ends.now);
         ends.poll_there();
         ends.deliver();
-        counted(path, 0, || {
+        counted::<M, _>(path, 0, || {
             ends.poll();
             ends.here.close(here, ends.now);
             ends.transmit();
         });
         ends.over();
-        counted(path, 0, || ends.poll());
+        counted::<M, _>(path, 0, || ends.poll());
         ends.settle();
     }
 }
 
 /// A write of `len` bytes on a connection that was silent, until the first packet of it is the driver's.
-pub(crate) fn first_packet(ends: &mut Ends, path: &str, len: usize) {
+pub(crate) fn first_packet<M: Machine>(ends: &mut Ends<M>, path: &str, len: usize) {
     let (connection, bytes) = (ends.first()[0], vec![7; len]);
     for _ in 0..ROUNDS {
-        counted(path, 1, || {
+        counted::<M, _>(path, 1, || {
             assert_eq!(ends.here.write(connection, &bytes), Ok(len), "there is room");
             ends.here.transmit(&mut [&mut ends.nic], ends.now, 1);
             ends.nic.flush();
@@ -219,11 +221,11 @@ pub(crate) fn first_packet(ends: &mut Ends, path: &str, len: usize) {
 }
 
 /// The same of 64 KiB that are lent.
-pub(crate) fn first_packet_lent(ends: &mut Ends, path: &str) {
+pub(crate) fn first_packet_lent<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let connection = ends.first()[0];
     for _ in 0..ROUNDS {
         let chunk = ends.content(65536);
-        counted(path, 1, || {
+        counted::<M, _>(path, 1, || {
             ends.here.push(connection, chunk).expect("there is room");
             ends.here.transmit(&mut [&mut ends.nic], ends.now, 1);
             ends.nic.flush();
@@ -234,7 +236,7 @@ pub(crate) fn first_packet_lent(ends: &mut Ends, path: &str) {
 }
 
 /// One full segment that was lost goes again, when its deadline has come.
-pub(crate) fn retransmission(ends: &mut Ends, path: &str) {
+pub(crate) fn retransmission<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let connection = ends.first()[0];
     for _ in 0..ROUNDS {
         // What is acknowledged confirms the neighbour; what was sent twice does not.
@@ -245,14 +247,14 @@ pub(crate) fn retransmission(ends: &mut Ends, path: &str) {
         assert_eq!(ends.sent().len(), 1);
         // Later than any timer of a short path.
         ends.now += Span::from_millis(600);
-        counted(path, 1, || ends.poll());
+        counted::<M, _>(path, 1, || ends.poll());
         assert_eq!(ends.waiting(), 1);
         ends.settle();
     }
 }
 
 /// A burst of datagrams of 64 bytes, from the application to the driver's ring.
-pub(crate) fn send_datagrams(ends: &mut Ends, path: &str) {
+pub(crate) fn send_datagrams<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let to = ends.there_at();
     let socket = ends.here.udp_bind(None, to.port()).expect("there is room");
     let peer = ends.there.udp_bind(None, to.port()).expect("there is room");
@@ -267,7 +269,7 @@ pub(crate) fn send_datagrams(ends: &mut Ends, path: &str) {
         if round == 0 {
             work()
         } else {
-            counted(path, BURST, work)
+            counted::<M, _>(path, BURST, work)
         }
         assert!(round == 0 || ends.waiting() == BURST, "all went at once");
         ends.settle();
@@ -276,7 +278,7 @@ pub(crate) fn send_datagrams(ends: &mut Ends, path: &str) {
 }
 
 /// A burst of datagrams of 64 bytes, from the driver's ring to the application.
-pub(crate) fn receive_datagrams(ends: &mut Ends, path: &str) {
+pub(crate) fn receive_datagrams<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let to = ends.here_at();
     let socket = ends.here.udp_bind(None, to.port()).expect("there is room");
     let peer = ends.there.udp_bind(None, to.port()).expect("there is room");
@@ -286,7 +288,7 @@ pub(crate) fn receive_datagrams(ends: &mut Ends, path: &str) {
         }
         ends.poll_there();
         assert_eq!(ends.deliver(), BURST);
-        counted(path, BURST, || {
+        counted::<M, _>(path, BURST, || {
             ends.poll();
             while let Some(received) = ends.here.udp_read(socket) {
                 drop(received);
@@ -297,15 +299,15 @@ pub(crate) fn receive_datagrams(ends: &mut Ends, path: &str) {
 }
 
 /// A poll that finds nothing.
-pub(crate) fn empty_poll(ends: &mut Ends, path: &str) {
+pub(crate) fn empty_poll<M: Machine>(ends: &mut Ends<M>, path: &str) {
     for _ in 0..ROUNDS {
-        counted(path, 1, || ends.poll());
+        counted::<M, _>(path, 1, || ends.poll());
         ends.now += Span::from_micros(10);
     }
 }
 
 /// The acknowledgment of 64 bytes on a connection that is chosen by chance.
-pub(crate) fn acknowledged_alone(ends: &mut Ends, path: &str) {
+pub(crate) fn acknowledged_alone<M: Machine>(ends: &mut Ends<M>, path: &str) {
     for round in 0..2 * ROUNDS {
         let [here, _] = ends.some(round);
         ends.here.write(here, &[7; 64]).expect("the connection is open");
@@ -319,14 +321,14 @@ pub(crate) fn acknowledged_alone(ends: &mut Ends, path: &str) {
         if round < ROUNDS {
             ends.poll()
         } else {
-            counted(path, 1, || ends.poll())
+            counted::<M, _>(path, 1, || ends.poll())
         }
         ends.settle();
     }
 }
 
 /// 64 bytes arrive on a connection that is chosen by chance, and are read.
-pub(crate) fn request(ends: &mut Ends, path: &str) {
+pub(crate) fn request<M: Machine>(ends: &mut Ends<M>, path: &str) {
     for round in 0..2 * ROUNDS {
         let [here, there] = ends.some(round);
         ends.there.write(there, &[7; 64]).expect("the connection is open");
@@ -339,14 +341,14 @@ pub(crate) fn request(ends: &mut Ends, path: &str) {
         if round < ROUNDS {
             work()
         } else {
-            counted(path, 1, work)
+            counted::<M, _>(path, 1, work)
         }
         ends.settle();
     }
 }
 
 /// Data bytes of a full segment here.
-fn mss(ends: &Ends) -> usize {
+fn mss<M: Machine>(ends: &Ends<M>) -> usize {
     let info = ends.here.info(ends.first()[0]).expect("the connection is open");
     usize::from(info.mss)
 }

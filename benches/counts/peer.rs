@@ -1,19 +1,27 @@
 //! The other end's device: frames in two queues.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use lendwire_nic::{
     Full, Interrupts, MacAddress, Nic, NicInfo, NicStatistics, Offloads, Pending, Pool, Received, RxPacket, TxPacket,
 };
+
+/// What travels.
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    /// Payload bytes of each of the segments that a device is to make of it, or made it of; 0 for a frame as it is.
+    pub(crate) segment_size: u16,
+}
 
 /// See the module.
 pub(crate) struct Line {
     info: NicInfo,
     pool: &'static Pool,
     /// Frames that arrive.
-    pub(crate) inward: VecDeque<Vec<u8>>,
+    pub(crate) inward: VecDeque<Frame>,
     /// Frames that left.
-    pub(crate) outward: VecDeque<Vec<u8>>,
+    pub(crate) outward: VecDeque<Frame>,
 }
 
 impl Line {
@@ -31,17 +39,19 @@ impl Nic for Line {
     }
 
     fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
-        let mut frame = packet.header().to_vec();
-        packet.payload().parts().for_each(|part| frame.extend_from_slice(part.bytes()));
-        self.outward.push_back(frame);
+        let mut bytes = packet.header().to_vec();
+        packet.payload().parts().for_each(|part| bytes.extend_from_slice(part.bytes()));
+        let segment_size = packet.offload.segmentation.map_or(0, |cut| cut.size);
+        self.outward.push_back(Frame { bytes, segment_size });
         Ok(())
     }
 
     fn receive(&mut self) -> Option<RxPacket> {
-        let frame = self.inward.pop_front()?;
+        let Frame { bytes, segment_size } = self.inward.pop_front()?;
         let mut slot = self.pool.take().expect("the other end has memory for what arrives");
-        slot.bytes_mut()[..frame.len()].copy_from_slice(&frame);
-        let mut packet = RxPacket::new(slot.freeze(frame.len()));
+        slot.bytes_mut()[..bytes.len()].copy_from_slice(&bytes);
+        let mut packet = RxPacket::new(slot.freeze(bytes.len()));
+        packet.segment_size = (segment_size > 0).then_some(segment_size);
         if self.info.offloads.contains(Offloads::RX_CHECKSUM) {
             packet.checksum = Received::Checked;
         }

@@ -62,7 +62,7 @@ const ROOMS: [(&str, Option<Stage>); 12] = [
 ];
 
 /// What does the paths: outside, where it is innermost of all that is ours.
-const HARNESS: &str = "benches/counts/";
+const HARNESS: &str = "benches/counts";
 
 /// What is known of an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn source(chain: &[String]) -> Source {
     Source { stage, line: line.to_owned() }
 }
 
-const OURS: [&str; 4] = ["/stack/src/", "/nic/src/", "/nic-models/src/", "/benches/counts/"];
+const OURS: [&str; 4] = ["/stack/src/", "/nic/src/", "/nic-models/src/", "/benches/counts"];
 
 fn is_ours(line: &str) -> bool {
     OURS.iter().any(|folder| line.contains(folder))
