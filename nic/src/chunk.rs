@@ -204,16 +204,20 @@ impl Chunk {
     /// [`Chunk::sum`] through a shared view, which cannot keep it.
     #[must_use]
     pub fn sum_now(&self, work: &mut Work) -> Sum {
-        self.front_sum(self.len(), work)
+        self.part_sum(0..self.len(), work)
     }
 
-    /// The sum of the first `len` bytes. Kept content looks it up; where the whole is known, the shorter side is read.
-    pub(crate) fn front_sum(&self, len: usize, work: &mut Work) -> Sum {
+    /// The sum of the bytes in `range`. Kept content looks it up; where the whole is known and `range` is its front, the
+    /// shorter side is read.
+    pub(crate) fn part_sum(&self, range: Range<usize>, work: &mut Work) -> Sum {
+        let Range { start, end } = range;
         match (self.sum, self.home) {
-            (Some(whole), _) if len == self.len() => whole,
-            (_, Home::Content(content)) => content.sum(self.offset_in(content), len, work),
-            (Some(whole), _) if self.len() - len < len => whole.without_back(Sum::of_payload(&self[len..], work)),
-            (_, Home::Static | Home::Slot(_)) => Sum::of_payload(&self[..len], work),
+            (Some(whole), _) if start == 0 && end == self.len() => whole,
+            (_, Home::Content(content)) => content.sum(self.offset_in(content) + start, end - start, work),
+            (Some(whole), _) if start == 0 && self.len() - end < end => {
+                whole.without_back(Sum::of_payload(&self[end..], work))
+            }
+            (_, Home::Static | Home::Slot(_)) => Sum::of_payload(&self[start..end], work),
         }
     }
 

@@ -10,7 +10,7 @@
 //! | [`Pool`], [`ChunkMut`], [`Chunk`], [`Content`] | memory: slots, their one writer, counted views, static pages with kept sums |
 //! | [`Sum`], [`Work`] | the running checksum, and the count of payload bytes that were read or moved |
 //! | [`Cells`], [`Queue`], [`Payload`] | queues of chunks, and the view of one that a packet borrows |
-//! | [`TxPacket`], [`RxPacket`], [`Offload`] | packets as both sides of the seam see them |
+//! | [`TxPacket`], [`Train`], [`RxPacket`], [`Offload`] | packets as both sides of the seam see them |
 //! | [`Nic`], [`NicInfo`] | what a driver is |
 //!
 //! `unsafe` lives in `chunk`, `pool`, `slot_list`, `content` and the checksum kernels only.
@@ -29,6 +29,7 @@ mod queue;
 mod slot_list;
 pub mod sum;
 mod sync;
+mod train;
 mod work;
 
 pub use chunk::{Chunk, ChunkMut};
@@ -43,4 +44,5 @@ pub use pool::{Pool, PoolError};
 pub use queue::{Cell, Cells, NoCell, Queue};
 pub use sum::Sum;
 pub use sync::Word;
+pub use train::{Differing, Train};
 pub use work::Work;

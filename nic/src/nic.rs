@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Offloads, RxPacket, TxPacket};
+use crate::{Offloads, RxPacket, Train, TxPacket};
 
 /// A network interface, as a stack polls it. Object-safe; owned by the kernel, lent to the stack for a poll.
 ///
@@ -20,6 +20,19 @@ pub trait Nic {
     /// # Errors
     /// [`Full`]: nothing has changed, and it can be tried again after [`Nic::flush`].
     fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full>;
+
+    /// [`Nic::transmit`] for each packet of `train`, until one finds no room; [`Train::sent`] says how many did. A driver
+    /// may do once for all of them what does not differ.
+    ///
+    /// # Errors
+    /// [`Full`]: the packets that are left can be tried again after [`Nic::flush`].
+    fn transmit_train(&mut self, train: &mut Train<'_>) -> Result<(), Full> {
+        while let Some(packet) = train.packet() {
+            self.transmit(packet)?;
+            train.advance();
+        }
+        Ok(())
+    }
 
     /// The next packet that the device has received.
     fn receive(&mut self) -> Option<RxPacket>;

@@ -45,10 +45,9 @@ impl<'q> TxPacket<'q> {
         Self { headers: [0; HEADER_ROOM], start: HEADER_ROOM, payload, offload, flow: 0 }
     }
 
-    /// A packet with the same headers, offload and flow in front of another payload.
-    #[must_use]
-    pub const fn like<'p>(&self, payload: Payload<'p>) -> TxPacket<'p> {
-        TxPacket { headers: self.headers, start: self.start, payload, offload: self.offload, flow: self.flow }
+    /// Puts the headers in front of another payload.
+    pub(crate) const fn carry(&mut self, payload: Payload<'q>) {
+        self.payload = payload;
     }
 
     /// Makes room for a header of `len` bytes in front, zeroed, and returns it. An offload's offsets move along.

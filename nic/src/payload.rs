@@ -5,10 +5,12 @@
 use crate::queue::{Cell, follow};
 use crate::{Chunk, Sum, Work};
 
-/// `len` bytes from the front of a list of chunks.
+/// `len` bytes from the front of a list of chunks, or from somewhere in its first one.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'q> {
     source: Source<'q>,
+    /// Bytes of the first chunk that lie before it.
+    skip: usize,
     len: usize,
 }
 
@@ -18,20 +20,33 @@ enum Source<'q> {
     Cells { cells: &'q [Cell], first: u32 },
 }
 
+impl<'q> Source<'q> {
+    /// The first chunk, and what is behind it.
+    #[inline]
+    fn split_first(self) -> Option<(&'q Chunk, Self)> {
+        match self {
+            Self::Slice(chunks) => chunks.split_first().map(|(chunk, rest)| (chunk, Self::Slice(rest))),
+            Self::Cells { cells, first } => {
+                follow(cells, first).map(|(chunk, next)| (chunk, Self::Cells { cells, first: next }))
+            }
+        }
+    }
+}
+
 impl<'q> Payload<'q> {
     /// No payload.
-    pub const EMPTY: Self = Self { source: Source::Slice(&[]), len: 0 };
+    pub const EMPTY: Self = Self { source: Source::Slice(&[]), skip: 0, len: 0 };
 
     /// All bytes of `chunks`.
     #[must_use]
     pub fn of(chunks: &'q [Chunk]) -> Self {
-        Self { source: Source::Slice(chunks), len: chunks.iter().map(|chunk| chunk.len()).sum() }
+        Self { source: Source::Slice(chunks), skip: 0, len: chunks.iter().map(|chunk| chunk.len()).sum() }
     }
 
     /// `len` bytes from the front of the chunk in cell `first` of a queue. The queue must hold that many behind it.
     #[must_use]
     pub const fn of_queue(cells: &'q [Cell], first: u32, len: usize) -> Self {
-        Self { source: Source::Cells { cells, first }, len }
+        Self { source: Source::Cells { cells, first }, skip: 0, len }
     }
 
     /// Bytes.
@@ -46,21 +61,36 @@ impl<'q> Payload<'q> {
         self.len == 0
     }
 
+    /// Takes the first `len` bytes off as a payload of their own, or all where there are fewer. Nothing is counted for it.
+    #[must_use]
+    #[inline]
+    pub fn split_to(&mut self, len: usize) -> Self {
+        let front = Self { len: len.min(self.len), ..*self };
+        self.len -= front.len;
+        self.skip += front.len;
+        while self.len > 0
+            && let Some((chunk, behind)) = self.source.split_first()
+            && chunk.len() <= self.skip
+        {
+            self.skip -= chunk.len();
+            self.source = behind;
+        }
+        front
+    }
+
     /// Its contiguous parts in order, empty ones left out.
     #[must_use]
     pub const fn parts(&self) -> Parts<'q> {
-        Parts { source: self.source, left: self.len }
+        Parts { left: *self }
     }
 
     /// Its only part, if it has one.
     #[must_use]
     #[inline]
     pub fn only_part(&self) -> Option<Part<'q>> {
-        let chunk = match self.source {
-            Source::Slice(chunks) => chunks.first()?,
-            Source::Cells { cells, first } => follow(cells, first)?.0,
-        };
-        (self.len > 0 && self.len <= chunk.len()).then_some(Part { chunk, len: self.len })
+        let (chunk, _) = self.source.split_first()?;
+        let is_inside = self.len > 0 && self.skip + self.len <= chunk.len();
+        is_inside.then_some(Part { chunk, start: self.skip, len: self.len })
     }
 
     /// How many parts it has.
@@ -80,8 +110,7 @@ impl<'q> Payload<'q> {
 /// The parts of a [`Payload`].
 #[derive(Clone, Debug)]
 pub struct Parts<'q> {
-    source: Source<'q>,
-    left: usize,
+    left: Payload<'q>,
 }
 
 impl<'q> Iterator for Parts<'q> {
@@ -89,33 +118,25 @@ impl<'q> Iterator for Parts<'q> {
 
     #[inline]
     fn next(&mut self) -> Option<Part<'q>> {
-        while self.left > 0 {
-            let chunk = match &mut self.source {
-                Source::Slice(chunks) => {
-                    let (chunk, rest) = chunks.split_first()?;
-                    *chunks = rest;
-                    chunk
-                }
-                Source::Cells { cells, first } => {
-                    let (chunk, next) = follow(cells, *first)?;
-                    *first = next;
-                    chunk
-                }
-            };
-            let len = chunk.len().min(self.left);
-            self.left -= len;
+        let left = &mut self.left;
+        while left.len > 0 {
+            let (chunk, behind) = left.source.split_first()?;
+            let (start, len) = (left.skip, (chunk.len() - left.skip).min(left.len));
+            (left.source, left.skip) = (behind, 0);
+            left.len -= len;
             if len > 0 {
-                return Some(Part { chunk, len });
+                return Some(Part { chunk, start, len });
             }
         }
         None
     }
 }
 
-/// A contiguous run of payload: the front of a chunk, mostly all of it.
+/// A contiguous run of payload: a part of a chunk, mostly all of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'q> {
     chunk: &'q Chunk,
+    start: usize,
     len: usize,
 }
 
@@ -123,18 +144,18 @@ impl<'q> Part<'q> {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &'q [u8] {
-        &self.chunk[..self.len]
+        &self.chunk[self.start..self.start + self.len]
     }
 
     /// A counted view of the same bytes, for a device that reads later.
     #[must_use]
     pub fn hold(&self) -> Chunk {
-        self.chunk.slice(0..self.len)
+        self.chunk.slice(self.start..self.start + self.len)
     }
 
     /// Their sum, by what the chunk knows of its own; what has to be read is charged to `work`.
     #[must_use]
     pub fn sum(&self, work: &mut Work) -> Sum {
-        self.chunk.front_sum(self.len, work)
+        self.chunk.part_sum(self.start..self.start + self.len, work)
     }
 }

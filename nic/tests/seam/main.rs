@@ -9,3 +9,4 @@ mod payload;
 mod pool;
 mod queue;
 mod sum;
+mod train;

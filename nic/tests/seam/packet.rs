@@ -103,19 +103,6 @@ fn a_spilled_packet_has_room_for_as_many_chunks_as_the_slot() {
 }
 
 #[test]
-fn a_packet_like_another_differs_in_its_payload_alone() {
-    let (long, short) = ([Chunk::from_static(b"long payload")], [Chunk::from_static(b"short")]);
-    let mut packet = TxPacket::new(Payload::of(&long));
-    packet.push(4).copy_from_slice(b"head");
-    packet.offload.checksum = Checksum::Fill { start: 2, offset: 1 };
-    packet.flow = 7;
-    let mut like = packet.like(Payload::of(&short));
-    assert_eq!((like.header(), like.offload, like.flow, like.len()), (packet.header(), packet.offload, 7, 9));
-    like.header_mut()[0] = b'H';
-    assert_eq!(packet.header(), b"head");
-}
-
-#[test]
 fn room_is_what_can_be_pushed() {
     let lists = pool(1, 2048);
     let mut packet = RxPacket::new(Chunk::from_static(b"headers"));

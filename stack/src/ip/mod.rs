@@ -47,7 +47,7 @@ pub(crate) use reply::{Header, Message, Precedence};
 use route::Routes;
 pub use route::{AddRouteError, RouteSlot};
 
-pub(crate) use way::Way;
+pub(crate) use way::Cut;
 
 use crate::drops::{Drops, Reason};
 use crate::link::{self, Alarm, Neighbours};

@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use lendwire_nic::{Checksum, MacAddress, Nic, Offloads, Sum, TxPacket, Work};
+use lendwire_nic::{Checksum, Differing, Full, MacAddress, Nic, Offloads, Payload, Sum, Train, TxPacket, Work};
 use zerocopy::IntoBytes;
 
 use super::envelope::{Envelope, NotSent};
@@ -23,6 +23,17 @@ pub(crate) struct Way {
     pub(super) destination: MacAddress,
     pub(super) source: MacAddress,
     pub(super) offloads: Offloads,
+}
+
+/// Packets that are cut out of one payload. None of them is kept if it is not sent: what it is of stays with who cuts.
+#[derive(Debug)]
+pub(crate) struct Cut<'q> {
+    /// The first, complete but for IP's part.
+    pub(crate) first: TxPacket<'q>,
+    /// What all of them carry.
+    pub(crate) payload: Payload<'q>,
+    /// By places in the transport's header; the checksum is the envelope's to tell.
+    pub(crate) differing: Differing,
 }
 
 impl Way {
@@ -47,27 +58,37 @@ impl Way {
         Err(NotSent::Full(self.interface))
     }
 
-    /// Output: a packet whose headers are those of one that left this way and was as long, but for what its transport
-    /// has edited in its own.
-    pub(crate) fn send_like(
+    /// Output: packets behind one another that differ little from the first. Returns how many were sent; fewer than all,
+    /// and at least one, where the ring was full then.
+    pub(crate) fn send_train(
         &self,
         nics: &mut [&mut dyn Nic],
         envelope: &Envelope,
-        packet: &mut TxPacket<'_>,
+        cut: Cut<'_>,
         work: &mut Work,
-    ) -> Result<(), NotSent> {
+    ) -> Result<usize, NotSent> {
         let nic = nics.get_mut(self.interface.index()).ok_or(NotSent::NoRoute)?;
-        if let (Some(offset), Checksum::Done) = (envelope.checksum, packet.offload.checksum) {
-            let start = ethernet::HEADER_LEN
-                + match envelope.destination {
-                    IpAddr::V4(_) => ipv4::HEADER_LEN,
-                    IpAddr::V6(_) => ipv6::HEADER_LEN,
-                };
-            checksum_field(packet, start as u16 + offset).fill(0);
-            let value = checksum_of(envelope, packet, start, work);
-            checksum_field(packet, start as u16 + offset).copy_from_slice(&value.to_be_bytes());
+        let Cut { mut first, payload, differing } = cut;
+        fill_checksum(envelope, &mut first, self.offloads, work);
+        let (header_len, ethertype) = push_header(envelope, &mut first).ok_or(NotSent::NoRoute)?;
+        link::close(&mut first, self.destination, self.source, ethertype);
+        let transport = ethernet::HEADER_LEN + header_len;
+        let (at, word) = differing.last;
+        let differing = Differing {
+            number: transport + differing.number,
+            checksum: envelope
+                .checksum
+                .filter(|_| first.offload.checksum == Checksum::Done)
+                .map(|offset| transport + usize::from(offset)),
+            last: (transport + at, word),
+        };
+        let mut train = Train::new(first, payload, differing);
+        let result = nic.transmit_train(&mut train);
+        *work += train.work();
+        match (result, train.sent()) {
+            (Err(Full), 0) => Err(NotSent::Full(self.interface)),
+            (Ok(()) | Err(Full), sent) => Ok(sent),
         }
-        nic.transmit(packet).map_err(|_| NotSent::Full(self.interface))
     }
 }
 

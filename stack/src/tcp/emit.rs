@@ -5,20 +5,18 @@
 
 use core::net::IpAddr;
 
-use lendwire_nic::{Nic, NicInfo, Offloads, Payload, TxPacket};
+use lendwire_nic::{Nic, NicInfo, Offloads, TxPacket};
 
-use super::connection::Connection;
 use super::demux::{Entity, Tuple};
 use super::handshake::Handshake;
 use super::header::{self, Fields};
 use super::opening::{self, Opening};
-use super::output::Plan;
 use super::reply::Reply;
-use super::send_queue::{Limits, Sums};
+use super::send_queue::{Cuts, Limits, Sums};
 use super::shared::{Shared, TcpConfig};
 use super::{Ended, Entry, State, Tcp};
 use crate::drops::Reason;
-use crate::ip::{Dscp, Envelope, InterfaceId, Ip, NotSent, Way};
+use crate::ip::{Dscp, Envelope, InterfaceId, Ip, NotSent};
 use crate::time::Instant;
 use crate::wire::protocol::Protocol;
 use crate::wire::{ipv6, tcp, tcp_options};
@@ -246,10 +244,13 @@ impl Tcp<'_> {
         if full & bit_of(path.interface) != 0 {
             return Turn::Full(path.interface);
         }
-        let limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
+        let mut limits = limits_of(nics[path.interface.index()].info(), envelope.destination);
         let (mut way, mut sent_segments) = (None, 0);
         while sent_segments < BURST && *budget > 0 {
-            let Some(plan) = connection.plan(limits, now, &mut self.shared) else {
+            if limits.cuts == Cuts::Stack {
+                limits.run = (BURST - sent_segments).min(*budget as u32) * u32::from(connection.send.mss);
+            }
+            let Some(mut plan) = connection.plan(limits, now, &mut self.shared) else {
                 if connection.wants_flight() && connection.flight(&self.shared).is_none() {
                     return Turn::Grounded;
                 }
@@ -260,34 +261,29 @@ impl Tcp<'_> {
                 return Turn::Done;
             };
             envelope.traffic_class = connection.dscp.traffic_class() | connection.codepoint(&plan);
-            let (mut work, mut model) = (self.shared.work, None);
+            let mut work = self.shared.work;
             let found = way.map_or_else(|| ip.way_along(&path, nics, now, &mut work), Ok);
+            let is_train = limits.cuts == Cuts::Stack && connection.segments(&plan, &self.shared) > 1;
             let sent = found.and_then(|found| {
                 way = Some(found);
-                let mut packet = connection.packet(&plan, now, &self.shared);
-                found.send(nics, &envelope, &mut packet, &mut work)?;
-                model = connection.is_model(&plan, &self.shared).then(|| (found, packet.like(Payload::EMPTY)));
-                Ok(())
+                if !is_train {
+                    let mut packet = connection.packet(&plan, now, &self.shared);
+                    return found.send(nics, &envelope, &mut packet, &mut work).map(|()| 1);
+                }
+                let train = connection.train(&plan, now, &self.shared);
+                found.send_train(nics, &envelope, train, &mut work)
             });
             self.shared.work = work;
-            if let Err(not_sent) = sent {
-                return turn_of(not_sent);
-            }
+            let packets = match sent {
+                Ok(packets) => packets,
+                Err(not_sent) => return turn_of(not_sent),
+            };
+            let is_short = is_train && connection.shorten(&mut plan, packets, limits, &mut self.shared);
             sent_segments += connection.segments(&plan, &self.shared);
             connection.sent(&plan, now, &mut self.shared);
-            *budget -= 1;
-            let Some((way, model)) = model else { continue };
-            let most = BURST.saturating_sub(sent_segments).min(*budget as u32);
-            let (mut run, count) = connection.plan_run(limits, most, now, &self.shared);
-            let sent = send_run(connection, &mut run, count, (&way, &envelope, &model), limits, nics, &mut self.shared);
-            if !run.is_empty() {
-                let segments = connection.segments(&run, &self.shared);
-                sent_segments += segments;
-                *budget -= segments as usize;
-                connection.sent(&run, now, &mut self.shared);
-            }
-            if let Err(not_sent) = sent {
-                return turn_of(not_sent);
+            *budget -= packets;
+            if is_short {
+                return Turn::Full(path.interface);
             }
         }
         Turn::Again
@@ -311,32 +307,6 @@ impl Tcp<'_> {
     }
 }
 
-/// Sends up to `count` segments like the model, one behind the other. `run` becomes what the NIC took of them, which the
-/// caller records at once.
-fn send_run(
-    connection: &mut Connection,
-    run: &mut Plan,
-    count: u32,
-    (way, envelope, model): (&Way, &Envelope, &TxPacket<'_>),
-    limits: Limits,
-    nics: &mut [&mut dyn Nic],
-    shared: &mut Shared<'_>,
-) -> Result<(), NotSent> {
-    let (mut next, size) = (run.cell(), connection.full_size(shared));
-    for _ in 0..count {
-        let Some(cell) = next else { break };
-        let Some((plan, behind)) = connection.plan_behind(run, cell, size, limits, shared) else { break };
-        let mut work = shared.work;
-        let mut packet = connection.packet_like(&plan, model, shared);
-        let sent = way.send_like(nics, envelope, &mut packet, &mut work);
-        shared.work = work;
-        sent?;
-        run.take(&plan);
-        next = behind;
-    }
-    Ok(())
-}
-
 /// What the device lets a packet to `destination` hold.
 fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
     let completes = info.offloads.contains(Offloads::TX_CHECKSUM);
@@ -347,7 +317,8 @@ fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
     Limits {
         parts: usize::from(info.max_parts),
         sums: if completes { Sums::Skip } else { Sums::Keep },
-        run: if completes && cuts { LONGEST_RUN } else { 0 },
+        run: LONGEST_RUN,
+        cuts: if completes && cuts { Cuts::Device } else { Cuts::Stack },
     }
 }
 

@@ -20,13 +20,6 @@ pub(super) struct Fields {
     pub(super) urgent: u16,
 }
 
-/// Gives a packet that is complete, with options of `options_len` bytes, another number; the checksum is left to `ip`.
-pub(super) fn set_sequence(packet: &mut TxPacket<'_>, options_len: usize, seq: Seq) {
-    let header = packet.header_mut();
-    let at = header.len() - options_len - HEADER_LEN + 4;
-    header[at..at + 4].copy_from_slice(&seq.0.to_be_bytes());
-}
-
 /// Puts the header and `options` in front of `packet`; says which flow it is; the checksum is left to `ip`.
 #[inline]
 pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: &impl Options) {
@@ -36,7 +29,7 @@ pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, opt
         destination_port: tuple.remote_port.into(),
         sequence: fields.seq.0.into(),
         acknowledgment: fields.ack.0.into(),
-        data_offset: ((len / 4) as u8) << 4 | (fields.flags.bits() >> 8) as u8,
+        data_offset: (offset_and_flags(len, fields.flags) >> 8) as u8,
         flags: fields.flags.bits() as u8,
         window: fields.window.into(),
         checksum: 0.into(),
@@ -46,4 +39,9 @@ pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, opt
     bytes[..HEADER_LEN].copy_from_slice(header.as_bytes());
     options.write(&mut bytes[HEADER_LEN..]);
     packet.flow = tuple.flow();
+}
+
+/// The word that says how long a header of `len` bytes is, and its flags (RFC 9293 §3.1).
+pub(super) const fn offset_and_flags(len: usize, flags: Flags) -> u16 {
+    ((len / 4) as u16) << 12 | flags.bits()
 }

@@ -14,7 +14,7 @@
 //! | `opening`, `fast_open_client`, `fast_open_cache` | our own open, the data it brings, and what is known of servers |
 //! | `origin` | what a connection remembers of its handshake |
 //! | `challenge` | how often what belongs to no connection is answered |
-//! | `connection`, `input`, `ack`, `output`, `retransmission` | a connection, what arrives for it, what it sends |
+//! | `connection`, `input`, `ack`, `output`, `retransmission`, `train` | a connection, what arrives for it, what it sends |
 //! | `delayed_ack` | when what arrived is acknowledged |
 //! | `send_queue`, `recv_queue`, `reassembly`, `blocks`, `block_tree` | its data |
 //! | `intake` | what it holds while data arrives |
@@ -103,6 +103,7 @@ mod time_wait;
 mod timers;
 mod timestamps;
 mod totals;
+mod train;
 mod trouble;
 mod undo;
 mod urgent;

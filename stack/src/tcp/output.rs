@@ -14,7 +14,7 @@ use super::path_search::Turn;
 use super::recovery::RecoveryPhase;
 use super::runs::NIL;
 use super::scoreboard::Sent;
-use super::send_queue::{Ending, Limits};
+use super::send_queue::{Cuts, Ending, Limits};
 use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
@@ -24,34 +24,17 @@ use crate::wire::tcp_options::{SegmentOptions, Timestamps};
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
 const LEAST_CUT: u32 = 256;
 
-/// A segment that could be sent now, or a run of them for the device to cut.
+/// A segment that could be sent now, or a run of them for the device or for us to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     seq: Seq,
-    flags: Flags,
+    pub(super) flags: Flags,
     /// Where the payload begins.
-    cell: Option<u32>,
-    len: u32,
+    pub(super) cell: Option<u32>,
+    pub(super) len: u32,
     kind: Kind,
     /// The right edge that this segment shows.
     edge: Seq,
-}
-
-impl Plan {
-    /// Where the payload begins.
-    pub(super) const fn cell(&self) -> Option<u32> {
-        self.cell
-    }
-
-    /// Whether it has any segment.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Takes the segment of `next` in behind what it has.
-    pub(super) const fn take(&mut self, next: &Self) {
-        self.len += next.len;
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +109,7 @@ impl Connection {
             Turn::Probe(len) => return Some(self.plan_of(nxt, Some(cell), len, Kind::Longer, shared)),
         }
         let want = self.next_len(limits, now, shared)?;
-        let len = self.prepare(cell, want, Ending::Exact, limits, shared);
+        let len = self.prepare_next(cell, want, limits, shared);
         (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
     }
 
@@ -147,42 +130,6 @@ impl Connection {
             }
             want = len - len % mss;
         }
-    }
-
-    /// Question: how many segments that differ from the one just sent, a [`Connection::is_model`], in their number and their
-    /// data alone may follow it, `most` at the most: full ones of new data, with more behind them. They are a run that has
-    /// no segment yet.
-    pub(super) fn plan_run(&self, limits: Limits, most: u32, now: Instant, shared: &Shared<'_>) -> (Plan, u32) {
-        let (seq, mss) = (self.send.nxt, self.full_size(shared));
-        let behind = self.end_of_data().since(seq).saturating_sub(1);
-        let count = if limits.run > 0 { 0 } else { (behind.min(self.usable(now, shared)) / mss).min(most) };
-        let (flags, cell, edge) = (Flags::ACK | self.ecn.flags(mss), self.send.queue.unsent(), self.receive.edge);
-        (Plan { seq, flags, cell, len: 0, kind: Kind::Next, edge }, count)
-    }
-
-    /// Question: the segment of `size` bytes behind those of `run`, which begins in `cell`, and the cell behind it.
-    pub(super) fn plan_behind(
-        &mut self,
-        run: &Plan,
-        cell: u32,
-        size: u32,
-        limits: Limits,
-        shared: &mut Shared<'_>,
-    ) -> Option<(Plan, Option<u32>)> {
-        let (len, behind) = self.send.queue.prepare_one(cell, size as usize, limits, shared);
-        let plan = Plan { seq: run.seq + run.len, cell: Some(cell), len: len as u32, ..*run };
-        (plan.len == size).then_some((plan, behind))
-    }
-
-    /// Whether segments like this one, which a NIC has just taken, may follow: what is pushed or has the FIN is the last.
-    pub(super) fn is_model(&self, plan: &Plan, shared: &Shared<'_>) -> bool {
-        // Blocks change from segment to segment.
-        plan.len == u32::from(self.send.mss)
-            && plan.len == self.full_size(shared)
-            && plan.kind == Kind::Next
-            && plan.seq == self.send.max
-            && plan.flags == Flags::ACK | self.ecn.flags(plan.len)
-            && !self.ecn.is_first()
     }
 
     /// What the windows of the peer and of the network leave for new data, and the pace.
@@ -226,15 +173,16 @@ impl Connection {
         !self.is_corked(shared) && (send.nodelay || send.fin == OurFin::Queued || no_small_one())
     }
 
-    /// How much of it a device may cut: full segments, and a short one behind them that would follow at once. What is
-    /// sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
+    /// How much of it a device, or we, may cut: full segments, and from a device a short one behind them that would follow
+    /// at once. What is sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
     fn run_len(&self, unsent: u32, usable: u32, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
         let mss = self.full_size(shared);
         let most = unsent.min(usable).min(limits.run);
-        if most <= mss || mss < LEAST_CUT {
+        if most <= mss || mss < LEAST_CUT || (limits.cuts == Cuts::Stack && !self.may_cut(mss, shared)) {
             return None;
         }
-        let run = if most == unsent && self.may_be_short(shared) { most } else { most - most % mss };
+        let has_end = limits.cuts == Cuts::Device && most == unsent && self.may_be_short(shared);
+        let run = if has_end { most } else { most - most % mss };
         (run > mss).then_some(run)
     }
 
@@ -278,13 +226,9 @@ impl Connection {
         if is_new_data && self.ecn.is_capable() { ecn::ECT_0 } else { 0 }
     }
 
-    /// The segment that `plan` describes, as a borrow of the queue.
+    /// The segment that `plan` describes, or the run for a device, as a borrow of the queue.
     pub(super) fn packet<'q>(&self, plan: &Plan, now: Instant, shared: &'q Shared<'_>) -> TxPacket<'q> {
-        let mut packet = TxPacket::new(self.payload(plan, shared));
-        let window = self.window_field(plan.edge);
-        let urgent = self.urgent_pointer(plan.seq, shared).unwrap_or(0);
-        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags: plan.flags, window, urgent };
-        header::push(&mut packet, &self.tuple, fields, &self.options(now, shared));
+        let mut packet = self.headed(plan, plan.flags, self.payload(plan, shared), now, shared);
         if self.segments(plan, shared) > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
             packet.offload.segmentation = Some(Segmentation { size: self.full_size(shared) as u16, ipv6, ecn: false });
@@ -292,11 +236,20 @@ impl Connection {
         packet
     }
 
-    /// The segment that `plan` describes, with the headers of its model.
-    pub(super) fn packet_like<'q>(&self, plan: &Plan, model: &TxPacket<'_>, shared: &'q Shared<'_>) -> TxPacket<'q> {
-        let mut packet = model.like(self.payload(plan, shared));
-        // Its time is its model's, for they leave in one burst, and a model has no blocks.
-        header::set_sequence(&mut packet, usize::from(self.fixed_options_len()), plan.seq);
+    /// `payload` behind the header of the segment of `plan`, with `flags`.
+    pub(super) fn headed<'q>(
+        &self,
+        plan: &Plan,
+        flags: Flags,
+        payload: Payload<'q>,
+        now: Instant,
+        shared: &Shared<'_>,
+    ) -> TxPacket<'q> {
+        let mut packet = TxPacket::new(payload);
+        let window = self.window_field(plan.edge);
+        let urgent = self.urgent_pointer(plan.seq, shared).unwrap_or(0);
+        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags, window, urgent };
+        header::push(&mut packet, &self.tuple, fields, &self.options(now, shared));
         packet
     }
 
@@ -311,7 +264,7 @@ impl Connection {
         self.stamps.map_or(0, |_| Timestamps::LEN as u16)
     }
 
-    fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
+    pub(super) fn payload<'q>(&self, plan: &Plan, shared: &'q Shared<'_>) -> Payload<'q> {
         plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize))
     }
 

@@ -36,8 +36,18 @@ pub(crate) struct Limits {
     pub(crate) parts: usize,
     /// Whether sums will be needed.
     pub(crate) sums: Sums,
-    /// Bytes that the device cuts into segments; zero where it does not.
+    /// Bytes that become segments in one go.
     pub(crate) run: u32,
+    /// Who makes them.
+    pub(crate) cuts: Cuts,
+}
+
+/// Who cuts a run into segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cuts {
+    Device,
+    /// See `train`.
+    Stack,
 }
 
 /// Where a segment may end.
@@ -223,15 +233,25 @@ impl SendQueue {
         self.prepare_with_end(cell, want, ending, limits, shared).0
     }
 
-    /// [`SendQueue::prepare`] for one of several segments in a row: also the cell behind it.
-    pub(super) fn prepare_one(
+    /// [`SendQueue::prepare`] for segments of `size` bytes each, as many as `want` holds, where each has to be whole chunks.
+    pub(super) fn prepare_each(
         &mut self,
         cell: u32,
+        size: usize,
         want: usize,
         limits: Limits,
         shared: &mut Shared<'_>,
-    ) -> (usize, Option<u32>) {
-        self.prepare_with_end(cell, want, Ending::Exact, limits, shared)
+    ) -> usize {
+        let (mut len, mut at) = (0, Some(cell));
+        while let Some(cell) = at.filter(|_| len + size <= want) {
+            let (one, behind) = self.prepare_with_end(cell, size, Ending::Exact, limits, shared);
+            if one < size {
+                return if len == 0 { one } else { len };
+            }
+            len += one;
+            at = behind;
+        }
+        len
     }
 
     fn prepare_with_end(

@@ -58,6 +58,10 @@ pub struct Header {
 
 /// Bytes of the fixed part.
 pub const HEADER_LEN: usize = 20;
+/// Where the sequence number stands in a header.
+pub const SEQUENCE_OFFSET: usize = 4;
+/// Where the word with its length and flags stands.
+pub const FLAGS_OFFSET: usize = 12;
 /// Where the checksum stands in the header.
 pub const CHECKSUM_OFFSET: u16 = 16;
 
