@@ -2,6 +2,7 @@
 //! of which says what it compares and how to run it.
 
 pub mod chart;
+pub mod counted;
 pub mod host;
 #[cfg(all(feature = "peers", lwip))]
 pub mod lwip;

@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lendwire_benches::chart;
+use lendwire_benches::counted::counted;
 use lendwire_benches::measure::{Effort, interleaved};
 use lendwire_benches::report::{self, Result};
-use lendwire_benches::works::{self, Company, Row, Size};
+use lendwire_benches::works::{self, Company, Counted, Row, Size};
 
-const USAGE: &str = "bench [--peers] [--smoke] [--json FILE] [--plot FOLDER] [WORD...]";
+const USAGE: &str = "bench [--peers] [--smoke | --count] [--json FILE] [--plot FOLDER] [WORD...]";
 
 struct Arguments {
     company: Company,
     effort: Effort,
+    /// Nothing is timed: callgrind counts.
+    counts: bool,
     json: Option<String>,
     plot: Option<PathBuf>,
     words: Vec<String>,
@@ -21,12 +24,19 @@ struct Arguments {
 
 impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Option<Self> {
-        let mut arguments =
-            Self { company: Company::Alone, effort: Effort::FULL, json: None, plot: None, words: Vec::new() };
+        let mut arguments = Self {
+            company: Company::Alone,
+            effort: Effort::FULL,
+            counts: false,
+            json: None,
+            plot: None,
+            words: Vec::new(),
+        };
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--peers" => arguments.company = Company::Peers,
                 "--smoke" => arguments.effort = Effort::SMOKE,
+                "--count" => arguments.counts = true,
                 "--json" => arguments.json = Some(given.next()?),
                 "--plot" => arguments.plot = Some(given.next()?.into()),
                 option if option.starts_with('-') => return None,
@@ -37,8 +47,9 @@ impl Arguments {
     }
 
     fn wants(&self, row: &Row) -> bool {
-        let is_small_enough = row.size == Size::Usual || self.effort == Effort::FULL;
-        is_small_enough && self.words.iter().all(|word| row.name.split(' ').any(|it| it == word))
+        let is_small_enough = row.size == Size::Usual || (self.effort == Effort::FULL && !self.counts);
+        let is_counted = !self.counts || row.counted.is_some();
+        is_small_enough && is_counted && self.words.iter().all(|word| row.name.split(' ').any(|it| it == word))
     }
 }
 
@@ -59,6 +70,10 @@ fn main() -> ExitCode {
         eprintln!("no work has all of these words in its name: {:?}", arguments.words);
         return ExitCode::from(2);
     }
+    if arguments.counts {
+        rows.iter().for_each(|row| count(row, arguments.company));
+        return ExitCode::SUCCESS;
+    }
     let mut results = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         show_progress(number, rows.len(), &row.name);
@@ -74,6 +89,17 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Does a row's work for callgrind, once by everybody. What had to happen once has happened before.
+fn count(row: &Row, company: Company) {
+    let Some(Counted { units, pieces }) = row.counted else { return };
+    for mut runner in (row.prepare)(company) {
+        (runner.run)(units);
+        counted(&format!("{}\t{}", row.name, runner.name), pieces, &mut || {
+            (runner.run)(units);
+        });
+    }
 }
 
 fn write(arguments: &Arguments, results: &[Result]) -> std::io::Result<()> {

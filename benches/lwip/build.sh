@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches lwIP's source from Debian's archive and builds it into DIRECTORY/liblwip_peer.a:
-#   bash benches/lwip/build.sh DIRECTORY
+# Fetches lwIP's source from Debian's archive and builds it into DIRECTORY/liblwip_peer.a, for PROCESSOR (gcc's -march):
+#   bash benches/lwip/build.sh DIRECTORY PROCESSOR
 # lwIP keeps its state in globals and its sizes in macros, so there is a copy for each configuration and each end of the
 # link, optimised as a whole, of which only one table is seen.
 set -euo pipefail
@@ -14,7 +14,7 @@ sum=0a8276d09fc4e97bbba2f953d74af2388fc2195ea156be9d7589e297a68fde24
 url="http://deb.debian.org/debian/pool/main/l/lwip/$archive"
 
 # What was built from the same source by the same compiler is there already.
-stamp="$sum $(cat "$here"/*.c "$here"/*.h "$here"/arch/*.h "$here"/build.sh | sha256sum) $(gcc --version | head -n 1)"
+stamp="$sum $2 $(cat "$here"/*.c "$here"/*.h "$here"/arch/*.h "$here"/build.sh | sha256sum) $(gcc --version | head -n 1)"
 if [ -e liblwip_peer.a ] && [ "$(cat stamp 2>/dev/null)" = "$stamp" ]; then
     exit 0
 fi
@@ -31,7 +31,7 @@ source="lwip-$version/src"
 files="core/def core/inet_chksum core/init core/ip core/mem core/memp core/netif core/pbuf core/stats core/tcp core/tcp_in
        core/tcp_out core/timeouts core/udp core/ipv4/etharp core/ipv4/icmp core/ipv4/ip4 core/ipv4/ip4_addr
        netif/ethernet"
-flags="-O3 -march=native -flto=1 -flto-partition=one -fno-strict-aliasing -fno-semantic-interposition -fPIE -w -I$here -I$source/include"
+flags="-O3 -march=$2 -flto=1 -flto-partition=one -fno-strict-aliasing -fno-semantic-interposition -fPIE -w -I$here -I$source/include"
 
 # Windows and connections, TIME-WAITs included: `find` in benches/lwip.rs chooses among them.
 configs=("65536 16" "262144 16" "1048576 16" "8388608 16" "16384 10064")

@@ -87,6 +87,15 @@ pub enum Size {
     Large,
 }
 
+/// What is done of a work to count its instructions, both ends together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Units, whole bursts.
+    pub units: u64,
+    /// How many times that is what the count is told of: a segment of bulk data, else a unit.
+    pub pieces: usize,
+}
+
 /// A row of the report.
 pub struct Row {
     /// Words that a filter finds it by.
@@ -97,6 +106,8 @@ pub struct Row {
     pub goal: Option<f64>,
     /// What it takes.
     pub size: Size,
+    /// What callgrind counts of it.
+    pub counted: Option<Counted>,
     /// Sets the work up for everybody who can do it.
     pub prepare: Box<dyn Fn(Company) -> Vec<Runner>>,
 }
@@ -157,7 +168,18 @@ pub fn all() -> Vec<Row> {
 
 fn row(name: String, metric: Metric, goal: Option<f64>, work: impl Work) -> Row {
     let size = if work.setup().connections > 10_100 { Size::Large } else { Size::Usual };
-    Row { name, metric, goal, size, prepare: Box::new(move |company| work.everybody(company)) }
+    let counted = counted(metric, usize::from(work.setup().mtu));
+    Row { name, metric, goal, size, counted, prepare: Box::new(move |company| work.everybody(company)) }
+}
+
+fn counted(metric: Metric, mtu: usize) -> Option<Counted> {
+    match metric {
+        // Headers and timestamps take 52 bytes of a full segment.
+        Metric::Gbit(bytes) => Some(Counted { units: 4, pieces: (4 * bytes as usize).div_ceil(mtu - 52) }),
+        Metric::Gbyte(_) => Some(Counted { units: 16, pieces: 16 }),
+        Metric::Nanoseconds | Metric::Millions | Metric::Thousands => Some(Counted { units: 256, pieces: 256 }),
+        Metric::Bytes => None,
+    }
 }
 
 const fn word(checksums: Checksums) -> &'static str {
@@ -239,7 +261,8 @@ fn kernel_rows() -> Vec<Row> {
         ] {
             let prepare = Box::new(move |company| kernels::runners(kernel, len, company));
             let name = format!("checksum {size} {word}");
-            rows.push(Row { name, metric: Metric::Gbyte(len), goal: None, size: Size::Usual, prepare });
+            let metric = Metric::Gbyte(len);
+            rows.push(Row { name, metric, goal: None, size: Size::Usual, counted: counted(metric, 0), prepare });
         }
     }
     rows

@@ -8,9 +8,31 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::image::{cargo, metadata, workspace};
 
+mod counted;
+
 const PACKAGE: &str = "lendwire-benches";
-/// What the machine can, for everybody alike.
-const NATIVE: &str = "build.rustflags=[\"-Ctarget-cpu=native\"]";
+
+/// Whose instructions everybody is built of: ours and the peers alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Processor {
+    /// This machine's.
+    Native,
+    /// With AVX2 and no more, which is what valgrind knows.
+    Avx2,
+}
+
+impl Processor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Avx2 => "x86-64-v3",
+        }
+    }
+
+    fn flags(self) -> String {
+        format!("build.rustflags=[\"-Ctarget-cpu={}\"]", self.name())
+    }
+}
 
 /// The command's arguments.
 #[derive(Debug, Args)]
@@ -23,6 +45,9 @@ pub struct Arguments {
     /// Runs each work and each criterion benchmark once, unoptimised, to see that it works
     #[arg(long)]
     smoke: bool,
+    /// Counts instructions by callgrind, both ends of a link together, instead of taking the time
+    #[arg(long, conflicts_with_all = ["smoke", "json", "plot"])]
+    count: bool,
     /// Writes what was measured to a file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -34,22 +59,19 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Build`] when cargo cannot be started, [`Failure::Difference`] when a benchmark fails.
+/// [`Failure::Build`] when cargo cannot be started, [`Failure::Difference`] when a benchmark fails; see also
+/// [`Arguments::count`].
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.count {
+        return counted::run(&arguments.words, arguments.peers);
+    }
     if arguments.smoke && arguments.words.is_empty() {
         // Under `cargo test` criterion runs each benchmark once, in the profile that the tests were built with.
         succeed(cargo().args(["test", "--package", PACKAGE, "--benches"]))?;
     }
-    let mut command = cargo();
+    let mut command = bench("run", (!arguments.smoke).then_some(Processor::Native), arguments.peers)?;
     // Paths are the caller's.
-    command.current_dir(".").args(["run", "--quiet", "--package", PACKAGE, "--bin", "bench"]);
-    if !arguments.smoke {
-        command.args(["--release", "--config", NATIVE]);
-    }
-    if arguments.peers {
-        command.args(["--features", "peers"]).env("LENDWIRE_LWIP", lwip()?);
-    }
-    command.arg("--");
+    command.current_dir(".").arg("--");
     if arguments.peers {
         command.arg("--peers");
     }
@@ -65,13 +87,32 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     succeed(command.args(&arguments.words))
 }
 
-/// The folder with lwIP, built where it is not there yet.
-fn lwip() -> Result<PathBuf, Failure> {
+/// `cargo run` or `cargo build` of the works, optimised where it is said for what.
+fn bench(subcommand: &str, processor: Option<Processor>, peers: bool) -> Result<Command, Failure> {
+    let mut command = cargo();
+    command.args([subcommand, "--quiet", "--package", PACKAGE, "--bin", "bench"]);
+    if let Some(processor) = processor {
+        command.args(["--release", "--config", &processor.flags()]);
+    }
+    if peers {
+        command.args(["--features", "peers"]).env("LENDWIRE_LWIP", lwip(processor.unwrap_or(Processor::Native))?);
+    }
+    Ok(command)
+}
+
+/// The folder that cargo builds into.
+fn target() -> Result<PathBuf, Failure> {
     let metadata = metadata(&workspace().join("Cargo.toml"))?;
     let target = metadata["target_directory"].as_str().ok_or(Failure::Build("cargo has no target directory".into()))?;
-    let folder = PathBuf::from(target).join("lwip");
+    Ok(PathBuf::from(target))
+}
+
+/// The folder with lwIP for `processor`, built where it is not there yet.
+fn lwip(processor: Processor) -> Result<PathBuf, Failure> {
+    let folder = target()?.join(format!("lwip-{}", processor.name()));
     let mut script = Command::new("bash");
-    let status = script.arg(workspace().join("benches/lwip/build.sh")).arg(&folder).stdout(Stdio::null()).status();
+    script.arg(workspace().join("benches/lwip/build.sh")).arg(&folder).arg(processor.name());
+    let status = script.stdout(Stdio::null()).status();
     let status = status.map_err(|error| Failure::Build(format!("bash did not start: {error}")))?;
     if status.success() {
         return Ok(folder);

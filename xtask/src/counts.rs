@@ -5,7 +5,6 @@
 //! checksum choose by the processor: both take AVX2 where there is one, and the budget is one with it.
 
 mod budget;
-mod callgrind;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -15,15 +14,14 @@ use std::path::Path;
 use clap::Args;
 
 use self::budget::{Budget, Verdict};
-use self::callgrind::{Dump, Site};
 use self::stages::{Source, Stage};
+use crate::callgrind::{self, Dump, Site};
 use crate::failure::Failure;
 use crate::image::{cargo, metadata, workspace};
 use crate::install::{self, Tool};
 use crate::progress::Progress;
 
-const TOOLS: [Tool; 2] =
-    [Tool { program: "valgrind", package: "valgrind" }, Tool { program: "addr2line", package: "binutils" }];
+const TOOLS: [Tool; 2] = [callgrind::TOOL, Tool { program: "addr2line", package: "binutils" }];
 
 /// Where the budget is kept.
 const BUDGET: &str = "benches/counts.budget";
@@ -82,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let folder = metadata["target_directory"].as_str().map(Path::new).unwrap_or(Path::new("target"));
     let progress = Progress::start("counting instructions");
     let program = folder.join("release/counts");
-    let dumps = callgrind::run(&program, arguments.filter.as_deref(), &folder.join("counts"))?;
+    let dumps = callgrind::run(&program, arguments.filter.as_slice(), &folder.join("counts"))?;
     let sources = stages::sources(&program, &dumps)?;
     progress.done();
 

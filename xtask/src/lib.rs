@@ -16,6 +16,7 @@
 pub mod accel;
 pub mod bench;
 pub mod bulk;
+mod callgrind;
 pub mod capture;
 pub mod counts;
 pub mod failure;

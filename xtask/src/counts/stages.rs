@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::callgrind::{Dump, Site};
+use crate::callgrind::{Dump, Site};
 use crate::failure::Failure;
 
 /// A part of the way through the stack.

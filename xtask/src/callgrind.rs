@@ -1,4 +1,4 @@
-//! Running the paths under callgrind, and reading what it wrote ("Callgrind Format Specification" of Valgrind's manual).
+//! Running what is counted under callgrind, and reading what it wrote ("Callgrind Format Specification" of Valgrind's manual).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,30 +6,35 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
+use crate::install::Tool;
 
 /// The function whose calls are counted and dumped.
-const ENCLOSED: &str = "counts::enclosed";
+const ENCLOSED: &str = "lendwire_benches::counted::enclosed";
 
 /// Where an instruction lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Site {
+pub(crate) struct Site {
     /// The program, or a library.
-    pub(super) object: String,
+    pub(crate) object: String,
     /// As in the object's file.
-    pub(super) address: u64,
+    pub(crate) address: u64,
 }
 
 /// What one call of [`ENCLOSED`] did.
 #[derive(Debug)]
-pub(super) struct Dump {
-    pub(super) path: String,
-    pub(super) times: u64,
+pub(crate) struct Dump {
+    /// What was done, and how often.
+    pub(crate) path: String,
+    pub(crate) times: u64,
     /// How often each instruction was executed.
-    pub(super) costs: BTreeMap<Site, u64>,
+    pub(crate) costs: BTreeMap<Site, u64>,
 }
 
-/// Runs those paths of `program` that `filter` lets, with `folder` for callgrind's files.
-pub(super) fn run(program: &Path, filter: Option<&str>, folder: &Path) -> Result<Vec<Dump>, Failure> {
+/// What it takes.
+pub(crate) const TOOL: Tool = Tool { program: "valgrind", package: "valgrind" };
+
+/// Runs `program` with `arguments`, with `folder` for callgrind's files.
+pub(crate) fn run(program: &Path, arguments: &[String], folder: &Path) -> Result<Vec<Dump>, Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::File(format!("{what}: {error}"));
     // What an earlier run left must not be read as this one's.
     let _ = fs::remove_dir_all(folder);
@@ -40,7 +45,7 @@ pub(super) fn run(program: &Path, filter: Option<&str>, folder: &Path) -> Result
         .arg(format!("--dump-after={ENCLOSED}"))
         .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
         .arg(program)
-        .args(filter)
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Failure::Missing(format!("valgrind did not start: {error}")))?;
@@ -50,7 +55,7 @@ pub(super) fn run(program: &Path, filter: Option<&str>, folder: &Path) -> Result
     }
     let mut dumps = Vec::new();
     for (number, line) in String::from_utf8_lossy(&output.stdout).lines().enumerate() {
-        let entry = line.split_once('\t').and_then(|(path, times)| Some((path, times.parse().ok()?)));
+        let entry = line.rsplit_once('\t').and_then(|(path, times)| Some((path, times.parse().ok()?)));
         let (path, times) = entry.ok_or_else(|| Failure::File(format!("the paths say {line:?}")))?;
         let file = folder.join(format!("out.{}", number + 1));
         let text = fs::read_to_string(&file).map_err(|error| failed("a dump of callgrind", error))?;
