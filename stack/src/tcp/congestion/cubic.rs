@@ -173,8 +173,11 @@ impl Control for Cubic {
                 self.reduce(share, stand);
                 share.window = share.threshold;
             }
+            // It is lowered twice, but for one event: that the window is below W_max is not because others came (§4.7).
             Signal::LossAgain => {
+                let w_max = self.epoch.w_max;
                 self.reduce(share, stand);
+                self.epoch.w_max = w_max;
                 share.window = share.threshold;
             }
             // §4.6: down to one segment. §4.9.2: never undone.

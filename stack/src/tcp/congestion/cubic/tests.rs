@@ -118,6 +118,15 @@ fn rfc9438_4_7_a_flow_that_had_not_come_back_makes_room() {
 }
 
 #[test]
+fn rfc9438_4_7_what_lowers_the_window_twice_in_one_recovery_makes_room_once() {
+    let (mut cubic, mut share) = (CUBIC, share(100 * MSS));
+    loses(&mut cubic, &mut share);
+    let flight = share.window;
+    cubic.on_congestion(&mut share, Signal::LossAgain, &Stand { flight, ..Stand::NOWHERE });
+    assert_eq!((share.window, cubic.epoch.w_max), (49 * MSS, 100 * MSS));
+}
+
+#[test]
 fn rfc9438_4_8_a_timeout_forgets_where_the_window_was() {
     let (mut cubic, mut share) = (CUBIC, share(100 * MSS));
     cubic.on_congestion(&mut share, Signal::Timeout, &Stand { flight: 100 * MSS, ..Stand::NOWHERE });
