@@ -8,9 +8,10 @@
 //! What a full segment is shows in what the peer sends, for its path may be narrower than its word. A batch that came as
 //! one is as many segments as it was on the wire.
 //!
-//! The first segments of a connection, and those that follow a hole, are acknowledged one by one
-//! ([`super::TcpConfig::quick_acks`]): a sender in slow start counts acknowledgments. An answer of ours to what came shows
-//! a conversation, in which answers carry them, and ends that.
+//! The first segments of a connection, and four times as many that follow a hole, are acknowledged one by one
+//! ([`super::TcpConfig::quick_acks`]): a sender in slow start counts acknowledgments, and one that has lost something has a
+//! small window, of which an acknowledgment that waits for a second segment holds back a large part. An answer of ours to
+//! what came shows a conversation, in which answers carry them, and ends that.
 
 use super::connection::{Connection, Deadline, Owed};
 use super::segment::Arrival;
@@ -22,6 +23,10 @@ const LEAST_FULL: u16 = 536;
 
 /// Duplicate acknowledgments that may be owed at once: one turn's worth of segments.
 const MOST_DUPLICATES: u32 = 16;
+
+/// How many times [`super::TcpConfig::quick_acks`] are acknowledged one by one behind a hole: where one of a hundred is
+/// lost, and windows are of some ten segments, most of what comes between two holes.
+const BEHIND_A_HOLE: u8 = 4;
 
 impl Connection {
     /// What a full segment of the peer's is: as long as ours until it shows, and shorter when two in a row are equally so.
@@ -60,7 +65,7 @@ impl Connection {
     /// `segments` came above a hole: RFC 5681 §4.2 asks for a duplicate acknowledgment for each.
     pub(super) fn owe_duplicates(&mut self, segments: u32, shared: &mut Shared<'_>) {
         self.receive.duplicates = (u32::from(self.receive.duplicates) + segments).min(MOST_DUPLICATES) as u8;
-        self.receive.quick = shared.config.quick_acks;
+        self.receive.quick = shared.config.quick_acks.saturating_mul(BEHIND_A_HOLE);
         shared.above_holes = shared.above_holes.wrapping_add(u32::from(self.sack));
         self.owe_now();
     }

@@ -54,7 +54,8 @@ pub struct TcpConfig {
     pub initial_rto: Span,
     /// How long an acknowledgment may wait for data or a second segment (RFC 1122 §4.2.3.2: below 500 ms).
     pub ack_delay: Span,
-    /// How many segments are acknowledged one by one when a connection begins and after a hole, without delay.
+    /// How many segments are acknowledged one by one, without delay, when a connection begins, and four times as many behind
+    /// a hole.
     pub quick_acks: u8,
     /// Twice the maximum segment lifetime: how long a TIME-WAIT stays (RFC 9293 §3.4.2); 35 minutes at most.
     pub time_wait: Span,
