@@ -252,6 +252,26 @@ fn rfc7323_5_3_where_segments_are_late_it_is_their_old_timestamps_that_cost() {
     assert!(with > 2.5e8 && without > 9.5e8, "{with}, {without} of 1 Gbit/s");
 }
 
+#[test]
+fn rfc5681_3_1_what_was_late_counts_when_the_hole_before_it_is_filled() {
+    let grown = |reordering| {
+        let loss = Loss::Exactly(&[400]);
+        let mut scenario =
+            path(1).forward(|link| (link.reordering, link.loss, link.queue) = (reordering, loss, 4 * PRODUCT));
+        scenario.flows[0].tcp.congestion = Algorithm::Reno;
+        scenario.run(|world| {
+            let window = |world: &World<'_>| world.info(0).expect("it is open").congestion_window;
+            world.run_for(Span::from_secs(2));
+            let (before, again) = (window(world), world.statistics(0).retransmissions);
+            world.run_for(Span::from_secs(2));
+            assert_eq!(world.statistics(0).retransmissions, again, "{}", world.describe());
+            window(world) - before
+        })
+    };
+    let (orderly, reordered) = (grown(None), grown(Some(Reordering { share: 0.1, extra: Span::from_millis(5) })));
+    assert!(reordered > orderly / 10 * 9, "{reordered}, {orderly} without");
+}
+
 /// Runs a path that marks above `above` bytes, and says how full it was, and how long 99 of 100 frames waited, in
 /// microseconds. Nothing is lost, and nothing sent again.
 #[track_caller]

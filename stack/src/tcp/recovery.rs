@@ -141,7 +141,8 @@ impl Flight {
     /// Input: an acknowledgment of something, or a duplicate, or one with blocks.
     pub(super) fn on_ack(&mut self, runs: &mut Runs<'_>, ack: &Acknowledgment, blocks: &Blocks) -> Heard {
         let mut delivery = Delivery::default();
-        let was_fast = self.recovery.phase == RecoveryPhase::Fast;
+        let before = self.recovery.phase;
+        let was_fast = before == RecoveryPhase::Fast;
         let (recover, held) = (self.recovery.recover, self.board.sacked());
         let Self { board, rack, .. } = self;
         board.on_acknowledged(runs, ack.una, |arrived| delivery.take(arrived, ack, recover, rack));
@@ -177,7 +178,11 @@ impl Flight {
         // What is beyond a hole, or fills the last one, makes no window grow; nor does what tells of marks (RFC 3168 §6.1.2).
         let is_fast = was_fast || self.recovery.phase == RecoveryPhase::Fast;
         let recovering = is_fast || ack.advance == 0 || ack.marked > 0;
-        self.tell_congestion(ack, &delivery, lost, recovering);
+        // RFC 5681 §3.1, RFC 9438 §4.3: a window that follows losses grows by what is acknowledged. What lay beyond a hole
+        // that was only late counts when that is filled, but not what a timeout left there (RFC 3465 §2.3).
+        let is_open = before == RecoveryPhase::Open && self.congestion.follows_losses();
+        let counts = if is_open { ack.advance } else { delivery.bytes };
+        self.tell_congestion(ack, &delivery, lost, (!recovering).then_some(counts));
         if let Some(prr) = &mut self.recovery.prr {
             let safe = ack.advance > 0 && lost == 0;
             let in_flight = self.board.in_flight();
@@ -381,13 +386,14 @@ impl Flight {
         }
     }
 
-    fn tell_congestion(&mut self, ack: &Acknowledgment, delivery: &Delivery, lost: u32, recovering: bool) {
+    /// `grows` is what a window may grow by, unless recovery is under way.
+    fn tell_congestion(&mut self, ack: &Acknowledgment, delivery: &Delivery, lost: u32, grows: Option<u32>) {
         self.rate.lost = self.rate.lost.wrapping_add(lost);
         let Some(newest) = &delivery.newest else { return };
         let rate = self.rate.on_delivered(delivery.bytes, newest, ack.now);
         self.congestion.on_ack(&Acked {
             now: ack.now,
-            bytes: delivery.bytes,
+            bytes: grows.unwrap_or(delivery.bytes),
             lost,
             marked: ack.marked.min(delivery.bytes),
             flight: self.board.in_flight(),
@@ -399,7 +405,7 @@ impl Flight {
             delivered: self.rate.delivered,
             rate,
             limited: self.limited,
-            recovering,
+            recovering: grows.is_none(),
             paced: self.pacer.rate().is_some(),
         });
     }
