@@ -245,11 +245,10 @@ fn behind_a_narrow_policer_it_is_the_floor_of_the_timer_that_costs() {
 }
 
 #[test]
-fn rfc7323_5_3_where_segments_are_late_it_is_their_old_timestamps_that_cost() {
-    let words = ["cubic", "1G", "100ms", "0%", "reordered"];
-    let (with, without) =
-        (cell(words, Span::from_secs(6), |_| {}), cell(words, Span::from_secs(6), |tcp| tcp.timestamps = false));
-    assert!(with > 2.5e8 && without > 9.5e8, "{with}, {without} of 1 Gbit/s");
+fn rfc7323_5_2_what_a_repetition_overtakes_is_no_loss() {
+    // Where it is dropped for its timestamp, it goes again and overtakes the next: a third of this.
+    let rate = cell(["cubic", "1G", "100ms", "0%", "reordered"], Span::from_secs(6), |_| {});
+    assert!(rate > 9.5e8, "{rate} of 1 Gbit/s");
 }
 
 #[test]

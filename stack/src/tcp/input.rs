@@ -7,6 +7,7 @@ use core::ops::ControlFlow;
 
 use super::connection::{Connection, Ended, OurFin, Outcome, PeerFin};
 use super::ecn::Due;
+use super::intake::Intake;
 use super::segment::Arrival;
 use super::seq::Seq;
 use super::shared::Shared;
@@ -90,7 +91,7 @@ impl Connection {
 
     /// RFC 7323 §5.3 R1, before all else (§5.3 says in which order): a segment from before one that was taken. What has
     /// no timestamps cannot be told from one (§3.2). A reset is not asked (§5.2).
-    fn check_timestamps(&mut self, segment: &Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
+    fn check_timestamps(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         let Some(stamps) = self.stamps.filter(|_| !segment.has(Flags::RST)) else { return ControlFlow::Continue(()) };
         let Some(theirs) = segment.timestamps else {
             shared.drops.count(Reason::TcpNoTimestamps);
@@ -99,9 +100,24 @@ impl Connection {
         if !stamps.is_old(theirs.value, now) {
             return ControlFlow::Continue(());
         }
+        if self.is_overtaken(segment, theirs.value, shared) {
+            // R3: its time is not recorded. What it echoes is old, too, and measures nothing.
+            segment.timestamps = None;
+            return ControlFlow::Continue(());
+        }
         shared.drops.count(Reason::TcpOld);
         self.refuse_old(segment, now, shared);
         DONE
+    }
+
+    /// Whether `segment`, of a time `value` that is before TS.Recent, brings new data that may have been sent before what
+    /// has overtaken it was sent again.
+    fn is_overtaken(&self, segment: &Arrival, value: u32, shared: &Shared<'_>) -> bool {
+        let next = self.receive.nxt;
+        let is_new = !segment.payload.is_empty() && (segment.seq + segment.len()).after(next);
+        let covers =
+            |intake: &Intake| intake.overtaken.covers(value, self.recent(), intake.need.since_last_but_one(next));
+        is_new && self.intake(shared).is_some_and(covers)
     }
 
     /// RFC 7323 §5.3 R3, §4.3: of a segment that began at or below what was last acknowledged, so that of several that

@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::reassembly::Reassembly;
 use super::seq::Seq;
 use super::shared::Shared;
+use super::timestamps::Overtaken;
 use super::window::Need;
 use crate::slab::{Key, Slab, Slot};
 
@@ -22,6 +23,7 @@ const LOOKS: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct Intake {
     pub(super) need: Need,
+    pub(super) overtaken: Overtaken,
     pub(super) reassembly: Reassembly,
     /// What the peer is told of ECN codepoints, as long as this is remembered.
     pub(super) told: Option<Told>,
@@ -85,9 +87,19 @@ impl Connection {
     /// The connection's intake, if it has one or a place is to be had.
     pub(super) fn take_intake<'i>(&mut self, shared: &'i mut Shared<'_>) -> Option<&'i mut Intake> {
         let Shared { intakes, config, .. } = shared;
-        let fresh = || Intake { need: self.fresh_need(), reassembly: Reassembly::NEW, told: self.fresh_told(config) };
+        let fresh = || Intake {
+            need: self.fresh_need(),
+            overtaken: Overtaken::new(self.recent()),
+            reassembly: Reassembly::NEW,
+            told: self.fresh_told(config),
+        };
         self.intake = intakes.take(self.intake, fresh);
         shared.intakes.of_mut(self.intake)
+    }
+
+    /// TS.Recent, if there is one.
+    pub(super) fn recent(&self) -> u32 {
+        self.stamps.map_or(0, |stamps| stamps.recent())
     }
 
     pub(super) fn has_holes(&self, shared: &Shared<'_>) -> bool {

@@ -4,6 +4,11 @@
 //! (§5.5). Our clock ticks once a millisecond (§5.4), from a point that is the tuple's own and that only we can know
 //! (§7.1), so it tells nobody how long this host has been up, and a later connection of the same tuple goes on from
 //! where this one stopped (RFC 6191).
+//!
+//! What is sent again takes TS.Recent forward, past data that was sent before it and is still on its way: on a path that
+//! reorders, PAWS would drop a late segment for each repetition that overtakes it, the sender would take that for another
+//! loss, and send again. §5.2 leaves open which time old segments are held against, as long as it never goes back and is
+//! less than a window behind. For data it is [`Overtaken`]'s here.
 
 use core::num::NonZeroU32;
 
@@ -70,6 +75,36 @@ impl Stamps {
     }
 }
 
+/// TS.Recent of one to two round trips ago: what is no older than that may have been overtaken by what is newer.
+///
+/// Invariant: it never goes back, and is never after TS.Recent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overtaken {
+    since: u32,
+    next: u32,
+}
+
+/// So many bytes after it was recorded a time says nothing any more: an old duplicate of a number that has come round is
+/// 2^32 bytes old, less a window of 2^30 that it may be ahead, and another one that it may have been sent behind.
+const REACH: u32 = 1 << 30;
+
+impl Overtaken {
+    /// Nothing is known of times before `recent`.
+    pub(super) const fn new(recent: u32) -> Self {
+        Self { since: recent, next: recent }
+    }
+
+    /// A round trip has passed.
+    pub(super) const fn on_round(&mut self, recent: u32) {
+        (self.since, self.next) = (self.next, recent);
+    }
+
+    /// Whether a segment of `value`, older than `recent`, may be one that was overtaken. `bytes` came since.
+    pub(super) const fn covers(&self, value: u32, recent: u32, bytes: u32) -> bool {
+        bytes < REACH && recent.wrapping_sub(value) <= recent.wrapping_sub(self.since)
+    }
+}
+
 /// TSval at `now` of a clock that began at `start`.
 pub(super) fn clock(start: NonZeroU32, now: Instant) -> u32 {
     start.get().wrapping_add((now.micros() / 1_000) as u32)
@@ -100,6 +135,19 @@ mod tests {
         let stamps = Stamps::new(NonZeroU32::MIN, 10, at(100));
         assert!(stamps.is_old(9, at(99 + 24 * 86_400)));
         assert!(!stamps.is_old(9, at(100 + 24 * 86_400)));
+    }
+
+    #[test]
+    fn rfc7323_5_2_what_was_overtaken_is_of_the_last_two_round_trips() {
+        let mut overtaken = Overtaken::new(u32::MAX);
+        assert!(!overtaken.covers(u32::MAX - 1, u32::MAX, 0), "nothing is known of what was before");
+        overtaken.on_round(100);
+        let (since, past) = (u32::MAX, u32::MAX - 1);
+        assert!(overtaken.covers(since, 200, 0) && overtaken.covers(150, 200, 0) && !overtaken.covers(past, 200, 0));
+        // Numbers may have come round.
+        assert!(overtaken.covers(150, 200, REACH - 1) && !overtaken.covers(150, 200, REACH));
+        overtaken.on_round(300);
+        assert!(overtaken.covers(100, 300, 0) && !overtaken.covers(99, 300, 0));
     }
 
     #[test]

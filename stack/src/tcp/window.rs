@@ -51,6 +51,11 @@ impl Need {
         }
     }
 
+    /// How much came since the last look but one, when the first number to come is `next`.
+    pub(super) fn since_last_but_one(&self, next: Seq) -> u32 {
+        next.since(self.read).saturating_add(self.before)
+    }
+
     /// The window for a sender of which `read` bytes were read within a round trip.
     fn wanted(&self, read: u32) -> u32 {
         let (read, before) = (u64::from(read), u64::from(self.before.max(1)));
@@ -76,9 +81,9 @@ impl Connection {
     /// Data has arrived: has a round trip passed, and does the sender need more room?
     pub(super) fn look_at_need(&mut self, echoed: Option<Span>, now: Instant, shared: &mut Shared<'_>) {
         let (next, edge) = (self.receive.nxt, self.receive.edge);
-        let read = self.read();
+        let (read, recent) = (self.read(), self.recent());
         let now = now.micros() as u32;
-        let Some(Intake { need, .. }) = self.take_intake(shared) else { return };
+        let Some(Intake { need, overtaken, .. }) = self.take_intake(shared) else { return };
         let took = now.wrapping_sub(need.looked_at);
         if need.edge == need.read {
             // The first data: there was no look yet.
@@ -92,6 +97,7 @@ impl Connection {
         if let Some(echoed) = echoed {
             need.correct(echoed);
         }
+        overtaken.on_round(recent);
         let count = read.since(need.read);
         let wanted = budget_of(need.wanted(count));
         (need.looked_at, need.read, need.edge, need.before) = (now, read, edge, count);

@@ -250,7 +250,6 @@ impl Cell {
             queue: self.queue() as f64 / self.frame() as f64,
             loss: f64::from(self.loss) / 1000.0,
             policer: self.policer().map(|policer| (frames(policer.rate), policer.burst as f64 / self.frame() as f64)),
-            late: self.reordering().map(|late| (late.share, late.extra.micros() as f64 / 1e6)),
         };
         ideal::goodput(self.control.law, &facts, seed)
     }

@@ -36,8 +36,6 @@ pub struct Facts {
     pub loss: f64,
     /// Segments a second, and at once, that a policer lets pass.
     pub policer: Option<(f64, f64)>,
-    /// The share of segments that others overtake, and how many seconds later they come.
-    pub late: Option<(f64, f64)>,
 }
 
 /// CUBIC's C (RFC 9438 §5).
@@ -52,15 +50,9 @@ const SEGMENTS: u32 = 1_000_000;
 pub fn goodput(law: Law, facts: &Facts, seed: u64) -> f64 {
     let capacity = facts.policer.map_or(facts.rate, |(rate, _)| rate.min(facts.rate));
     match law {
-        Law::Model => capacity * (1.0 - facts.loss) * (1.0 - overtaken(facts, capacity)),
+        Law::Model => capacity * (1.0 - facts.loss),
         Law::Reno | Law::Cubic => stepped(law, facts, seed),
     }
-}
-
-/// The share of segments that are late and overtaken by one that was sent again after them, and so dropped as old
-/// (RFC 7323 §5.3, R1), where `capacity` segments a second are sent.
-fn overtaken(facts: &Facts, capacity: f64) -> f64 {
-    facts.late.map_or(0.0, |(share, extra)| share * (1.0 - (1.0 - facts.loss).powf(capacity * extra)))
 }
 
 /// A window that obeys `law`.
@@ -130,7 +122,7 @@ struct Sent {
 
 impl Bottleneck<'_> {
     fn send(&mut self, now: f64) -> Sent {
-        let &Facts { rate, rtt, queue, loss, policer, late: _ } = self.facts;
+        let &Facts { rate, rtt, queue, loss, policer } = self.facts;
         let begin = self.free_at.max(now);
         // What is dropped is missed when what follows it arrives.
         let known_at = begin + 1.0 / rate + rtt;
@@ -187,7 +179,7 @@ mod tests {
 
     /// A path that never is the limit.
     fn wide(rtt: f64, loss: f64) -> Facts {
-        Facts { rate: 1e8, rtt, queue: 1e8, loss, policer: None, late: None }
+        Facts { rate: 1e8, rtt, queue: 1e8, loss, policer: None }
     }
 
     /// The mean window, in segments.
@@ -224,18 +216,11 @@ mod tests {
 
     #[test]
     fn a_queue_of_one_round_keeps_the_bottleneck_busy() {
-        let facts = Facts { rate: 1000.0, rtt: 0.1, queue: 100.0, loss: 0.0, policer: None, late: None };
+        let facts = Facts { rate: 1000.0, rtt: 0.1, queue: 100.0, loss: 0.0, policer: None };
         is_near(goodput(Law::Reno, &facts, 1), 1000.0, 0.01);
         is_near(goodput(Law::Cubic, &facts, 1), 1000.0, 0.01);
         // With a tenth of it, Reno swings between half of what fills the path and all of it.
         is_near(goodput(Law::Reno, &Facts { queue: 10.0, ..facts }, 1), 790.0, 0.05);
         is_near(goodput(Law::Model, &Facts { loss: 0.03, ..facts }, 1), 970.0, 0.001);
-    }
-
-    #[test]
-    fn rfc7323_5_3_what_is_late_is_lost_where_something_was_sent_again_after_it() {
-        // A thousand segments a second, of which a hundred are sent while a late one is late.
-        let facts = Facts { rate: 1000.0, rtt: 0.8, queue: 800.0, loss: 0.03, policer: None, late: Some((0.01, 0.1)) };
-        is_near(goodput(Law::Model, &facts, 1), 970.0 * 0.9905, 0.001);
     }
 }
