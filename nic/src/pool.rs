@@ -138,6 +138,21 @@ impl Pool {
         self.free.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()
     }
 
+    /// Whether so many slots are free now; looks no further than where it has counted them.
+    #[must_use]
+    pub fn has(&self, slots: usize) -> bool {
+        let hint = self.hint.load(Ordering::Relaxed) as usize;
+        let (before, from_hint) = self.free.split_at(hint.min(self.free.len()));
+        let mut missing = slots;
+        for word in from_hint.iter().chain(before) {
+            if missing == 0 {
+                break;
+            }
+            missing = missing.saturating_sub(word.load(Ordering::Relaxed).count_ones() as usize);
+        }
+        missing == 0
+    }
+
     /// The memory behind the slots, for a driver that registers it with a device.
     #[must_use]
     pub fn memory(&self) -> (NonNull<u8>, usize) {

@@ -41,6 +41,23 @@ fn a_pool_that_is_used_up_says_so_and_recovers() {
 }
 
 #[test]
+fn whether_there_are_so_many_is_known_from_wherever_counting_begins() {
+    let pool = pool(100, 64);
+    let mut taken = Vec::new();
+    for free in (0..=100).rev() {
+        for asked in 0..=101 {
+            assert_eq!(pool.has(asked), asked <= free, "{asked} of {free}");
+        }
+        taken.extend(pool.take());
+    }
+    // The hint moves to where a slot came back last.
+    for slot in [70, 3, 40] {
+        drop(taken.remove(slot));
+    }
+    assert!(pool.has(3) && !pool.has(4));
+}
+
+#[test]
 fn slots_lie_side_by_side_in_the_memory_that_was_given() {
     let pool = pool(5, 128);
     let (start, len) = pool.memory();

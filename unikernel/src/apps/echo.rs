@@ -61,5 +61,5 @@ impl Conversation {
 
 /// Whether a slot that waits for an acknowledgment could be missed.
 fn is_scarce(supplies: &Supplies) -> bool {
-    supplies.receive_pool.available() < supplies.receive_reserve
+    !supplies.receive_pool.has(supplies.receive_reserve)
 }

@@ -160,7 +160,7 @@ impl Conversation {
         if turn.stack.room(handle) < len {
             return ControlFlow::Break(refused(handle, turn.stack));
         }
-        if supplies.transmit_pool.available() < len.div_ceil(BYTES_A_SLOT) {
+        if !supplies.transmit_pool.has(len.div_ceil(BYTES_A_SLOT)) {
             return ControlFlow::Break(Verdict::Starved);
         }
         for part in [response.head, rendered] {

@@ -123,6 +123,11 @@ impl RequestParser {
                     consumed += skipped as usize;
                 }
                 Phase::RequestLine | Phase::Fields => {
+                    let run = self.take_run(&bytes[consumed..]);
+                    if run > 0 {
+                        consumed += run;
+                        continue;
+                    }
                     consumed += 1;
                     match self.on_head_byte(byte) {
                         Ok(Progress::More) => {}
@@ -149,8 +154,24 @@ impl RequestParser {
         self.line_len = 0;
         self.is_after_return = false;
         self.head_len = 0;
-        self.head = RequestHead::EMPTY;
+        self.head.restart();
         self.decided = None;
+    }
+
+    /// Takes what is sure to be a part of the line, all at once: text that is neither beyond a bound nor behind a CR. How
+    /// much that is; the rest is for [`Self::on_head_byte`].
+    fn take_run(&mut self, bytes: &[u8]) -> usize {
+        if self.is_after_return {
+            return 0;
+        }
+        let room = self.line.get_mut(self.line_len..).unwrap_or_default();
+        let most = room.len().min(HEAD_BYTES - self.head_len).min(bytes.len());
+        let text = &bytes[..most];
+        let run = text.iter().position(|byte| !matches!(byte, 32..=126)).unwrap_or(most);
+        room[..run].copy_from_slice(&text[..run]);
+        self.line_len += run;
+        self.head_len += run;
+        run
     }
 
     fn on_head_byte(&mut self, byte: u8) -> Result<Progress, Status> {

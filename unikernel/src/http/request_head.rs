@@ -60,6 +60,26 @@ impl RequestHead {
         content_length: None,
     };
 
+    /// As empty as at first. What lies behind the end of the path is nobody's.
+    pub(super) fn restart(&mut self) {
+        let Self {
+            method,
+            path: _,
+            path_len,
+            version,
+            has_host,
+            says_close,
+            says_keep_alive,
+            expects_continue,
+            has_transfer_encoding,
+            content_length,
+        } = self;
+        (*method, *path_len, *version, *content_length) = (Method::Unknown, 0, Version::Http11, None);
+        for flag in [has_host, says_close, says_keep_alive, expects_continue, has_transfer_encoding] {
+            *flag = false;
+        }
+    }
+
     /// The target, as [`super::Request::path`] has it.
     pub(super) fn path(&self) -> &[u8] {
         &self.path[..self.path_len]
@@ -118,7 +138,8 @@ impl RequestHead {
 
     /// §3.2: more than one Host, or one that is no host, earns 400.
     fn on_host(&mut self, value: &[u8]) -> Result<(), Status> {
-        let is_host = value.iter().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\,\"<>".contains(byte));
+        let is_delimiter = |byte| matches!(byte, b'/' | b'?' | b'#' | b'@' | b'\\' | b',' | b'"' | b'<' | b'>');
+        let is_host = value.iter().all(|byte| byte.is_ascii_graphic() && !is_delimiter(*byte));
         if core::mem::replace(&mut self.has_host, true) || !is_host {
             return Err(Status::BadRequest);
         }
@@ -222,8 +243,25 @@ fn after_authority(target: &[u8]) -> Option<&[u8]> {
 
 /// RFC 9110 §5.6.2.
 fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !text.is_empty() && text.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])
 }
+
+/// Which bytes a token may have.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        allowed[others[at] as usize] = true;
+        at += 1;
+    }
+    allowed
+};
 
 fn parse_decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {

@@ -163,9 +163,11 @@ impl Bench {
 
     fn explain(&self, work: &Work, before: &[super::counter::Block], amount: u64) -> Result<(), Failure> {
         let Some(symbols) = &self.symbols else { return Ok(()) };
-        let units = (amount * self.effort.rounds as u64) as f64;
+        // Nobody calls a function for a byte.
+        let (size, unit) = if work.unit.ends_with("a byte") { (65_536.0, "64 KiB") } else { (1.0, "once") };
+        let units = (amount * self.effort.rounds as u64) as f64 / size;
         let table = symbols.table(before, &self.counter.blocks()?, units, SHOWN);
-        println!("{}, {}, by function:\n{table}", work.name, work.unit);
+        println!("{}: instructions for {unit} by function, and how often it is called:\n{table}", work.name);
         Ok(())
     }
 }

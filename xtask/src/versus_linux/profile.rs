@@ -39,21 +39,29 @@ impl Symbols {
         Symbols(lines.collect())
     }
 
-    fn name(&self, address: u64) -> &str {
-        self.0.range(..=address).next_back().map_or("outside of the image", |(_, name)| name)
+    /// Where the function begins that has this address, and its name.
+    fn function(&self, address: u64) -> (u64, &str) {
+        let before = self.0.range(..=address).next_back();
+        before.map_or((0, "outside of the image"), |(start, name)| (*start, name))
     }
 
-    /// The functions with the most instructions between two looks, `most` of them, each divided by `units`.
+    /// The functions with the most instructions between two looks, `most` of them: instructions, and how often they were
+    /// called, both divided by `units`.
     pub(super) fn table(&self, before: &[Block], after: &[Block], units: f64, most: usize) -> String {
-        let mut sums: HashMap<&str, u64> = HashMap::new();
+        let mut sums: HashMap<&str, (u64, u64)> = HashMap::new();
         for (index, block) in after.iter().enumerate() {
             let times = block.times - before.get(index).map_or(0, |block| block.times);
-            *sums.entry(self.name(block.address)).or_default() += times * block.instructions;
+            let (start, name) = self.function(block.address);
+            let (instructions, calls) = sums.entry(name).or_default();
+            *instructions += times * block.instructions;
+            *calls += if block.address == start { times } else { 0 };
         }
-        let mut sums: Vec<(&str, u64)> = sums.into_iter().filter(|(_, sum)| *sum > 0).collect();
-        sums.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        let lines = sums.iter().take(most).map(|(name, sum)| format!("{:12.3}  {name}\n", *sum as f64 / units));
-        lines.collect()
+        let mut sums: Vec<(&str, (u64, u64))> = sums.into_iter().filter(|(_, sum)| sum.0 > 0).collect();
+        sums.sort_by(|a, b| b.1.0.cmp(&a.1.0).then(a.0.cmp(b.0)));
+        let line = |(name, (instructions, calls)): &(&str, (u64, u64))| {
+            format!("{:12.3} {:9.3}  {name}\n", *instructions as f64 / units, *calls as f64 / units)
+        };
+        sums.iter().take(most).map(line).collect()
     }
 }
 
@@ -70,7 +78,9 @@ mod tests {
         let after = [block(0x10, 4, 3), block(0x18, 2, 2), block(0x28, 5, 10), block(0x8, 1, 2), block(0x20, 9, 0)];
         let table = symbols.table(&before, &after, 2.0, 9);
         let lines: Vec<&str> = table.lines().map(str::trim).collect();
-        assert_eq!(lines, ["25.000  second", "6.000  first::one", "1.000  outside of the image"]);
+        let expected =
+            ["25.000     0.000  second", "6.000     1.000  first::one", "1.000     0.000  outside of the image"];
+        assert_eq!(lines, expected);
         assert_eq!(symbols.table(&before, &after, 2.0, 1).lines().count(), 1);
     }
 }
