@@ -40,7 +40,7 @@ pub use nic::{
 pub use offload::{Checksum, Offload, Offloads, Received, Segmentation};
 pub use packet::{HEADER_ROOM, INLINE_CHUNKS, MAX_CHUNKS, RxPacket, TooManyChunks, TxPacket};
 pub use payload::{Part, Parts, Payload};
-pub use pool::{Pool, PoolError};
+pub use pool::{Pool, PoolError, Taken};
 pub use queue::{Cell, Cells, NoCell, Queue};
 pub use sum::Sum;
 pub use sync::Word;

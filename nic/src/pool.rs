@@ -1,9 +1,11 @@
 //! A fixed set of equal slots of memory that devices can reach.
 //!
-//! Invariant: a slot is free exactly when its count is zero, and then its bit in the free map is set. Whoever clears
-//! the bit owns the slot alone; the last drop sets it again. No lock is taken, so a slot may be dropped on any core.
+//! Invariant: a slot is free exactly when its bit in the free map is set, and then its count is one: who clears the bit owns
+//! the slot alone, and has counted already. The last drop sets the bit again. No lock is taken, so a slot may be dropped on
+//! any core.
 
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
 
 use crate::chunk::ChunkMut;
 use crate::sync::{Ordering, Word, fence};
@@ -17,8 +19,9 @@ pub struct Pool {
     counts: &'static [Word],
     /// One bit a slot, set when the slot is free.
     free: &'static [Word],
-    /// The word of `free` where a slot was last taken or dropped: warm, and probably not empty.
-    hint: Word,
+    /// The word of `free` where a slot was last taken or dropped: warm, and probably not empty. Whatever it is, it is right:
+    /// loom need not try every value that it might have.
+    hint: AtomicU32,
 }
 
 // SAFETY: the memory behind `bytes` is only reached through `ChunkMut` (one per slot region, by the free map) and
@@ -63,7 +66,7 @@ impl Pool {
         }
         let (counts, free) = words.split_at_mut(slots);
         for count in counts.iter_mut() {
-            *count = Word::new(0);
+            *count = Word::new(1);
         }
         for (index, word) in free.iter_mut().enumerate() {
             let left = slots.saturating_sub(index * 32);
@@ -76,7 +79,7 @@ impl Pool {
             slot_shift: slot_size.trailing_zeros(),
             counts,
             free,
-            hint: Word::new(0),
+            hint: AtomicU32::new(0),
         })
     }
 
@@ -111,13 +114,23 @@ impl Pool {
                 bits = word.fetch_and(!bit, Ordering::Acquire);
                 if bits & bit != 0 {
                     self.hint.store(at, Ordering::Relaxed);
-                    let slot = at * 32 + bit.trailing_zeros();
-                    self.counts[slot as usize].store(1, Ordering::Relaxed);
-                    return Some(ChunkMut::of_slot(self, slot));
+                    return Some(ChunkMut::of_slot(self, at * 32 + bit.trailing_zeros()));
                 }
             }
         }
         None
+    }
+
+    /// Takes free slots, up to `most` of them, a word of the free map at a time: what is not taken out of it goes back.
+    #[must_use]
+    pub fn take_up_to(&'static self, most: usize) -> Taken {
+        Taken {
+            pool: self,
+            left: most,
+            word: self.hint.load(Ordering::Relaxed),
+            bits: 0,
+            words: self.free.len() as u32,
+        }
     }
 
     /// Bytes in a slot.
@@ -180,13 +193,84 @@ impl Pool {
 
     /// One holder less; the last one frees the slot.
     pub(crate) fn let_go(&self, slot: u32) {
-        // Release: what this holder did comes before the slot's next life.
-        if self.counts[slot as usize].fetch_sub(1, Ordering::Release) != 1 {
-            return;
+        let count = &self.counts[slot as usize];
+        // Acquire: who finds itself the only holder comes after all the others. Nobody can clone what nobody else holds.
+        if count.load(Ordering::Acquire) != 1 {
+            // Release: what this holder did comes before the slot's next life.
+            if count.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            fence(Ordering::Acquire);
+            count.store(1, Ordering::Relaxed);
         }
-        fence(Ordering::Acquire);
         let word = slot / 32;
         self.free[word as usize].fetch_or(1 << (slot % 32), Ordering::Release);
         self.hint.store(word, Ordering::Relaxed);
+    }
+}
+
+/// Slots on their way out of a pool. See [`Pool::take_up_to`].
+#[derive(Debug)]
+pub struct Taken {
+    pool: &'static Pool,
+    /// Slots that may still be asked for.
+    left: usize,
+    /// The word of the free map that is looked at, and the slots of it that this has and did not hand out.
+    word: u32,
+    bits: u32,
+    /// Words that were not looked at yet.
+    words: u32,
+}
+
+impl Taken {
+    /// Takes slots of the next word that has some.
+    fn refill(&mut self) {
+        while self.bits == 0 && self.words > 0 && self.left > 0 {
+            let word = &self.pool.free[self.word as usize];
+            let free = word.load(Ordering::Relaxed);
+            let mut unwanted = free;
+            for _ in 0..self.left {
+                if unwanted == 0 {
+                    break;
+                }
+                unwanted &= unwanted - 1;
+            }
+            let wanted = free & !unwanted;
+            if wanted != 0 {
+                // Acquire: everything the last holders did with the slots happened before.
+                self.bits = word.fetch_and(!wanted, Ordering::Acquire) & wanted;
+                self.pool.hint.store(self.word, Ordering::Relaxed);
+            }
+            if self.bits == 0 {
+                self.words -= 1;
+                self.word = if self.word + 1 < self.pool.free.len() as u32 { self.word + 1 } else { 0 };
+            }
+        }
+    }
+}
+
+impl Iterator for Taken {
+    type Item = ChunkMut;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<ChunkMut> {
+        if self.bits == 0 {
+            self.refill();
+            if self.bits == 0 {
+                return None;
+            }
+        }
+        let slot = self.word * 32 + self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        self.left -= 1;
+        Some(ChunkMut::of_slot(self.pool, slot))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.bits != 0 {
+            self.pool.free[self.word as usize].fetch_or(self.bits, Ordering::Release);
+        }
     }
 }

@@ -129,3 +129,23 @@ fn two_slots_serve_two_takers_at_once() {
         assert_eq!(watched.pool.available(), 2);
     });
 }
+
+#[test]
+fn slots_that_are_taken_together_have_one_writer_each() {
+    loom::model(|| {
+        let watched = Watched::new(2);
+        let take = |watched: &Watched, stamp: u32| {
+            for slot in watched.pool.take_up_to(2) {
+                // SAFETY: loom checks that nobody else is at the cell, which is what the pool promises.
+                watched.slot(slot.pointer().addr().get()).with_mut(|cell| unsafe { *cell = stamp });
+            }
+        };
+        let thread = thread::spawn({
+            let watched = watched.clone();
+            move || take(&watched, 1)
+        });
+        take(&watched, 2);
+        thread.join().unwrap();
+        assert_eq!(watched.pool.available(), 2);
+    });
+}

@@ -240,6 +240,29 @@ impl Model {
     }
 }
 
+#[test]
+fn slots_taken_together_are_as_many_as_were_asked_for() {
+    for (free, asked) in [(40, 3), (40, 33), (40, 40), (40, 50), (5, 7), (0, 2), (40, 0)] {
+        let pool = pool(40, SLOT_SIZE);
+        let others: Vec<ChunkMut> = (free..40).map(|_| pool.take().unwrap()).collect();
+        let taken: Vec<ChunkMut> = pool.take_up_to(asked).collect();
+        assert_eq!((taken.len(), pool.available()), (asked.min(free), free - asked.min(free)));
+        let starts: HashSet<_> = taken.iter().chain(&others).map(|slot| slot.pointer()).collect();
+        assert_eq!(starts.len(), taken.len() + others.len(), "each slot has one writer");
+    }
+}
+
+#[test]
+fn slots_that_were_not_handed_out_go_back() {
+    let pool = pool(40, SLOT_SIZE);
+    let mut taken = pool.take_up_to(10);
+    let first = taken.next().unwrap();
+    drop(taken);
+    assert_eq!(pool.available(), 39);
+    drop(first);
+    assert_eq!(pool.available(), 40);
+}
+
 proptest! {
     #![proptest_config(cases())]
 
