@@ -3,8 +3,12 @@
 //! Invariant: every access is one whole load or store inside the area, at an offset that the driver computed. What is
 //! read may be anything: the device may write at any time.
 
+mod lane;
+
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+
+pub(crate) use self::lane::{Eight, Lane, Slots, Spot};
 
 use crate::platform::Dma;
 
@@ -66,9 +70,9 @@ impl Area {
     /// The first `len` bytes, and the others.
     ///
     /// # Panics
-    /// If there are fewer, or the others do not start on a multiple of 8.
+    /// If there are fewer.
     pub(crate) fn split(self, len: usize) -> (Self, Self) {
-        let rest = self.at(len, 0, 8);
+        let rest = self.at(len, 0, 1);
         let rest = Self { pointer: rest, bus: self.bus(len), len: self.len - len };
         (Self { len, ..self }, rest)
     }
@@ -105,17 +109,6 @@ impl Area {
     #[must_use]
     pub fn read32(&self, offset: usize) -> u32 {
         u32::from_le(self.atomic32(offset).load(Ordering::Relaxed))
-    }
-
-    /// One load of each of the words that lie there one behind the other.
-    pub(crate) fn read_words<const COUNT: usize>(&self, offset: usize) -> [u32; COUNT] {
-        let start = self.at(offset, 4 * COUNT, 4);
-        core::array::from_fn(|index| {
-            // SAFETY: `at` checked that so many words lie in the area.
-            let place = unsafe { start.add(4 * index) };
-            // SAFETY: as in `atomic16`.
-            u32::from_le(unsafe { AtomicU32::from_ptr(place.cast().as_ptr()) }.load(Ordering::Relaxed))
-        })
     }
 
     /// One store of four bytes.
@@ -179,7 +172,7 @@ impl Area {
 
     fn atomic16(&self, offset: usize) -> &AtomicU16 {
         let pointer = self.at(offset, 2, 2).cast().as_ptr();
-        // SAFETY: `at` checked place and alignment (the area starts on a multiple of 8); the memory is initialised
+        // SAFETY: `at` checked place and alignment; the memory is initialised
         // (`Platform::dma` zeroes it) and lives as long as the area.
         unsafe { AtomicU16::from_ptr(pointer) }
     }
@@ -192,7 +185,7 @@ impl Area {
 
     fn at(&self, offset: usize, len: usize, align: usize) -> NonNull<u8> {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
-        assert!(inside && offset.is_multiple_of(align), "a field lies in its area");
+        assert!(inside && (self.pointer.addr().get() + offset).is_multiple_of(align), "a field lies in its area");
         // SAFETY: `offset` is at most `len`.
         unsafe { self.pointer.add(offset) }
     }

@@ -18,11 +18,16 @@ pub fn is_sendable(packet: &TxPacket<'_>, info: &NicInfo) -> bool {
         }
     };
     let segmentation = match &offload.segmentation {
-        None => packet.len() <= usize::from(info.mtu) + LINK_HEADER,
+        None => packet.len() <= longest_frame(info),
         Some(cut) => is_cuttable(packet, cut, info),
     };
     let vlan = offload.vlan.is_none() || has(Offloads::VLAN_INSERT);
     checksum && segmentation && vlan && packet.payload().part_count() <= usize::from(info.max_parts)
+}
+
+/// Bytes of a packet that no device has to cut.
+pub(crate) fn longest_frame(info: &NicInfo) -> usize {
+    usize::from(info.mtu) + LINK_HEADER
 }
 
 /// Whether the device cuts `packet` into frames that fit the link.

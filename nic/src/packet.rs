@@ -84,6 +84,12 @@ impl<'q> TxPacket<'q> {
         &self.headers[self.start..]
     }
 
+    /// The array that all headers are at the end of, for a driver that copies a length known beforehand.
+    #[must_use]
+    pub const fn header_room(&self) -> &[u8; HEADER_ROOM] {
+        &self.headers
+    }
+
     /// All headers, to complete a field.
     pub fn header_mut(&mut self) -> &mut [u8] {
         &mut self.headers[self.start..]

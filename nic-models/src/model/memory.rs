@@ -208,6 +208,8 @@ unsafe impl Platform for Memory {
         unsafe { dealloc(pointer.as_ptr(), layout) };
     }
 
+    // Out of line: it is no part of a driver that instructions are counted of.
+    #[inline(never)]
     fn bus_address(&self, pointer: NonNull<u8>) -> Option<u64> {
         let bus = pointer.addr().get();
         let is_shared = |run: &Run| {

@@ -113,3 +113,40 @@ impl Header {
         }
     }
 }
+
+/// How the header of a frame of one buffer begins that says no more than whether its checksum was checked: told by two
+/// compares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    /// The bits of the first word that must be zero: all flags and kinds of large frames but what may be spoken of.
+    silent: u64,
+    /// The bit that says that the checksum was checked, if that was agreed on.
+    checked: u64,
+    /// The bits of the last word that count, and what they are.
+    buffers: [u32; 2],
+}
+
+impl Plain {
+    pub(super) fn agreed(agreed: Features) -> Self {
+        let word = |flags: u8, gso_type: u8| u64::from(u16::from_le_bytes([flags, gso_type]));
+        let checked = if agreed.contains(Features::GUEST_CSUM) { word(DATA_VALID, 0) } else { 0 };
+        let buffers = match agreed & (Features::MRG_RXBUF | Features::HASH_REPORT) {
+            Features::MRG_RXBUF => [0xffff_0000, 1 << 16],
+            none if none.is_empty() => [0, 0],
+            // Where hashes are reported there is more to read: no word is that.
+            _ => [0, 1],
+        };
+        Self { silent: word(!DATA_VALID, u8::MAX), checked, buffers }
+    }
+
+    /// What such a header says; nothing where it says more.
+    #[inline(always)]
+    pub(super) fn of(self, header: &[u8; HEADER_LEN]) -> Option<Received> {
+        let (first, last) = header.split_first_chunk::<8>()?;
+        let (first, last) = (u64::from_le_bytes(*first), u32::from_le_bytes(*last.first_chunk()?));
+        if first & self.silent != 0 || last & self.buffers[0] != self.buffers[1] {
+            return None;
+        }
+        Some(if first & self.checked != 0 { Received::Checked } else { Received::Unchecked })
+    }
+}

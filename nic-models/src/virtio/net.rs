@@ -17,7 +17,7 @@ use super::transport::Transport;
 use crate::driver::{Causes, Driver, Events, Unstoppable};
 use crate::platform::Platform;
 use crate::registers::{Mapped, Registers};
-use crate::sendable::is_sendable;
+use crate::sendable::{is_sendable, longest_frame};
 
 /// A running virtio network device.
 ///
@@ -45,7 +45,7 @@ pub struct VirtioNet<P: Platform, R: Registers = Mapped> {
 }
 
 // A kernel moves it where it likes, over small stacks: the notes of its rings lie elsewhere.
-const _: () = assert!(size_of::<VirtioNet<&dyn Platform>>() <= 2048);
+const _: () = assert!(size_of::<VirtioNet<&dyn Platform>>() <= 2560);
 
 /// What became of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +62,20 @@ const REFUSALS: u32 = 256;
 
 impl<P: Platform, R: Registers> VirtioNet<P, R> {
     pub(super) fn kick(&mut self) {
-        let transport = &self.transport;
         let mut rung = Rung::default();
         for pair in self.pairs.all() {
-            rung = rung.and(pair.kick(transport));
+            rung = rung.and(pair.kick(&self.transport));
         }
+        self.rung(rung);
+    }
+
+    /// Doorbells were rung.
+    fn rung(&mut self, rung: Rung) {
         self.statistics.kicks += rung.count();
         // A device that ran short of slots on one queue may hold back what came for it on another, where QEMU 7.2 spreads
         // frames itself: it goes on with that one only when it is rung too.
         if rung.receive > 0 && self.pairs.used() > 1 {
+            let transport = &self.transport;
             self.statistics.kicks += self.pairs.all().map(|pair| pair.ring_receive(transport)).sum::<u64>();
         }
     }
@@ -78,11 +83,91 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
     /// Gives every pair slots to receive into.
     fn refill(&mut self) {
         for number in 0..self.pairs.count() {
-            match self.pairs.pair(number).receiver.refill(&self.platform) {
-                Refill::Done => {}
-                Refill::Starved => self.statistics.count(Fault::NoSlot),
-                Refill::Unreachable => return self.give_up(),
+            self.refill_pair(number);
+        }
+    }
+
+    #[inline(always)]
+    fn refill_pair(&mut self, number: u16) {
+        match self.pairs.pair(number).receiver.refill(&self.platform) {
+            Refill::Done => {}
+            Refill::Starved => self.statistics.count(Fault::NoSlot),
+            Refill::Unreachable => self.give_up(),
+        }
+    }
+
+    /// [`Nic::transmit`] of what is not like the packet before, and what has to be refused.
+    #[inline(never)]
+    fn transmit_any(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
+        if !self.is_running() {
+            self.statistics.count(Fault::Broken);
+            return Ok(());
+        }
+        if !is_sendable(packet, &self.info) {
+            self.statistics.count(Fault::Unsendable);
+            return Ok(());
+        }
+        let number = self.pairs.of_flow(packet.flow);
+        match self.pairs.pair(number).transmitter.push(packet, &self.platform) {
+            Ok(copied) => {
+                self.refusals = 0;
+                self.statistics.copied += copied;
+                self.statistics.sent += 1;
+                self.statistics.sent_bytes += packet.len() as u64;
             }
+            Err(Refusal::Full) => {
+                self.refusals = self.refusals.wrapping_add(1);
+                if self.refusals.is_multiple_of(REFUSALS) {
+                    self.look_at_status();
+                }
+                return Err(Full);
+            }
+            Err(Refusal::Unreachable) => self.statistics.count(Fault::Unsendable),
+            Err(Refusal::Broken(fault)) => self.on_lie(number, Side::Transmit.lied(fault)),
+        }
+        Ok(())
+    }
+
+    /// [`Nic::receive`] from several pairs, or past what is no frame.
+    #[inline(never)]
+    fn receive_in_turn(&mut self) -> Option<RxPacket> {
+        // Bad frames are dropped on the way, as many as a ring has at most; empty pairs are passed once.
+        let mut empty = 0;
+        for _ in 0..RING_SIZE {
+            if !self.is_running() || empty == self.pairs.used() {
+                return None;
+            }
+            let number = self.pairs.turn();
+            let receiver = &mut self.pairs.pair(number).receiver;
+            match receiver.pop() {
+                Ok(Some(packet)) => {
+                    self.statistics.copied += receiver.copied(&packet);
+                    self.pairs.took();
+                    return Some(self.received(packet));
+                }
+                Ok(None) => {
+                    self.pairs.pass();
+                    empty += 1;
+                }
+                Err(trouble) => self.on_trouble(number, trouble),
+            }
+        }
+        None
+    }
+
+    /// Counts `packet`.
+    #[inline(always)]
+    fn received(&mut self, packet: RxPacket) -> RxPacket {
+        self.setbacks = 0;
+        self.statistics.received += 1;
+        self.statistics.received_bytes += packet.len() as u64;
+        packet
+    }
+
+    fn on_trouble(&mut self, number: u16, trouble: Trouble) {
+        match trouble {
+            Trouble::Dropped(fault) => self.statistics.count(fault),
+            Trouble::Broken(fault) => self.on_lie(number, Side::Receive.lied(fault)),
         }
     }
 
@@ -118,65 +203,39 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
     }
 
     fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
-        if !self.is_running() {
-            self.statistics.count(Fault::Broken);
-            return Ok(());
-        }
-        if !is_sendable(packet, &self.info) {
-            self.statistics.count(Fault::Unsendable);
-            return Ok(());
-        }
-        let number = self.pairs.of_flow(packet.flow);
-        match self.pairs.pair(number).transmitter.push(packet, &self.platform) {
-            Ok(copied) => {
+        if self.is_running() && self.pairs.used() == 1 {
+            let len = packet.len();
+            let transmitter = &mut self.pairs.first().transmitter;
+            if len <= longest_frame(&self.info) && transmitter.push_plain(packet, &self.platform).is_some() {
                 self.refusals = 0;
-                self.statistics.copied += copied;
                 self.statistics.sent += 1;
-                self.statistics.sent_bytes += packet.len() as u64;
+                self.statistics.sent_bytes += len as u64;
+                return Ok(());
             }
-            Err(Refusal::Full) => {
-                self.refusals = self.refusals.wrapping_add(1);
-                if self.refusals.is_multiple_of(REFUSALS) {
-                    self.look_at_status();
-                }
-                return Err(Full);
-            }
-            Err(Refusal::Unreachable) => self.statistics.count(Fault::Unsendable),
-            Err(Refusal::Broken(fault)) => self.on_lie(number, Side::Transmit.lied(fault)),
         }
-        Ok(())
+        self.transmit_any(packet)
     }
 
     fn receive(&mut self) -> Option<RxPacket> {
-        // Bad frames are dropped on the way, as many as a ring has at most; empty pairs are passed once.
-        let mut empty = 0;
-        for _ in 0..RING_SIZE {
-            if !self.is_running() || empty == self.pairs.used() {
-                return None;
+        if self.pairs.used() > 1 || !self.is_running() {
+            return self.receive_in_turn();
+        }
+        let receiver = &mut self.pairs.first().receiver;
+        match receiver.pop() {
+            Ok(None) => None,
+            Ok(Some(packet)) => {
+                self.statistics.copied += receiver.copied(&packet);
+                Some(self.received(packet))
             }
-            let number = self.pairs.turn();
-            let receiver = &mut self.pairs.pair(number).receiver;
-            match receiver.pop() {
-                Ok(Some(packet)) => {
-                    self.statistics.copied += receiver.copied(&packet);
-                    self.pairs.took();
-                    self.setbacks = 0;
-                    self.statistics.received += 1;
-                    self.statistics.received_bytes += packet.len() as u64;
-                    return Some(packet);
-                }
-                Ok(None) => {
-                    self.pairs.pass();
-                    empty += 1;
-                }
-                Err(Trouble::Dropped(fault)) => self.statistics.count(fault),
-                Err(Trouble::Broken(fault)) => self.on_lie(number, Side::Receive.lied(fault)),
+            Err(trouble) => {
+                self.on_trouble(0, trouble);
+                self.receive_in_turn()
             }
         }
-        None
     }
 
     fn flush(&mut self) {
+        let mut rung = Rung::default();
         for number in 0..self.pairs.count() {
             if !self.is_running() {
                 return;
@@ -184,13 +243,12 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
             if let Err(fault) = self.pairs.pair(number).transmitter.collect() {
                 self.on_lie(number, Side::Transmit.lied(fault));
             }
+            self.refill_pair(number);
+            if self.is_running() {
+                rung = rung.and(self.pairs.pair(number).flush(&self.transport));
+            }
         }
-        if !self.is_running() {
-            return;
-        }
-        self.refill();
-        self.pairs.all().for_each(Pair::keep_masked);
-        self.kick();
+        self.rung(rung);
     }
 
     fn set_interrupts(&mut self, interrupts: Interrupts) -> Pending {

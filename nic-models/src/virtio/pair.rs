@@ -168,6 +168,17 @@ impl Pair {
         Rung { receive, transmit }
     }
 
+    /// Once a burst: [`Pair::kick`], and what was asked of interrupts is asked again where it does not last.
+    #[inline(always)]
+    pub(super) fn flush<R: Registers>(&mut self, transport: &Transport<R>) -> Rung {
+        self.receiver.ring.keep_masked();
+        self.transmitter.ring.keep_masked();
+        if self.receiver.ring.is_shown() && self.transmitter.ring.is_shown() {
+            return Rung::default();
+        }
+        self.kick(transport)
+    }
+
     /// Rings for the receive queue, whether there is news or not; returns how often.
     pub(super) fn ring_receive<R: Registers>(&self, transport: &Transport<R>) -> u64 {
         transport.ring(self.doorbells[0]);
@@ -189,11 +200,6 @@ impl Pair {
     pub(super) fn mask(&mut self) {
         self.receiver.ring.mask();
         self.transmitter.ring.mask();
-    }
-
-    pub(super) fn keep_masked(&mut self) {
-        self.receiver.ring.keep_masked();
-        self.transmitter.ring.keep_masked();
     }
 
     /// Lets go what the queues held, and gives their memory back.

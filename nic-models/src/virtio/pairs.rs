@@ -139,6 +139,11 @@ impl Pairs {
         core::iter::once(&mut self.first).chain(self.more.slots().iter_mut().filter_map(|slot| slot.0.as_mut()))
     }
 
+    /// The pair that there always is.
+    pub(super) fn first(&mut self) -> &mut Pair {
+        &mut self.first
+    }
+
     /// Pair `number`, which is below [`Pairs::count`].
     pub(super) fn pair(&mut self, number: u16) -> &mut Pair {
         let more = match number.checked_sub(1) {

@@ -238,7 +238,7 @@ impl Memory {
         landing: Option<usize>,
     ) -> Option<Self> {
         let (receive_len, transmit_len) = (shapes[0].len(0), shapes[1].len(TABLES));
-        let headers_len = usize::from(shapes[1].size) * slot;
+        let headers_len = usize::from(shapes[1].size).next_power_of_two() * slot;
         let before = receive_len + transmit_len + headers_len;
         let landing_len = usize::from(shapes[0].size) * landing.unwrap_or(0);
         let run = platform.dma(before + landing_len, 64)?;

@@ -8,7 +8,7 @@ use zerocopy::FromBytes;
 
 use super::bounce::Landing;
 use super::features::Features;
-use super::header::{HashReport, Header, LONGEST_HEADER, Senseless, header_len};
+use super::header::{HEADER_LEN, HashReport, Header, LONGEST_HEADER, Plain, Senseless, header_len};
 use super::ring::{Access, Buffer, Completed, Ring};
 use crate::long_packet::{LARGEST_FRAME, append, slots_for};
 use crate::platform::Platform;
@@ -20,6 +20,9 @@ pub(super) struct Receiver {
     agreed: Features,
     /// Slots that a frame may span.
     most_buffers: u16,
+    /// Bytes before a frame.
+    before: usize,
+    plain: Plain,
     is_starved: bool,
     /// Where frames land in bounce mode.
     landing: Option<Landing>,
@@ -57,26 +60,32 @@ impl Receiver {
             Some(slots) if agreed.intersects(Features::LARGE_RECEIVE) => slots.max(MAX_CHUNKS),
             Some(_) | None => MAX_CHUNKS,
         };
-        Self { ring, pool, agreed, most_buffers: most_buffers as u16, is_starved: false, landing }
+        let (before, plain) = (header_len(agreed), Plain::agreed(agreed));
+        Self { ring, pool, agreed, most_buffers: most_buffers as u16, before, plain, is_starved: false, landing }
     }
 
     /// Gives the device every free slot that the ring has room for. While the pool is empty, frames wait in the device.
+    #[inline(always)]
     pub(super) fn refill(&mut self, platform: &impl Platform) -> Refill {
+        if self.ring.room() == 0 { Refill::Done } else { self.refill_now(platform) }
+    }
+
+    #[inline(never)]
+    fn refill_now(&mut self, platform: &impl Platform) -> Refill {
         if let Some(landing) = &self.landing {
             while self.ring.room() > 0 {
                 let bus = landing.bus(self.ring.next_head());
                 let buffer = Buffer { bus, len: landing.slot() as u32, held: None };
-                if self.ring.push(Access::Write, buffer, core::iter::empty()).is_err() {
+                if self.ring.push_one(Access::Write, buffer).is_none() {
                     break;
                 }
             }
             return Refill::Done;
         }
-        while self.ring.room() > 0 {
-            let Some(slot) = self.pool.take() else { break };
+        for slot in self.pool.take_up_to(self.ring.room()) {
             let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
             let buffer = Buffer { bus, len: slot.room() as u32, held: Some(slot) };
-            if self.ring.push(Access::Write, buffer, core::iter::empty()).is_err() {
+            if self.ring.push_one(Access::Write, buffer).is_none() {
                 break;
             }
         }
@@ -88,7 +97,25 @@ impl Receiver {
     // As a call it hands over a slot in memory, for every frame.
     #[inline(always)]
     pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
-        let Some(first) = self.ring.complete()? else { return Ok(None) };
+        let Some(Completed { head, first, written }) = self.ring.complete()? else { return Ok(None) };
+        let Some(mut slot) = first else { return self.pop_rest(Completed { head, first: None, written }) };
+        if let Some((header, rest)) = slot.bytes_mut().split_first_chunk::<HEADER_LEN>()
+            && written > self.before
+            && written <= HEADER_LEN + rest.len()
+            && let Some(checksum) = self.plain.of(header)
+        {
+            let mut chunk = slot.freeze(written);
+            chunk.advance(self.before);
+            let mut packet = RxPacket::new(chunk);
+            packet.checksum = checksum;
+            return Ok(Some(packet));
+        }
+        self.pop_rest(Completed { head, first: Some(slot), written })
+    }
+
+    /// [`Receiver::pop`] of a frame that is not the plainest, of which `first` is the first buffer.
+    #[inline(never)]
+    fn pop_rest(&mut self, first: Completed<ChunkMut>) -> Result<Option<RxPacket>, Trouble> {
         let landed = self.landed(first).map_err(Trouble::Dropped)?;
         let Opened { header, hash, chunk } = opened(landed, self.agreed).map_err(Trouble::Dropped)?;
         let buffers = if self.agreed.contains(Features::MRG_RXBUF) { header.num_buffers.get() } else { 1 };

@@ -1,17 +1,19 @@
 //! The transmit queue: each packet is a chain of one header buffer and the packet's own parts, in a table beside the ring
 //! where they are many.
 //!
-//! Invariant: header bytes are copied to the slot of the chain's first descriptor, which nobody writes until the chain
+//! Invariant: header bytes are copied to the slot of the chain's first descriptor, at its end, which nobody writes until the chain
 //! is back; payload bytes are never copied, and stay held as long. In bounce mode they are copied behind the headers.
 
-use lendwire_nic::{Chunk, Fault, HEADER_ROOM, Part, TxPacket};
+use core::ptr::NonNull;
+
+use lendwire_nic::{Checksum, Chunk, Fault, HEADER_ROOM, Offload, Part, TxPacket};
 use zerocopy::IntoBytes;
 
 use super::bounce::Route;
 use super::features::Features;
-use super::header::{Header, LONGEST_HEADER, header_len};
+use super::header::{HEADER_LEN, Header, LONGEST_HEADER, header_len};
 use super::ring::{Access, Buffer, Refused, Ring, TABLE_SIZE};
-use crate::dma::Area;
+use crate::dma::{Area, Slots};
 use crate::platform::Platform;
 
 /// Payload parts that a packet may have: 64 KiB of received segments of 1448 bytes, sent again as they are, take 46.
@@ -25,25 +27,56 @@ pub(super) const TABLES: usize = 8;
 /// Bytes of a descriptor's header slot: both headers, in whole cache lines.
 pub(super) const HEADER_SLOT: usize = (LONGEST_HEADER + HEADER_ROOM).next_multiple_of(64);
 
+/// Where the array of a packet's headers lies in its slot; the device's header is right in front of what of it is used.
+const HEADERS: usize = LONGEST_HEADER;
+/// Most packets have no more bytes of headers: then only the end of the array is copied.
+const SHORT: usize = 80;
+
 /// The transmit side.
 pub(super) struct Transmitter {
     pub(super) ring: Ring<Chunk, TABLES>,
     slots: TransmitSlots,
     /// Bytes before a frame.
     header_len: usize,
+    model: Model,
+}
+
+/// What the last packet that the device did not have to cut asked for, and what the device is told of one like it.
+struct Model {
+    offload: Offload,
+    /// Bytes of the packet's headers; none where there was no packet.
+    header: usize,
+    words: [u8; HEADER_LEN],
+}
+
+impl Model {
+    const NONE: Self = Self {
+        offload: Offload { checksum: Checksum::Done, segmentation: None, vlan: None },
+        header: 0,
+        words: [0; HEADER_LEN],
+    };
+
+    fn of(packet: &TxPacket<'_>) -> Self {
+        let (offload, header) = (packet.offload, packet.header().len());
+        Self { offload, header, words: zerocopy::transmute!(Header::of(&offload, header)) }
+    }
 }
 
 /// A slot for each descriptor.
-pub(super) struct TransmitSlots {
-    area: Area,
-    len: usize,
-    route: Route,
+pub(super) enum TransmitSlots {
+    /// For headers.
+    Lent(Slots<HEADER_SLOT>),
+    /// For whole frames, of so many bytes.
+    Copied(Area, usize),
 }
 
 impl TransmitSlots {
     /// Slots of `len` bytes.
     pub(super) fn new(area: Area, len: usize, route: Route) -> Self {
-        Self { area, len, route }
+        match route {
+            Route::Lent => Self::Lent(Slots::new(area)),
+            Route::Copied => Self::Copied(area, len),
+        }
     }
 }
 
@@ -68,63 +101,72 @@ impl From<Refused> for Refusal {
 
 impl Transmitter {
     pub(super) fn new(ring: Ring<Chunk, TABLES>, slots: TransmitSlots, agreed: Features) -> Self {
-        Self { ring, slots, header_len: header_len(agreed) }
+        Self { ring, slots, header_len: header_len(agreed), model: Model::NONE }
+    }
+
+    /// Queues `packet`, which is no longer than a frame, if it is of one part or none, asks for what the last one asked
+    /// for, and finds room in the ring: it is sendable then, for that one was. Otherwise nothing has changed.
+    #[inline(always)]
+    pub(super) fn push_plain(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Option<()> {
+        let TransmitSlots::Lent(slots) = &mut self.slots else { return None };
+        let (header, model) = (packet.header().len(), &self.model);
+        if header != model.header || packet.offload != model.offload {
+            return None;
+        }
+        let part = packet.payload().only_part();
+        if self.ring.room() < 2 || (part.is_none() && !packet.payload().is_empty()) {
+            return None;
+        }
+        let Some(part) = part else {
+            let (bus, len) = write_headers(slots, self.ring.next_head() as u16, packet, model, self.header_len);
+            return self.ring.push_one(Access::Read, Buffer { bus, len, held: None });
+        };
+        let bytes = part.bytes();
+        let bus = platform.bus_address(NonNull::from_ref(bytes).cast())?;
+        let front = write_headers(slots, self.ring.next_head() as u16, packet, model, self.header_len);
+        self.ring.push_two([front, (bus, bytes.len() as u32)], part.hold())
     }
 
     /// Queues `packet`, which was found sendable. Returns how many bytes of payload were copied.
     pub(super) fn push(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Result<u64, Refusal> {
-        let needed = match self.slots.route {
-            Route::Lent => 1 + packet.payload().part_count(),
-            Route::Copied => 1,
+        let needed = match self.slots {
+            TransmitSlots::Lent(_) => 1 + packet.payload().part_count(),
+            TransmitSlots::Copied(..) => 1,
         };
         if !self.ring.fits(needed) {
-            self.collect().map_err(Refusal::Broken)?;
+            self.ring.collect().map_err(Refusal::Broken)?;
             if !self.ring.fits(needed) {
                 return Err(Refusal::Full);
             }
         }
-        let slot = self.ring.next_head() * self.slots.len;
-        let header = packet.header();
-        // Between the two, where hashes are reported: zeros, which nobody ever writes over.
-        self.slots.area.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
-        self.slots.area.write_bytes(slot + self.header_len, header);
-
-        let mut front =
-            Buffer { bus: self.slots.area.bus(slot), len: (self.header_len + header.len()) as u32, held: None };
-        if self.slots.route == Route::Copied {
-            front.len += self.copy_payload(packet, slot + front.len as usize)?;
-            self.ring.push(Access::Read, front, core::iter::empty())?;
-            return Ok(packet.payload().len() as u64);
-        }
+        let head = self.ring.next_head() as u16;
+        let slots = match &mut self.slots {
+            TransmitSlots::Lent(slots) => slots,
+            TransmitSlots::Copied(area, len) => {
+                let (bus, len) = write_copy(area, usize::from(head) * *len, *len, packet, self.header_len)?;
+                self.ring.push(Access::Read, Buffer { bus, len, held: None }, core::iter::empty())?;
+                return Ok(packet.payload().len() as u64);
+            }
+        };
+        let model = Model::of(packet);
+        let (bus, len) = write_headers(slots, head, packet, &model, self.header_len);
         let lend = |part: Part<'_>| {
             let held = part.hold();
-            let bus = platform.bus_address(core::ptr::NonNull::from_ref(&held[0]))?;
+            let bus = platform.bus_address(NonNull::from_ref(&held[0]))?;
             Some(Buffer { bus, len: held.len() as u32, held: Some(held) })
         };
-        match packet.payload().only_part() {
-            Some(part) => self.ring.push(Access::Read, front, core::iter::once(lend(part)))?,
-            None => self.ring.push_readable(needed, front, packet.payload().parts().map(lend))?,
+        let front = Buffer { bus, len, held: None };
+        self.ring.push_readable(needed, front, packet.payload().parts().map(lend))?;
+        if packet.offload.segmentation.is_none() {
+            self.model = model;
         }
         Ok(0)
     }
 
-    /// Copies the payload to `at`, behind the headers in its slot; returns its length.
-    fn copy_payload(&mut self, packet: &TxPacket<'_>, at: usize) -> Result<u32, Refusal> {
-        if self.header_len + packet.len() > self.slots.len {
-            return Err(Refusal::Unreachable);
-        }
-        let mut next = at;
-        for part in packet.payload().parts() {
-            self.slots.area.write_bytes(next, part.bytes());
-            next += part.bytes().len();
-        }
-        Ok((next - at) as u32)
-    }
-
     /// Takes back what the device has sent.
+    #[inline(always)]
     pub(super) fn collect(&mut self) -> Result<(), Fault> {
-        while self.ring.complete()?.is_some() {}
-        Ok(())
+        self.ring.collect()
     }
 
     /// Whether so few descriptors are free that a packet may find the ring full.
@@ -136,4 +178,51 @@ impl Transmitter {
     pub(super) fn max_parts(&self) -> usize {
         MAX_PARTS.min(self.ring.size() - 1)
     }
+}
+
+/// Writes all headers of `packet` into slot `head`; where they lie for the device, and how long they are. What of the array
+/// is not used is copied along, for a length that is known costs less than fewer bytes.
+#[inline(always)]
+fn write_headers(
+    slots: &mut Slots<HEADER_SLOT>,
+    head: u16,
+    packet: &TxPacket<'_>,
+    model: &Model,
+    before: usize,
+) -> (u64, u32) {
+    let array = packet.header_room();
+    match array.last_chunk::<SHORT>() {
+        Some(short) if model.header <= SHORT => slots.write(head, HEADERS + HEADER_ROOM - SHORT, short),
+        Some(_) | None => slots.write(head, HEADERS, array),
+    }
+    let at = HEADERS + HEADER_ROOM - model.header - before;
+    if before == LONGEST_HEADER {
+        // Nothing is to be hashed for the device: zeros between the two.
+        slots.write(head, at + HEADER_LEN, &[0; LONGEST_HEADER - HEADER_LEN]);
+    }
+    slots.write(head, at, &model.words);
+    (slots.bus(head, at), (before + model.header) as u32)
+}
+
+/// Copies all of `packet` to the slot of `room` bytes at `slot`; where it lies for the device, and how long it is.
+fn write_copy(
+    area: &mut Area,
+    slot: usize,
+    room: usize,
+    packet: &TxPacket<'_>,
+    before: usize,
+) -> Result<(u64, u32), Refusal> {
+    let (header, len) = (packet.header(), before + packet.len());
+    if len > room {
+        return Err(Refusal::Unreachable);
+    }
+    // Between the two, where hashes are reported: zeros, which nobody ever writes over.
+    area.write_bytes(slot, Header::of(&packet.offload, header.len()).as_bytes());
+    area.write_bytes(slot + before, header);
+    let mut next = slot + before + header.len();
+    for part in packet.payload().parts() {
+        area.write_bytes(next, part.bytes());
+        next += part.bytes().len();
+    }
+    Ok((area.bus(slot), len as u32))
 }

@@ -106,10 +106,12 @@ fn a_part_out_of_reach_leaves_the_table_free() {
         for _ in 0..count {
             bench.driver.transmit(&packet(&payload)).unwrap();
         }
+        bench.driver.flush();
         assert_eq!((bench.fault(Fault::Unsendable), bench.device.available(TRANSMIT)), (count as u64, 0));
         payload.clear();
         assert_eq!(bench.transmit_pool.available(), 64);
         bench.driver.transmit(&packet(&parts(&bench, 33))).unwrap();
+        bench.driver.flush();
         assert_eq!(bench.device.send_all()[0].parts.len(), 33);
     }
 }

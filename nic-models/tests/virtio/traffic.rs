@@ -206,6 +206,35 @@ fn a_full_ring_takes_back_what_was_sent_before_it_refuses() {
 }
 
 #[test]
+fn what_comes_back_early_is_let_go_and_its_descriptors_wait_for_what_is_older() {
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        for round in 0..rounds(50, 5) {
+            for fill in 0..4 {
+                bench.driver.transmit(&packet(&[bench.chunk(fill, 10)])).unwrap();
+            }
+            bench.driver.flush();
+            let mut sent: Vec<_> = core::iter::from_fn(|| bench.device.take_sent()).collect();
+            assert_eq!((sent.len(), bench.transmit_pool.available()), (4, 60));
+            // The oldest is last.
+            sent.rotate_left(1);
+            for (sent, back) in sent[..3].iter().zip(1..) {
+                bench.device.complete(TRANSMIT, u32::from(sent.head), 0);
+                bench.device.publish(TRANSMIT);
+                bench.driver.flush();
+                assert_eq!(bench.transmit_pool.available(), 60 + back, "round {round}");
+            }
+            assert_eq!(bench.driver.transmit(&packet(&[])), Err(Full));
+            bench.device.complete(TRANSMIT, u32::from(sent[3].head), 0);
+            bench.device.publish(TRANSMIT);
+            bench.driver.flush();
+            assert_eq!(bench.transmit_pool.available(), 64);
+        }
+        bench.assert_returns_everything();
+    }
+}
+
+#[test]
 fn a_frame_over_several_slots_is_several_chunks() {
     for offer in rings() {
         let mut bench = Bench::with_slots(offer, 16, 256);
@@ -307,10 +336,12 @@ fn what_can_never_be_sent_is_dropped_and_counted() {
         bench.driver.transmit(&packet(&[bench.chunk(1, 1), Chunk::from_static(b"elsewhere")])).unwrap();
         // The checksum would be stored behind the headers.
         bench.driver.transmit(&filled(14, 19)).unwrap();
+        bench.driver.flush();
         assert_eq!((bench.fault(Fault::Unsendable), bench.device.available(TRANSMIT)), (4, 0));
         drop((long, many));
         assert_eq!(bench.transmit_pool.available(), 64);
         bench.driver.transmit(&packet(&[])).unwrap();
+        bench.driver.flush();
         assert_eq!(bench.device.available(TRANSMIT), 1);
     }
 }

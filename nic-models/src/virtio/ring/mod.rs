@@ -224,6 +224,25 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         }
     }
 
+    /// [`Ring::push`] for one buffer; `None` where no descriptor is free.
+    #[inline(always)]
+    pub(super) fn push_one(&mut self, access: Access, buffer: Buffer<H>) -> Option<()> {
+        match &mut self.half {
+            Half::Split(ring) => ring.push_one(&mut self.chains, access, buffer),
+            Half::Packed(ring) => ring.push_one(&mut self.chains, access, buffer),
+        }
+    }
+
+    /// [`Ring::push`] for two buffers that the device reads, each an address and a length; `None` where too few descriptors
+    /// are free.
+    #[inline(always)]
+    pub(super) fn push_two(&mut self, buffers: [(u64, u32); 2], held: H) -> Option<()> {
+        match &mut self.half {
+            Half::Split(ring) => ring.push_two(&mut self.chains, buffers, held),
+            Half::Packed(ring) => ring.push_two(&mut self.chains, buffers, held),
+        }
+    }
+
     /// [`Ring::push`] for `count` buffers that the device reads: in a table, if they are many.
     pub(super) fn push_readable(
         &mut self,
@@ -236,7 +255,7 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         }
         let Some(tables) = &mut self.tables else { return Err(Refused::Full) };
         let (number, table) = tables.fill(core::iter::once(Some(first)).chain(rest))?;
-        self.chains.note_table(self.chains.next_head(), number);
+        self.chains.note_table(number);
         self.push(Access::Table, table, core::iter::empty())
     }
 
@@ -269,6 +288,25 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
             tables.release(number);
         }
         Ok(Some(Completed { head: usize::from(released.head), first: released.first, written }))
+    }
+
+    /// Takes all chains that the device is done with, and lets go what they hold.
+    ///
+    /// # Errors
+    /// As for [`Ring::complete`].
+    #[inline(always)]
+    pub(super) fn collect(&mut self) -> Result<(), Fault> {
+        while self.complete()?.is_some() {}
+        Ok(())
+    }
+
+    /// Whether nothing was queued since [`Ring::must_kick`], so that there is nothing to be told of.
+    #[inline(always)]
+    pub(super) fn is_shown(&self) -> bool {
+        match &self.half {
+            Half::Split(ring) => ring.is_shown(),
+            Half::Packed(ring) => ring.is_shown(),
+        }
     }
 
     /// Asks for no interrupt.

@@ -126,18 +126,63 @@ impl Packed {
         });
         let Some(last) = last else { return taken.map(|_| ()) };
         let taken = taken.inspect_err(|_| unwrite(area, size, start, last))?;
-        let mut first_flags = start.available() | last_flags;
+        let mut first_flags = last_flags;
         if last != start {
             write_flags(area, last, head, last.available() | last_flags);
-            first_flags = start.available() | flags | NEXT;
+            first_flags = flags | NEXT;
         }
-        area.write16(start.at() + 12, head, Ordering::Relaxed);
-        // Release: the chain is seen whole when its first descriptor becomes available (§2.8.21.1).
-        area.write16(start.at() + 14, first_flags, Ordering::Release);
-        self.available = next;
-        self.in_flight += taken.count;
-        self.unkicked += u32::from(taken.count);
+        self.show(start, head, first_flags);
+        self.queued(taken);
         Ok(())
+    }
+
+    /// [`Packed::push`] for one buffer.
+    #[inline(always)]
+    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) -> Option<()> {
+        let (_, flags) = access.flags();
+        let place = self.available;
+        let [low, high, len] = buffer.words();
+        let head = chains.take_one(buffer.held)?;
+        self.area.write_words(place.at(), [low, high, len]);
+        self.show(place, head, flags);
+        self.queued(1);
+        Some(())
+    }
+
+    /// [`Packed::push`] for two buffers that the device reads.
+    #[inline(always)]
+    pub(super) fn push_two<H>(&mut self, chains: &mut Chains<H>, buffers: [(u64, u32); 2], held: H) -> Option<()> {
+        let first = self.available;
+        let second = first.after(1, self.size);
+        let [head, _] = chains.take_two(held)?;
+        for (place, (bus, len)) in [first, second].into_iter().zip(buffers) {
+            self.area.write_words(place.at(), [bus as u32, (bus >> 32) as u32, len]);
+        }
+        write_flags(&self.area, second, head, second.available());
+        self.show(first, head, NEXT);
+        self.queued(2);
+        Some(())
+    }
+
+    /// Number and flags of a chain's first descriptor, whose others stand.
+    #[inline(always)]
+    fn show(&mut self, place: Place, head: u16, flags: u16) {
+        self.area.write16(place.at() + 12, head, Ordering::Relaxed);
+        // Release: the chain is seen whole when its first descriptor becomes available (§2.8.21.1).
+        self.area.write16(place.at() + 14, place.available() | flags, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn queued(&mut self, count: u16) {
+        self.available = self.available.after(count, self.size);
+        self.in_flight += count;
+        self.unkicked += u32::from(count);
+    }
+
+    /// Whether nothing was queued since the last look whether the device wants to be told.
+    #[inline(always)]
+    pub(super) fn is_shown(&self) -> bool {
+        self.unkicked == 0
     }
 
     pub(super) fn must_kick(&mut self) -> bool {

@@ -3,28 +3,35 @@
 //! Invariant: the device's two words are its used index and its used entries: each is read once, and checked against
 //! what it was given.
 
-use core::sync::atomic::Ordering;
-
 use lendwire_nic::Fault;
 
 use super::chains::Chains;
 use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
-use crate::dma::{Area, settle};
+use crate::dma::{Area, Eight, Lane, Spot, settle};
 
 /// The memory of a split ring, and how far both sides are.
 pub(super) struct Split {
-    area: Area,
-    layout: Layout,
+    descriptors: Lane<[Eight; 2]>,
+    available_flags: Spot<u16>,
+    available_index: Spot<u16>,
+    available_ring: Lane<u16>,
+    used_event: Spot<u16>,
+    used_flags: Spot<u16>,
+    used_index: Spot<u16>,
+    /// Number in the low half, written bytes in the high one.
+    used_ring: Lane<Eight>,
+    available_event: Spot<u16>,
+    bus: [u64; 3],
     event_index: bool,
+    is_masked: bool,
     /// The available index: chains queued so far.
     available: u16,
-    /// The available index at the last look whether the device wants to be told.
+    /// The available index that the device was shown.
     kicked: u16,
     /// Chains taken back so far.
     used: u16,
     /// The used index as last read and checked.
     used_limit: u16,
-    is_masked: bool,
     /// Chains taken back when it was masked last.
     masked_at: u16,
 }
@@ -36,16 +43,36 @@ const USED_NO_NOTIFY: u16 = 1;
 
 impl Split {
     pub(super) fn new(area: Area, shape: Shape) -> Self {
-        debug_assert!(shape.size.is_power_of_two());
+        let layout = Layout::of(shape.size);
+        let entries = usize::from(shape.size);
+        let bus = [0, layout.available, layout.used].map(|offset| area.bus(offset));
+        let (descriptors, rest) = area.split(layout.available);
+        let (available, rest) = rest.split(layout.used - layout.available);
+        let (available_flags, available) = available.split(2);
+        let (available_index, available) = available.split(2);
+        let (available_ring, available) = available.split(2 * entries);
+        let (used_event, _) = available.split(2);
+        let (used_flags, rest) = rest.split(2);
+        let (used_index, rest) = rest.split(2);
+        let (used_ring, rest) = rest.split(8 * entries);
+        let (available_event, _) = rest.split(2);
         let mut ring = Self {
-            area,
-            layout: Layout::of(shape.size),
+            descriptors: Lane::new(descriptors),
+            available_flags: Spot::new(available_flags),
+            available_index: Spot::new(available_index),
+            available_ring: Lane::new(available_ring),
+            used_event: Spot::new(used_event),
+            used_flags: Spot::new(used_flags),
+            used_index: Spot::new(used_index),
+            used_ring: Lane::new(used_ring),
+            available_event: Spot::new(available_event),
+            bus,
             event_index: shape.event_index,
+            is_masked: false,
             available: 0,
             kicked: 0,
             used: 0,
             used_limit: 0,
-            is_masked: false,
             masked_at: 0,
         };
         ring.mask();
@@ -53,14 +80,19 @@ impl Split {
     }
 
     pub(super) fn reset(&mut self) {
-        self.area.zero();
+        self.descriptors.fill([0; 2]);
+        self.available_ring.fill(0);
+        self.used_ring.fill(0);
+        for field in [&self.available_index, &self.used_flags, &self.used_index, &self.available_event] {
+            field.write(0);
+        }
         (self.available, self.kicked, self.used, self.used_limit) = (0, 0, 0, 0);
         self.mask();
     }
 
     /// The descriptor table, the available ring and the used ring.
     pub(super) fn bus(&self) -> [u64; 3] {
-        [0, self.layout.available, self.layout.used].map(|offset| self.area.bus(offset))
+        self.bus
     }
 
     pub(super) fn push<H>(
@@ -72,21 +104,57 @@ impl Split {
     ) -> Result<(), Refused> {
         let (flags, last_flags) = access.flags();
         // Whether a descriptor leads on is known when the next one comes.
-        let mut last = None;
-        let area = &self.area;
-        let taken = chains.take(first, rest, |index, buffer| {
-            if let Some(last) = last.replace(index) {
-                write_link(area, last, flags | DESCRIPTOR_NEXT, index);
+        let mut last: Option<(u16, u64, u32)> = None;
+        let descriptors = &self.descriptors;
+        let head = chains.next_head();
+        chains.take(first, rest, |index, buffer| {
+            if let Some((last, bus, len)) = last.replace((index, buffer.bus, buffer.len)) {
+                descriptors.write(last, descriptor(bus, len, flags | DESCRIPTOR_NEXT, index));
             }
-            area.write_words(usize::from(index) * DESCRIPTOR, buffer.words());
         })?;
-        write_link(area, taken.last, last_flags, 0);
-        let entry = self.layout.available_entry(self.available);
-        self.area.write16(entry, taken.head, Ordering::Relaxed);
-        self.available = self.available.wrapping_add(1);
-        // Release: descriptors, buffers and entry are seen before the index (§2.7.13.3).
-        self.area.write16(self.layout.available + 2, self.available, Ordering::Release);
+        if let Some((last, bus, len)) = last {
+            descriptors.write(last, descriptor(bus, len, last_flags, 0));
+        }
+        self.queue(head);
         Ok(())
+    }
+
+    /// [`Split::push`] for one buffer.
+    #[inline(always)]
+    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) -> Option<()> {
+        let (_, flags) = access.flags();
+        let head = chains.take_one(buffer.held)?;
+        self.descriptors.write(head, descriptor(buffer.bus, buffer.len, flags, 0));
+        self.queue(head);
+        Some(())
+    }
+
+    /// [`Split::push`] for two buffers that the device reads.
+    #[inline(always)]
+    pub(super) fn push_two<H>(
+        &mut self,
+        chains: &mut Chains<H>,
+        [first, second]: [(u64, u32); 2],
+        held: H,
+    ) -> Option<()> {
+        let [head, next] = chains.take_two(held)?;
+        self.descriptors.write(head, descriptor(first.0, first.1, DESCRIPTOR_NEXT, next));
+        self.descriptors.write(next, descriptor(second.0, second.1, 0, 0));
+        self.queue(head);
+        Some(())
+    }
+
+    /// The device sees the entry with the index, once a burst.
+    #[inline(always)]
+    fn queue(&mut self, head: u16) {
+        self.available_ring.write(self.available, head);
+        self.available = self.available.wrapping_add(1);
+    }
+
+    /// Whether nothing was queued since the device was shown what was.
+    #[inline(always)]
+    pub(super) fn is_shown(&self) -> bool {
+        self.kicked == self.available
     }
 
     pub(super) fn must_kick(&mut self) -> bool {
@@ -95,14 +163,14 @@ impl Split {
             return false;
         }
         self.kicked = new;
+        // Release: descriptors, buffers and entries are seen before the index (§2.7.13.3).
+        self.available_index.release(new);
         // The index is stored before the device's wish is loaded, else both sides may wait for ever (§2.7.13.4.1).
         settle();
         if self.event_index {
-            let event = self.area.read16(self.layout.available_event(), Ordering::Relaxed);
-            return is_passed(event, new, old);
+            return is_passed(self.available_event.read(), new, old);
         }
-        let flags = self.area.read16(self.layout.used, Ordering::Relaxed);
-        flags & USED_NO_NOTIFY == 0
+        self.used_flags.read() & USED_NO_NOTIFY == 0
     }
 
     /// Number and written bytes of the next chain that is done.
@@ -113,11 +181,12 @@ impl Split {
         if self.used_limit == self.used && self.look()? == 0 {
             return Ok(None);
         }
-        let [id, written] = self.area.read_words(self.layout.used_entry(self.used));
-        Ok(Some((id, written as usize)))
+        let used = self.used_ring.read(self.used);
+        Ok(Some((used as u32, (used >> 32) as usize)))
     }
 
     /// That chain is taken.
+    #[inline(always)]
     pub(super) fn pass(&mut self) {
         self.used = self.used.wrapping_add(1);
     }
@@ -126,14 +195,15 @@ impl Split {
     pub(super) fn mask(&mut self) {
         (self.is_masked, self.masked_at) = (true, self.used);
         if self.event_index {
-            self.area.write16(self.layout.used_event(), self.used.wrapping_sub(1), Ordering::Relaxed);
+            self.used_event.write(self.used.wrapping_sub(1));
         } else {
-            self.area.write16(self.layout.available, AVAILABLE_NO_INTERRUPT, Ordering::Relaxed);
+            self.available_flags.write(AVAILABLE_NO_INTERRUPT);
         }
     }
 
+    #[inline(always)]
     pub(super) fn keep_masked(&mut self) {
-        if self.is_masked && self.event_index && self.masked_at != self.used {
+        if self.masked_at != self.used && self.is_masked && self.event_index {
             self.mask();
         }
     }
@@ -145,9 +215,9 @@ impl Split {
             Wish::Most => self.in_flight() / 4 * 3,
         };
         if self.event_index {
-            self.area.write16(self.layout.used_event(), self.used.wrapping_add(more), Ordering::Relaxed);
+            self.used_event.write(self.used.wrapping_add(more));
         } else {
-            self.area.write16(self.layout.available, 0, Ordering::Relaxed);
+            self.available_flags.write(0);
         }
         // The wish is stored before the used index is loaded again (§2.7.10.1, and the driver's half of §2.7.7.1).
         settle();
@@ -155,9 +225,13 @@ impl Split {
     }
 
     /// Completed chains that wait to be taken, by a fresh look at the used index.
+    #[inline(always)]
     fn look(&mut self) -> Result<u16, Fault> {
         // Acquire: what the device wrote before the index is seen after it.
-        let limit = self.area.read16(self.layout.used + 2, Ordering::Acquire);
+        let limit = self.used_index.acquire();
+        if limit == self.used_limit {
+            return Ok(limit.wrapping_sub(self.used));
+        }
         let ready = limit.wrapping_sub(self.used);
         // It may not complete more than it has, nor take back what it completed.
         if ready > self.in_flight() || ready < self.used_limit.wrapping_sub(self.used) {
@@ -167,27 +241,25 @@ impl Split {
         Ok(ready)
     }
 
-    /// Chains that the device has.
+    /// Chains that the device was shown and that were not taken back.
     fn in_flight(&self) -> u16 {
-        self.available.wrapping_sub(self.used)
+        self.kicked.wrapping_sub(self.used)
     }
 }
 
-/// Writes flags and next of descriptor `index`, which lie together.
-fn write_link(area: &Area, index: u16, flags: u16, next: u16) {
-    area.write32(usize::from(index) * DESCRIPTOR + 12, u32::from(next) << 16 | u32::from(flags));
+/// The address, then length, flags and next (§2.7.5).
+#[inline(always)]
+fn descriptor(bus: u64, len: u32, flags: u16, next: u16) -> [Eight; 2] {
+    [bus, u64::from(len) | u64::from(flags) << 32 | u64::from(next) << 48]
 }
 
 /// Bytes that a ring of `size` descriptors takes.
 pub(super) fn len(size: u16) -> usize {
-    let layout = Layout::of(size);
-    (layout.available_event() + 2).next_multiple_of(64)
+    (Layout::of(size).used + 4 + 8 * usize::from(size) + 2).next_multiple_of(64)
 }
 
-/// Where the three parts of a ring begin.
-#[derive(Clone, Copy)]
+/// Where the three parts of a ring begin: the first at zero.
 struct Layout {
-    size: u16,
     available: usize,
     used: usize,
 }
@@ -196,28 +268,9 @@ impl Layout {
     fn of(size: u16) -> Self {
         let entries = usize::from(size);
         let available = DESCRIPTOR * entries;
-        // The device writes from here on: a cache line of its own.
-        let used = (available + 4 + 2 * entries + 2).next_multiple_of(64);
-        Self { size, available, used }
-    }
-
-    fn slot(self, index: u16) -> usize {
-        usize::from(index & (self.size - 1))
-    }
-
-    fn available_entry(self, index: u16) -> usize {
-        self.available + 4 + 2 * self.slot(index)
-    }
-
-    fn used_event(self) -> usize {
-        self.available + 4 + 2 * usize::from(self.size)
-    }
-
-    fn used_entry(self, index: u16) -> usize {
-        self.used + 4 + 8 * self.slot(index)
-    }
-
-    fn available_event(self) -> usize {
-        self.used + 4 + 8 * usize::from(self.size)
+        // The device writes from here on: a cache line of its own. It begins with four bytes (§2.7.8); its entries of
+        // eight lie so that each is one load.
+        let used = (available + 4 + 2 * entries + 2).next_multiple_of(64) + 4;
+        Self { available, used }
     }
 }
