@@ -234,6 +234,12 @@ impl Chunk {
         self.sum = Some(sum);
     }
 
+    /// Whether the sum of a part, once it was taken, is kept elsewhere: cutting the chunk there is not needed to keep it.
+    #[must_use]
+    pub const fn keeps_cuts(&self) -> bool {
+        matches!(self.home, Home::Content(_))
+    }
+
     /// A second view of which no sum is known, stored or kept: what arrives when a simulated wire lends a sender's bytes
     /// to a receiver.
     #[must_use]

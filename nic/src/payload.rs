@@ -8,45 +8,55 @@ use crate::{Chunk, Sum, Work};
 /// `len` bytes from the front of a list of chunks, or from somewhere in its first one.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'q> {
-    source: Source<'q>,
-    /// Bytes of the first chunk that lie before it.
+    /// The chunk that it begins in, and how many bytes of that lie before it.
+    first: &'q Chunk,
     skip: usize,
     len: usize,
+    behind: Behind<'q>,
 }
 
+/// The chunks behind the first.
 #[derive(Clone, Copy, Debug)]
-enum Source<'q> {
+enum Behind<'q> {
     Slice(&'q [Chunk]),
-    Cells { cells: &'q [Cell], first: u32 },
+    Cells { cells: &'q [Cell], next: u32 },
 }
 
-impl<'q> Source<'q> {
-    /// The first chunk, and what is behind it.
+impl<'q> Behind<'q> {
+    /// The first chunk of them, and those behind it.
     #[inline]
     fn split_first(self) -> Option<(&'q Chunk, Self)> {
         match self {
             Self::Slice(chunks) => chunks.split_first().map(|(chunk, rest)| (chunk, Self::Slice(rest))),
-            Self::Cells { cells, first } => {
-                follow(cells, first).map(|(chunk, next)| (chunk, Self::Cells { cells, first: next }))
+            Self::Cells { cells, next } => {
+                follow(cells, next).map(|(chunk, next)| (chunk, Self::Cells { cells, next }))
             }
         }
     }
 }
 
+static NOTHING: Chunk = Chunk::EMPTY;
+
 impl<'q> Payload<'q> {
     /// No payload.
-    pub const EMPTY: Self = Self { source: Source::Slice(&[]), skip: 0, len: 0 };
+    pub const EMPTY: Self = Self { first: &NOTHING, skip: 0, len: 0, behind: Behind::Slice(&[]) };
 
     /// All bytes of `chunks`.
     #[must_use]
     pub fn of(chunks: &'q [Chunk]) -> Self {
-        Self { source: Source::Slice(chunks), skip: 0, len: chunks.iter().map(|chunk| chunk.len()).sum() }
+        let len = chunks.iter().map(|chunk| chunk.len()).sum();
+        Self::behind(Behind::Slice(chunks), len)
     }
 
     /// `len` bytes from the front of the chunk in cell `first` of a queue. The queue must hold that many behind it.
     #[must_use]
-    pub const fn of_queue(cells: &'q [Cell], first: u32, len: usize) -> Self {
-        Self { source: Source::Cells { cells, first }, skip: 0, len }
+    #[inline]
+    pub fn of_queue(cells: &'q [Cell], first: u32, len: usize) -> Self {
+        Self::behind(Behind::Cells { cells, next: first }, len)
+    }
+
+    fn behind(behind: Behind<'q>, len: usize) -> Self {
+        behind.split_first().map_or(Self::EMPTY, |(first, behind)| Self { first, skip: 0, len, behind })
     }
 
     /// Bytes.
@@ -69,11 +79,11 @@ impl<'q> Payload<'q> {
         self.len -= front.len;
         self.skip += front.len;
         while self.len > 0
-            && let Some((chunk, behind)) = self.source.split_first()
-            && chunk.len() <= self.skip
+            && self.skip >= self.first.len()
+            && let Some((chunk, behind)) = self.behind.split_first()
         {
-            self.skip -= chunk.len();
-            self.source = behind;
+            self.skip -= self.first.len();
+            (self.first, self.behind) = (chunk, behind);
         }
         front
     }
@@ -88,9 +98,8 @@ impl<'q> Payload<'q> {
     #[must_use]
     #[inline]
     pub fn only_part(&self) -> Option<Part<'q>> {
-        let (chunk, _) = self.source.split_first()?;
-        let is_inside = self.len > 0 && self.skip + self.len <= chunk.len();
-        is_inside.then_some(Part { chunk, start: self.skip, len: self.len })
+        let is_inside = self.len > 0 && self.skip + self.len <= self.first.len();
+        is_inside.then_some(Part { chunk: self.first, start: self.skip, len: self.len })
     }
 
     /// How many parts it has.
@@ -102,8 +111,12 @@ impl<'q> Payload<'q> {
 
     /// The sum of all bytes: stored ones are added; what has to be read is charged to `work`.
     #[must_use]
+    #[inline]
     pub fn sum(&self, work: &mut Work) -> Sum {
-        self.parts().fold(Sum::ZERO, |sum, part| sum.then(part.sum(work)))
+        match self.only_part() {
+            Some(part) => part.sum(work),
+            None => self.parts().fold(Sum::ZERO, |sum, part| sum.then(part.sum(work))),
+        }
     }
 }
 
@@ -120,12 +133,16 @@ impl<'q> Iterator for Parts<'q> {
     fn next(&mut self) -> Option<Part<'q>> {
         let left = &mut self.left;
         while left.len > 0 {
-            let (chunk, behind) = left.source.split_first()?;
-            let (start, len) = (left.skip, (chunk.len() - left.skip).min(left.len));
-            (left.source, left.skip) = (behind, 0);
+            let len = (left.first.len() - left.skip).min(left.len);
+            let part = Part { chunk: left.first, start: left.skip, len };
             left.len -= len;
+            match left.behind.split_first() {
+                Some((chunk, behind)) => (left.first, left.skip, left.behind) = (chunk, 0, behind),
+                // The list is at its end.
+                None => left.len = 0,
+            }
             if len > 0 {
-                return Some(Part { chunk, start, len });
+                return Some(part);
             }
         }
         None

@@ -26,6 +26,7 @@ pub struct Train<'q> {
     /// Bytes that each carries.
     size: usize,
     differing: Differing,
+    number: u32,
     /// The sum of what the checksum covers, without payload and number.
     fixed: Sum,
     sent: usize,
@@ -44,8 +45,10 @@ impl<'q> Train<'q> {
         assert!(size > 0, "a train's packets carry something");
         let mut behind = payload;
         let _ = behind.split_to(size);
-        let mut train =
-            Self { packet: first, behind, size, differing, fixed: Sum::ZERO, sent: 0, work: Work::default() };
+        let at = first.header()[differing.number..].first_chunk().expect("the number lies in the headers");
+        let number = u32::from_be_bytes(*at);
+        let (fixed, work) = (Sum::ZERO, Work::default());
+        let mut train = Self { packet: first, behind, size, differing, number, fixed, sent: 0, work };
         if let Some(at) = differing.checksum {
             let carried = train.packet.payload().sum(&mut train.work);
             let whole = Sum::of_word(!train.word(at));
@@ -72,9 +75,9 @@ impl<'q> Train<'q> {
         }
         let payload = self.behind.split_to(self.size);
         self.packet.carry(payload);
-        let number = self.number().wrapping_add(self.size as u32);
+        self.number = self.number.wrapping_add(self.size as u32);
         let at = self.differing.number;
-        self.packet.header_mut()[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        self.packet.header_mut()[at..at + 4].copy_from_slice(&self.number.to_be_bytes());
         if let Some(at) = self.differing.checksum {
             let sum = self.fixed.then(self.number_sum()).then(payload.sum(&mut self.work));
             self.set_word(at, sum.checksum());
@@ -109,15 +112,8 @@ impl<'q> Train<'q> {
         }
     }
 
-    fn number(&self) -> u32 {
-        let at = self.differing.number;
-        let bytes = self.packet.header()[at..].first_chunk().expect("the number lies in the headers");
-        u32::from_be_bytes(*bytes)
-    }
-
     fn number_sum(&self) -> Sum {
-        let number = self.number();
-        Sum::of_word((number >> 16) as u16).then(Sum::of_word(number as u16))
+        Sum::of_word((self.number >> 16) as u16).then(Sum::of_word(self.number as u16))
     }
 
     fn word(&self, at: usize) -> u16 {

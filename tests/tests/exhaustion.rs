@@ -80,7 +80,7 @@ fn data_that_found_no_cell_to_be_cut_is_sent_and_recovered_when_cells_come_back(
     // Another one cuts its own until no cell is left.
     peer.uses_port(2);
     let cuts = peer.opens(syn().mss(1000));
-    peer.stack.push(cuts, stream::content().chunk().slice(0..60_000)).unwrap();
+    peer.stack.push(cuts, Chunk::from_static(&[1; 60_000])).unwrap();
     assert_eq!(peer.takes_all().len(), 6, "as many as there are cells");
     peer.uses_port(Peer::OWN_PORT);
     peer.sends(ack().window(65_535));

@@ -22,7 +22,7 @@ use crate::wire::protocol::Protocol;
 use crate::wire::{ipv6, tcp, tcp_options};
 
 /// Segments that one connection sends before the next one has its turn; a run that the device cuts may exceed it.
-const BURST: u32 = 16;
+const BURST: u32 = 32;
 
 /// Payload of the largest run: its IPv6 packet is not longer than an IPv4 packet can be, and needs no jumbogram.
 const LONGEST_RUN: u32 = (u16::MAX as usize - ipv6::HEADER_LEN - tcp::HEADER_LEN - tcp_options::LONGEST) as u32;
@@ -263,7 +263,7 @@ impl Tcp<'_> {
             envelope.traffic_class = connection.dscp.traffic_class() | connection.codepoint(&plan);
             let mut work = self.shared.work;
             let found = way.map_or_else(|| ip.way_along(&path, nics, now, &mut work), Ok);
-            let is_train = limits.cuts == Cuts::Stack && connection.segments(&plan, &self.shared) > 1;
+            let is_train = limits.cuts == Cuts::Stack && plan.segments() > 1;
             let sent = found.and_then(|found| {
                 way = Some(found);
                 if !is_train {
@@ -279,7 +279,7 @@ impl Tcp<'_> {
                 Err(not_sent) => return turn_of(not_sent),
             };
             let is_short = is_train && connection.shorten(&mut plan, packets, limits, &mut self.shared);
-            sent_segments += connection.segments(&plan, &self.shared);
+            sent_segments += plan.segments();
             connection.sent(&plan, now, &mut self.shared);
             *budget -= packets;
             if is_short {
@@ -317,6 +317,7 @@ fn limits_of(info: &NicInfo, destination: IpAddr) -> Limits {
     Limits {
         parts: usize::from(info.max_parts),
         sums: if completes { Sums::Skip } else { Sums::Keep },
+        size: 0,
         run: LONGEST_RUN,
         cuts: if completes && cuts { Cuts::Device } else { Cuts::Stack },
     }

@@ -32,9 +32,19 @@ pub(super) struct Plan {
     /// Where the payload begins.
     pub(super) cell: Option<u32>,
     pub(super) len: u32,
+    /// Data bytes of a full segment.
+    pub(super) size: u32,
     kind: Kind,
-    /// The right edge that this segment shows.
-    edge: Seq,
+    /// The window field.
+    window: u16,
+}
+
+impl Plan {
+    /// How many segments it is on the wire.
+    pub(super) fn segments(&self) -> u32 {
+        let is_one = self.len <= self.size || self.kind == Kind::Longer;
+        if is_one { 1 } else { self.len.div_ceil(self.size) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,24 +79,32 @@ impl Connection {
         if self.ended.is_some() {
             return None;
         }
-        let numbered = if self.take_flight(now, shared) {
-            let again = self.plan_tail(limits, shared).or_else(|| self.plan_again(limits, now, shared));
-            again
-                .or_else(|| self.plan_next(limits, now, shared))
-                .or_else(|| self.plan_held(limits, now, shared))
-                .or_else(|| self.plan_spare(limits, now, shared))
-                .or_else(|| self.plan_probe(limits, shared))
-        } else {
-            None
-        };
+        let numbered = if self.take_flight(now, shared) { self.plan_numbered(limits, now, shared) } else { None };
         if numbered.is_some() {
             return numbered;
         }
+        let bare = Limits { size: 0, ..limits };
         if self.wants_keep_alive(shared) {
             // RFC 9293 §3.8.4, SHLD-12: a number that the peer has acknowledged makes it answer; no data.
-            return Some(self.plan_of(self.send.una - 1, None, 0, Kind::KeepAlive, shared));
+            return Some(self.plan_of(self.send.una - 1, None, 0, Kind::KeepAlive, bare, shared));
         }
-        (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, shared))
+        (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, bare, shared))
+    }
+
+    /// Question: the next segment with data or a FIN, from a connection that has a flight.
+    fn plan_numbered(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
+        let flight = self.flight(shared)?;
+        let is_plain = !flight.tail.is_due && !flight.board.is_due();
+        let limits = Limits { size: self.full_size(shared), ..limits };
+        let mut again = None;
+        if !is_plain {
+            again = self.plan_tail(limits, shared).or_else(|| self.plan_again(limits, now, shared));
+        }
+        again
+            .or_else(|| self.plan_next(limits, now, shared))
+            .or_else(|| self.plan_held(limits, now, shared))
+            .or_else(|| self.plan_spare(limits, now, shared))
+            .or_else(|| self.plan_probe(limits, shared))
     }
 
     /// The number of a segment without data: the highest that was sent, but not beyond the peer's window, where a probe
@@ -101,16 +119,16 @@ impl Connection {
         let nxt = self.send.nxt;
         let Some(cell) = self.send.queue.unsent() else {
             let fin_due = self.send.fin == OurFin::Queued && nxt == self.end_of_data();
-            return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, shared));
+            return fin_due.then(|| self.plan_of(nxt, None, 0, Kind::Next, limits, shared));
         };
         match self.search_turn(cell, limits, now, shared) {
             Turn::Pass => {}
             Turn::Wait => return None,
-            Turn::Probe(len) => return Some(self.plan_of(nxt, Some(cell), len, Kind::Longer, shared)),
+            Turn::Probe(len) => return Some(self.plan_of(nxt, Some(cell), len, Kind::Longer, limits, shared)),
         }
         let want = self.next_len(limits, now, shared)?;
         let len = self.prepare_next(cell, want, limits, shared);
-        (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared))
+        (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, limits, shared))
     }
 
     /// [`super::send_queue::SendQueue::prepare`], where a run for which parts or cells run out ends with a full segment.
@@ -122,7 +140,7 @@ impl Connection {
         limits: Limits,
         shared: &mut Shared<'_>,
     ) -> u32 {
-        let (mss, mut want) = (self.full_size(shared), want);
+        let (mss, mut want) = (limits.size, want);
         loop {
             let len = self.send.queue.prepare(cell, want as usize, ending, limits, shared) as u32;
             if len == want || len <= mss {
@@ -145,7 +163,7 @@ impl Connection {
     fn next_len(&self, limits: Limits, now: Instant, shared: &Shared<'_>) -> Option<u32> {
         let send = &self.send;
         let unsent = self.end_of_data().since(send.nxt);
-        let mss = self.full_size(shared);
+        let mss = limits.size;
         let usable = self.usable(now, shared);
         // Who cuts a run clears CWR in all but its first segment (RFC 3168 §6.1.2), also where it is a counter's bit.
         let has_cwr = self.ecn.flags(mss).contains(Flags::CWR) || self.owes_cwr(shared);
@@ -176,9 +194,9 @@ impl Connection {
     /// How much of it a device, or we, may cut: full segments, and from a device a short one behind them that would follow
     /// at once. What is sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
     fn run_len(&self, unsent: u32, usable: u32, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
-        let mss = self.full_size(shared);
+        let mss = limits.size;
         let most = unsent.min(usable).min(limits.run);
-        if most <= mss || mss < LEAST_CUT || (limits.cuts == Cuts::Stack && !self.may_cut(mss, shared)) {
+        if most <= mss || mss < LEAST_CUT || (limits.cuts == Cuts::Stack && !self.may_cut(mss)) {
             return None;
         }
         let has_end = limits.cuts == Cuts::Device && most == unsent && self.may_be_short(shared);
@@ -194,15 +212,23 @@ impl Connection {
         let (una, left) = (self.send.una, self.send.queue.bytes());
         if self.in_flight() == 0 && self.send.window > 0 {
             // RFC 9293 §3.8.6.2.1: the override of silly-window avoidance. It is within the window, so no probe.
-            let (cell, want) = (self.send.queue.unsent()?, self.send.window.min(self.full_size(shared)).min(left));
+            let (cell, want) = (self.send.queue.unsent()?, self.send.window.min(limits.size).min(left));
             let len = self.prepare(cell, want, Ending::Exact, limits, shared);
-            return (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Next, shared));
+            return (len > 0).then(|| self.plan_of(una, Some(cell), len, Kind::Next, limits, shared));
         }
         let cell = self.send.queue.first()?;
-        Some(self.plan_of(una, Some(cell), 1, Kind::Probe, shared))
+        Some(self.plan_of(una, Some(cell), 1, Kind::Probe, limits, shared))
     }
 
-    pub(super) fn plan_of(&self, seq: Seq, cell: Option<u32>, len: u32, kind: Kind, shared: &Shared<'_>) -> Plan {
+    pub(super) fn plan_of(
+        &self,
+        seq: Seq,
+        cell: Option<u32>,
+        len: u32,
+        kind: Kind,
+        limits: Limits,
+        shared: &Shared<'_>,
+    ) -> Plan {
         let end = seq + len;
         let mut flags = Flags::ACK | self.ecn.flags(len);
         let last = end == self.end_of_data();
@@ -217,7 +243,8 @@ impl Connection {
             flags |= Flags::CWR;
         }
         flags.set(Flags::URG, kind != Kind::KeepAlive && self.urgent_pointer(seq, shared).is_some());
-        Plan { seq, flags, cell, len, kind, edge: self.next_edge(shared) }
+        let window = self.window_field(self.next_edge(shared));
+        Plan { seq, flags, cell, len, size: limits.size, kind, window }
     }
 
     /// What IP is to say of the segment of `plan`: ECT on new data, and on nothing else (RFC 3168 §6.1.4 to §6.1.6).
@@ -229,9 +256,9 @@ impl Connection {
     /// The segment that `plan` describes, or the run for a device, as a borrow of the queue.
     pub(super) fn packet<'q>(&self, plan: &Plan, now: Instant, shared: &'q Shared<'_>) -> TxPacket<'q> {
         let mut packet = self.headed(plan, plan.flags, self.payload(plan, shared), now, shared);
-        if self.segments(plan, shared) > 1 {
+        if plan.segments() > 1 {
             let ipv6 = self.tuple.remote().is_ipv6();
-            packet.offload.segmentation = Some(Segmentation { size: self.full_size(shared) as u16, ipv6, ecn: false });
+            packet.offload.segmentation = Some(Segmentation { size: plan.size as u16, ipv6, ecn: false });
         }
         packet
     }
@@ -246,9 +273,9 @@ impl Connection {
         shared: &Shared<'_>,
     ) -> TxPacket<'q> {
         let mut packet = TxPacket::new(payload);
-        let window = self.window_field(plan.edge);
-        let urgent = self.urgent_pointer(plan.seq, shared).unwrap_or(0);
-        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags, window, urgent };
+        let has_urgent = flags.contains(Flags::URG);
+        let urgent = if has_urgent { self.urgent_pointer(plan.seq, shared).unwrap_or(0) } else { 0 };
+        let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags, window: plan.window, urgent };
         header::push(&mut packet, &self.tuple, fields, &self.options(now, shared));
         packet
     }
@@ -268,11 +295,6 @@ impl Connection {
         plan.cell.map_or(Payload::EMPTY, |cell| Payload::of_queue(shared.cells.storage(), cell, plan.len as usize))
     }
 
-    /// How many segments a plan is on the wire.
-    pub(super) fn segments(&self, plan: &Plan, shared: &Shared<'_>) -> u32 {
-        if plan.kind == Kind::Longer { 1 } else { plan.len.div_ceil(self.full_size(shared)).max(1) }
-    }
-
     /// The window field for `edge`, rounded up so that rounding never moves the edge left.
     pub(super) fn window_field(&self, edge: Seq) -> u16 {
         let window = edge.since(self.receive.nxt);
@@ -288,7 +310,9 @@ impl Connection {
             shared.statistics.retransmissions += 1;
             self.repeated.on_sent(plan.len.min(self.send.max.since(plan.seq)));
         }
-        self.took_off(plan, end, now, shared);
+        if plan.seq != end {
+            self.took_off(plan, end, now, shared);
+        }
         match plan.kind {
             Kind::Next | Kind::Longer => {
                 self.send.queue.sent(plan.len as usize, &shared.cells);
@@ -309,8 +333,8 @@ impl Connection {
         } else {
             self.run_timer(now, shared);
         }
-        self.receive.edge = self.receive.nxt + (u32::from(self.window_field(plan.edge)) << self.receive.scale);
-        let segments = self.segments(plan, shared);
+        self.receive.edge = self.receive.nxt + (u32::from(plan.window) << self.receive.scale);
+        let segments = plan.segments();
         self.segments.on_sent(segments);
         shared.statistics.segments_sent += u64::from(segments);
         self.acknowledgment_sent(plan.len, shared);
@@ -318,10 +342,10 @@ impl Connection {
 
     /// What the flight learns of a segment up to `end` that was sent.
     fn took_off(&self, plan: &Plan, end: Seq, now: Instant, shared: &mut Shared<'_>) {
-        let (len, mss) = (end.since(plan.seq), self.full_size(shared));
-        let is_run = self.segments(plan, shared) > 1;
+        let (len, mss) = (end.since(plan.seq), plan.size);
+        let is_run = plan.segments() > 1;
         let (repeated, probes_tail) = (plan.seq.before(self.send.max), self.probes_tail(shared));
-        let Some((flight, runs)) = shared.flights.with_runs(self.flight).filter(|_| len > 0) else { return };
+        let Some((flight, runs)) = shared.flights.with_runs(self.flight) else { return };
         let departure = flight.rate.on_sent(flight.board.in_flight(), len, now);
         let sent =
             Sent { start: plan.seq, len, cell: (plan.cell.unwrap_or(NIL), plan.seq), at: now, departure, repeated };

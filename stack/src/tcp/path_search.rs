@@ -223,7 +223,7 @@ impl Connection {
         let Some(len) = flight.search.size(mss, most, now).map(u32::from) else { return Turn::Pass };
         let all = len + FOLLOWERS * u32::from(mss);
         let fits = self.send.window.min(flight.window()) >= all && self.end_of_data().since(self.send.nxt) >= all;
-        let is_plain = self.full_size(shared) == u32::from(mss) && !self.is_urgent(shared);
+        let is_plain = limits.size == u32::from(mss) && !self.is_urgent(shared);
         if !fits || !is_plain || self.send.nxt != self.send.max {
             return Turn::Pass;
         }

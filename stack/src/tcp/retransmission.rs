@@ -37,22 +37,22 @@ impl Connection {
         limits: Limits,
         shared: &mut Shared<'_>,
     ) -> Option<Plan> {
-        let len = self.again_len(run, urgent, room, shared)?;
+        let len = self.again_len(run, urgent, room, limits.size)?;
         let data = len.min(self.end_of_data().since(run.start));
         if data == 0 {
             // Only the FIN is left.
-            return Some(self.plan_of(run.start, None, 0, kind, shared));
+            return Some(self.plan_of(run.start, None, 0, kind, limits, shared));
         }
         let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
         // It goes as it was cut before: nothing is read for it.
         let len = self.prepare(cell, data, Ending::AsBefore, limits, shared);
-        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, kind, shared))
+        (len > 0).then(|| self.plan_of(run.start, Some(cell), len, kind, limits, shared))
     }
 
     /// What could be lost, while there is room and neither new data nor anything that is known to be lost: a hole, or the
     /// end of what was sent, once in a recovery (RFC 6675 §4, NextSeg() rules 3 and 4).
     pub(super) fn plan_spare(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
-        let (mss, size) = (self.send.mss, self.full_size(shared));
+        let (mss, size) = (self.send.mss, limits.size);
         let is_counting = self.detection(shared) == Detection::Counting;
         let flight = self.flight(shared).filter(|_| is_counting)?;
         if flight.recovery.phase != RecoveryPhase::Fast || flight.board.is_due() {
@@ -84,27 +84,27 @@ impl Connection {
     pub(super) fn plan_tail(&mut self, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
         self.flight(shared).filter(|flight| flight.tail.is_due)?;
         let (nxt, room) = (self.send.nxt, self.send.window.saturating_sub(self.in_flight()));
-        let want = self.end_of_data().since(nxt).min(self.full_size(shared));
+        let want = self.end_of_data().since(nxt).min(limits.size);
         // RFC 9293 §3.8.6.2.1: the rest of a window is no segment, here either; and what is corked stays.
-        let fits = room >= want && (want == self.full_size(shared) || !self.is_corked(shared));
+        let fits = room >= want && (want == limits.size || !self.is_corked(shared));
         if let Some(cell) = self.send.queue.unsent().filter(|_| fits && nxt == self.send.max) {
             let len = self.prepare(cell, want, Ending::Exact, limits, shared);
-            return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, shared));
+            return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, limits, shared));
         }
         let start = self.tail(shared)?;
-        let data = self.end_of_data().since(start).min(self.full_size(shared));
+        let data = self.end_of_data().since(start).min(limits.size);
         if data == 0 {
-            return self.fin_sent().then(|| self.plan_of(start, None, 0, Kind::Tail, shared));
+            return self.fin_sent().then(|| self.plan_of(start, None, 0, Kind::Tail, limits, shared));
         }
         let hint = shared.flights.runs().at(self.flight(shared)?.board.last())?.cell;
         let cell = self.send.queue.find(hint, self.send.una, start, limits.sums, shared)?;
         let len = self.prepare(cell, data.min(nxt.since(start)), Ending::Exact, limits, shared);
-        (len > 0).then(|| self.plan_of(start, Some(cell), len, Kind::Tail, shared))
+        (len > 0).then(|| self.plan_of(start, Some(cell), len, Kind::Tail, limits, shared))
     }
 
     /// How much of `run`, which is lost, the next segment takes.
-    fn again_len(&self, run: &Run, urgent: bool, room: u32, shared: &Shared<'_>) -> Option<u32> {
-        let len = run.len().min(self.full_size(shared));
+    fn again_len(&self, run: &Run, urgent: bool, room: u32, size: u32) -> Option<u32> {
+        let len = run.len().min(size);
         // RFC 9293 SHLD-16: what lies beyond a window that has shrunk waits. A closed one is probed.
         let window = (self.send.una + self.send.window).since(run.start);
         let fits = !run.start.after(self.send.una + self.send.window);

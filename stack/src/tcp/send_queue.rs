@@ -36,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) parts: usize,
     /// Whether sums will be needed.
     pub(crate) sums: Sums,
+    /// Data bytes of a full segment.
+    pub(crate) size: u32,
     /// Bytes that become segments in one go.
     pub(crate) run: u32,
     /// Who makes them.
@@ -230,38 +232,6 @@ impl SendQueue {
         limits: Limits,
         shared: &mut Shared<'_>,
     ) -> usize {
-        self.prepare_with_end(cell, want, ending, limits, shared).0
-    }
-
-    /// [`SendQueue::prepare`] for segments of `size` bytes each, as many as `want` holds, where each has to be whole chunks.
-    pub(super) fn prepare_each(
-        &mut self,
-        cell: u32,
-        size: usize,
-        want: usize,
-        limits: Limits,
-        shared: &mut Shared<'_>,
-    ) -> usize {
-        let (mut len, mut at) = (0, Some(cell));
-        while let Some(cell) = at.filter(|_| len + size <= want) {
-            let (one, behind) = self.prepare_with_end(cell, size, Ending::Exact, limits, shared);
-            if one < size {
-                return if len == 0 { one } else { len };
-            }
-            len += one;
-            at = behind;
-        }
-        len
-    }
-
-    fn prepare_with_end(
-        &mut self,
-        cell: u32,
-        want: usize,
-        ending: Ending,
-        limits: Limits,
-        shared: &mut Shared<'_>,
-    ) -> (usize, Option<u32>) {
         let Shared { cells, work, .. } = shared;
         let (mut len, mut parts, mut at) = (0, 0, Some(cell));
         while let Some(cell) = at.filter(|_| len < want && parts < limits.parts) {
@@ -283,7 +253,37 @@ impl SendQueue {
             parts += 1;
             at = cells.next(cell);
         }
-        (len, at)
+        len
+    }
+
+    /// [`SendQueue::prepare`] for full segments, as many as `want` bytes are, of which each has to have its sum: chunks are
+    /// cut where segments end, but for those that keep the sums of their parts themselves.
+    pub(super) fn prepare_each(&mut self, cell: u32, want: usize, limits: Limits, shared: &mut Shared<'_>) -> usize {
+        let size = limits.size as usize;
+        let Shared { cells, work, .. } = &mut *shared;
+        let (mut len, mut parts, mut at) = (0, 0, Some(cell));
+        while let Some(cell) = at.filter(|_| len < want && parts < limits.parts) {
+            let chunk = cells.chunk(cell);
+            let left = if chunk.keeps_cuts() { want - len } else { size - len % size };
+            if chunk.len() > left
+                && !cells.split(&mut self.queue, cell, left, |chunk| limits.sums.cut(chunk, left, work))
+            {
+                break;
+            }
+            let chunk = cells.chunk_mut(cell);
+            if !chunk.keeps_cuts() {
+                chunk.sum(work);
+            }
+            let before = len / size;
+            len += chunk.len();
+            parts = if len / size > before { usize::from(len % size > 0) } else { parts + 1 };
+            at = cells.next(cell);
+        }
+        if len == want {
+            return len;
+        }
+        // Parts or cells ran out, maybe within a segment.
+        self.prepare(cell, if len > size { len - len % size } else { size }, Ending::Exact, limits, shared)
     }
 
     /// `len` bytes from SND.NXT, which `prepare` made whole chunks, were sent.
