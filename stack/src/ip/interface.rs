@@ -216,6 +216,8 @@ pub(super) struct Interfaces<'s> {
     len: usize,
     /// What devices do that all of them do.
     common: Offloads,
+    /// How often something of one may have changed that routes follow from.
+    changes: u64,
 }
 
 impl<'s> Interfaces<'s> {
@@ -223,7 +225,7 @@ impl<'s> Interfaces<'s> {
         for slot in slots.iter_mut() {
             slot.0 = None;
         }
-        Self { slots, len: 0, common: Offloads::all() }
+        Self { slots, len: 0, common: Offloads::all(), changes: 0 }
     }
 
     pub(super) fn add(&mut self, info: &NicInfo, config: InterfaceConfig) -> Result<&mut Interface, AddInterfaceError> {
@@ -233,6 +235,7 @@ impl<'s> Interfaces<'s> {
         let id = InterfaceId::new(self.len).ok_or(AddInterfaceError::Full)?;
         let slot = self.slots.get_mut(self.len).ok_or(AddInterfaceError::Full)?;
         self.len += 1;
+        self.changes += 1;
         self.common &= info.offloads;
         Ok(slot.0.insert(Interface::new(id, info, config)))
     }
@@ -242,14 +245,25 @@ impl<'s> Interfaces<'s> {
     }
 
     pub(super) fn at_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        self.changes += 1;
         self.slots.get_mut(id.index())?.0.as_mut()
+    }
+
+    /// An interface, to change its lines of replies and its groups alone.
+    pub(super) fn lines_of(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        self.slots.get_mut(id.index())?.0.as_mut()
+    }
+
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Interface> {
         self.slots[..self.len].iter().filter_map(|slot| slot.0.as_ref())
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Interface> {
+    /// All, to change their lines of replies alone.
+    pub(super) fn lines_mut(&mut self) -> impl Iterator<Item = &mut Interface> {
         self.slots[..self.len].iter_mut().filter_map(|slot| slot.0.as_mut())
     }
 

@@ -20,6 +20,7 @@ mod listener;
 mod ndp;
 mod output;
 mod path_mtu;
+mod remembered;
 mod repeat;
 mod reply;
 mod route;
@@ -40,6 +41,7 @@ use interface::Interfaces;
 pub use interface::{AddInterfaceError, InterfaceConfig, InterfaceSlot};
 pub use path_mtu::PathMtuSlot;
 use path_mtu::PathMtus;
+use remembered::RememberedRoutes;
 pub(crate) use repeat::Repeated;
 use reply::Replies;
 pub use reply::ReplySlot;
@@ -103,6 +105,7 @@ pub(crate) struct Ip<'s> {
     routes: Routes<'s>,
     replies: Replies<'s>,
     path_mtus: PathMtus<'s>,
+    remembered: RememberedRoutes,
     /// What the frame said that was looked at last: see [`Ip::repeated`].
     known: Option<repeat::Known>,
     secret: [u8; 16],
@@ -122,6 +125,7 @@ impl<'s> Ip<'s> {
             routes: Routes::new(routes),
             replies: Replies::new(replies),
             path_mtus: PathMtus::new(path_mtus),
+            remembered: RememberedRoutes::NONE,
             known: None,
             secret,
             alarm: Alarm::OFF,

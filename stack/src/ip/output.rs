@@ -63,9 +63,16 @@ impl Ip<'_> {
 
     /// Input: data of ours reached `destination`, so its next hop is alive (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, destination: IpAddr, now: Instant) {
-        let Ok(hop) = self.hop(destination, None, None) else { return };
+        let Some(hop) = self.hop_again(destination) else { return };
         let Some(timing) = self.interfaces.at(hop.interface).map(|state| state.timing) else { return };
         self.neighbours.confirm(hop.interface, hop.next_hop, timing, now);
+    }
+
+    /// The next hop of what was sent to `destination`.
+    fn hop_again(&self, destination: IpAddr) -> Option<Hop> {
+        let known = self.remembered_route(destination);
+        let known = known.map(|path| Hop { interface: path.interface, next_hop: path.next_hop });
+        known.or_else(|| self.hop(destination, None, None).ok())
     }
 
     /// Input: what is sent to `destination` is not answered, so its next hop may be dead (RFC 1122 §3.3.1.4). It is asked

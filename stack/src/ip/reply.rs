@@ -188,7 +188,7 @@ impl Ip<'_> {
 
     /// Puts a message into the line of `interface`, or drops it and counts it.
     pub(crate) fn queue(&mut self, interface: InterfaceId, message: Message, precedence: Precedence) {
-        let Some(state) = self.interfaces.at_mut(interface) else { return };
+        let Some(state) = self.interfaces.lines_of(interface) else { return };
         if let Err(reason) = self.replies.push(&mut state.replies, message, precedence) {
             self.drops.count(reason);
         }
@@ -200,14 +200,14 @@ impl Ip<'_> {
             return;
         }
         self.resolved = true;
-        for state in self.interfaces.iter_mut() {
+        for state in self.interfaces.lines_mut() {
             self.replies.splice(&mut state.replies, &mut state.waiting);
         }
     }
 
     fn transmit_line(&mut self, nics: &mut [&mut dyn Nic], id: InterfaceId, now: Instant, work: &mut Work) -> bool {
         loop {
-            let Some(state) = self.interfaces.at_mut(id) else { return false };
+            let Some(state) = self.interfaces.lines_of(id) else { return false };
             let Some(index) = self.replies.unlink_first(&mut state.replies) else { return false };
             let Some(message) = self.replies.slots[index as usize].message.take() else { continue };
             let sent = self.emit(nics, id, &message, now, work);
@@ -215,7 +215,7 @@ impl Ip<'_> {
                 Ok(()) => self.replies.give_back(index),
                 Err(NotSent::Full(_)) => {
                     self.replies.slots[index as usize].message = Some(message);
-                    let Some(state) = self.interfaces.at_mut(id) else { return false };
+                    let Some(state) = self.interfaces.lines_of(id) else { return false };
                     let mut rest = core::mem::replace(&mut state.replies, Line::EMPTY);
                     self.replies.link_behind(&mut state.replies, index);
                     self.replies.splice(&mut state.replies, &mut rest);
@@ -223,7 +223,7 @@ impl Ip<'_> {
                 }
                 Err(NotSent::Unresolved) => {
                     self.replies.slots[index as usize].message = Some(message);
-                    let Some(state) = self.interfaces.at_mut(id) else { return false };
+                    let Some(state) = self.interfaces.lines_of(id) else { return false };
                     self.replies.link_behind(&mut state.waiting, index);
                 }
                 Err(NotSent::NoRoute) => {
@@ -266,7 +266,7 @@ impl Ip<'_> {
     }
 
     fn set_groups(&mut self, nics: &mut [&mut dyn Nic], id: InterfaceId) {
-        let Some(state) = self.interfaces.at_mut(id).filter(|state| state.groups_changed) else { return };
+        let Some(state) = self.interfaces.lines_of(id).filter(|state| state.groups_changed) else { return };
         let Some(nic) = nics.get_mut(id.index()) else { return };
         state.groups_changed = false;
         state.filter(|groups| nic.set_multicast(groups));

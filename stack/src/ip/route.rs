@@ -61,6 +61,8 @@ pub(super) struct TableFull;
 pub(super) struct Routes<'s> {
     slots: &'s mut [RouteSlot],
     len: usize,
+    /// How often one came or went.
+    changes: u64,
 }
 
 impl<'s> Routes<'s> {
@@ -68,7 +70,7 @@ impl<'s> Routes<'s> {
         for slot in slots.iter_mut() {
             slot.0 = None;
         }
-        Self { slots, len: 0 }
+        Self { slots, len: 0, changes: 0 }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
@@ -77,6 +79,10 @@ impl<'s> Routes<'s> {
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Route> {
         self.slots[..self.len].iter_mut().filter_map(|slot| slot.0.as_mut())
+    }
+
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Adds a route, behind those of the same prefix length; the same one twice is one.
@@ -97,6 +103,7 @@ impl<'s> Routes<'s> {
         self.slots[self.len].0 = Some(route);
         self.slots[at..=self.len].rotate_right(1);
         self.len += 1;
+        self.changes += 1;
         Ok(())
     }
 
@@ -110,7 +117,9 @@ impl<'s> Routes<'s> {
                 kept += 1;
             }
         }
-        core::mem::replace(&mut self.len, kept) != kept
+        let has_gone = core::mem::replace(&mut self.len, kept) != kept;
+        self.changes += u64::from(has_gone);
+        has_gone
     }
 
     /// The best route to `destination`, out of `interface` if one is named. Of several gateways with the same prefix,

@@ -238,7 +238,7 @@ impl Tcp<'_> {
             // RFC 9293 §3.8.3 (MUST-20): at R1 the next hop may be dead.
             ip.suspect(envelope.destination);
         }
-        let Ok(path) = ip.route_out_of(envelope.destination, Some(envelope.source), envelope.interface) else {
+        let Ok(path) = ip.route_again(envelope.destination, Some(envelope.source), envelope.interface) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
         if full & bit_of(path.interface) != 0 {

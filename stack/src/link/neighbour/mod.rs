@@ -135,6 +135,8 @@ pub(crate) struct Neighbours<'s> {
     /// The place that a walk over all entries has come to.
     walk: Option<usize>,
     resolved: bool,
+    /// How often somebody may have fallen silent, or is silent no more.
+    silences: u64,
 }
 
 impl<'s> Neighbours<'s> {
@@ -145,7 +147,17 @@ impl<'s> Neighbours<'s> {
         }
         let free = if count == 0 { NIL } else { 0 };
         let hasher = SipHasher13::new_with_key(secret);
-        Self { slots, hasher, free, newest: NIL, oldest: NIL, alarm: Alarm::OFF, walk: None, resolved: false }
+        Self {
+            slots,
+            hasher,
+            free,
+            newest: NIL,
+            oldest: NIL,
+            alarm: Alarm::OFF,
+            walk: None,
+            resolved: false,
+            silences: 0,
+        }
     }
 
     /// The hardware address to send to, if it is known; the wish to send to it is noted.
@@ -170,6 +182,7 @@ impl<'s> Neighbours<'s> {
                 neighbour.state = State::Incomplete { asked: 1 };
                 neighbour.deadline = now + neighbour.retransmission;
                 let deadline = neighbour.deadline;
+                self.silences += 1;
                 self.alarm.set(deadline);
                 Resolution::Ask(Solicit { interface, address, to: None })
             }
@@ -194,6 +207,11 @@ impl<'s> Neighbours<'s> {
     /// Whether `address` was asked for and did not answer.
     pub(crate) fn is_silent(&self, interface: InterfaceId, address: IpAddr) -> bool {
         self.find(interface, address).is_some_and(|index| self.neighbour(index).state == State::Silent)
+    }
+
+    /// How often what [`Neighbours::is_silent`] says may have changed.
+    pub(crate) const fn silences(&self) -> u64 {
+        self.silences
     }
 
     /// A transport knows that packets reach the neighbour (RFC 4861 §7.3.1).
@@ -242,6 +260,7 @@ impl<'s> Neighbours<'s> {
             (neighbour.mac, neighbour.state) = (mac, State::Stale);
         }
         self.resolved |= waiting;
+        self.silences += u64::from(waiting);
     }
 
     /// `address` announces or answers (RFC 4861 §7.2.5; an ARP reply is an advertisement that overrides).
@@ -263,6 +282,7 @@ impl<'s> Neighbours<'s> {
             neighbour.deadline = now + timing.reachable;
             neighbour.is_router = said.router.unwrap_or(was_router);
             self.resolved = true;
+            self.silences += 1;
             return Heard::Noted;
         }
         let differs = said.mac.is_some_and(|mac| mac != neighbour.mac);
@@ -309,6 +329,7 @@ impl<'s> Neighbours<'s> {
             *place += 1;
             let Some(neighbour) = &mut slot.neighbour else { continue };
             let question = if neighbour.deadline <= now { neighbour.on_deadline(now) } else { None };
+            self.silences += u64::from(neighbour.state == State::Silent);
             if !matches!(neighbour.state, State::Reachable | State::Stale | State::Silent) {
                 self.alarm.set(neighbour.deadline);
             }

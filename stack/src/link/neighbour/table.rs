@@ -116,6 +116,7 @@ impl Neighbours<'_> {
             self.slots[before as usize].next = next;
         }
         self.unlink(index);
+        self.silences += 1;
         let slot = &mut self.slots[index as usize];
         slot.neighbour = None;
         slot.next = core::mem::replace(&mut self.free, index);
