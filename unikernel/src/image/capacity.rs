@@ -13,16 +13,22 @@ use crate::arch::memory;
 
 /// A frame of Ethernet's MTU with the device's header, in the power of two that a slot is.
 const SLOT: usize = 2048;
+/// Frames that a device made one of many fill longer slots: it takes some hundreds of instructions to give a slot to the
+/// device and to take it back, however long it is.
+const LONGEST_SLOT: usize = 16384;
+/// Memory from which on frames arrive in the longest slots: a short frame wastes most of one.
+const MUCH_MEMORY: usize = 128 << 20;
 /// Slots that a device's rings are likely to hold, which so are not there for what waits to be read.
 const RINGS: usize = 512;
-/// The most that one connection holds of what it receives: what a fast link carries in a few milliseconds.
-const LONGEST_WINDOW: u32 = 1 << 20;
+/// The most slots that one connection holds of what it receives: what a fast link carries in a few milliseconds.
+const LONGEST_WINDOW: usize = 512;
 /// What a connection takes in all tables together, and what it is likely to queue.
 const MEMORY_A_CONNECTION: usize = 128 << 10;
 
 /// The sizes of pools and tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
+    receive_slot: usize,
     receive_slots: usize,
     /// Of them, those that are not the device's.
     waiting_slots: usize,
@@ -40,8 +46,11 @@ pub(super) struct Pools {
 impl Capacity {
     /// For a machine with `ram` bytes for its heap.
     pub(super) fn of(ram: usize) -> Self {
-        let waiting_slots = (ram / 16 / SLOT).clamp(48, 4096);
+        let receive_slot = if ram < MUCH_MEMORY { SLOT } else { LONGEST_SLOT };
+        let share = if ram < MUCH_MEMORY { 16 } else { 8 };
+        let waiting_slots = (ram / share / receive_slot).clamp(48, 4096);
         Self {
+            receive_slot,
             receive_slots: RINGS + waiting_slots,
             waiting_slots,
             transmit_slots: (ram / 32 / SLOT).clamp(32, 2048),
@@ -50,7 +59,7 @@ impl Capacity {
     }
 
     pub(super) fn pools(&self) -> Pools {
-        Pools { receive: pool(self.receive_slots), transmit: pool(self.transmit_slots) }
+        Pools { receive: pool(self.receive_slots, self.receive_slot), transmit: pool(self.transmit_slots, SLOT) }
     }
 
     /// The same once a device has filled its rings from `receive`: one with many queues leaves less to wait in.
@@ -66,12 +75,13 @@ impl Capacity {
     /// The settings of TCP: what one connection may hold of what it receives is an eighth of what all can, so that a
     /// burst is worth its interrupt and its doorbells; of what it sends, a sixteenth.
     pub(super) fn tcp(&self) -> TcpConfig {
-        let share = (self.waiting_slots * SLOT / 16) as u32;
+        let waiting = self.waiting_slots * self.receive_slot;
+        let share = (waiting / 16) as u32;
         let send_budget = TcpConfig::DEFAULT.send_budget;
-        let waiting = self.waiting_slots * SLOT;
+        let longest = (LONGEST_WINDOW * self.receive_slot) as u32;
         TcpConfig {
             receive_memory: Some(waiting - waiting / 4),
-            receive_budget: LONGEST_WINDOW.min((2 * share).max(8 << 10)),
+            receive_budget: longest.min((2 * share).max(8 << 10)),
             // A page with counters is queued whole.
             send_budget: send_budget.min(share.max(16 << 10)),
             ..TcpConfig::DEFAULT
@@ -102,8 +112,8 @@ impl Capacity {
     }
 }
 
-fn pool(slots: usize) -> &'static Pool {
-    let bytes = memory::uncleared(slots * SLOT).expect("there is memory for the least of pools");
+fn pool(slots: usize, slot: usize) -> &'static Pool {
+    let bytes = memory::uncleared(slots * slot).expect("there is memory for the least of pools");
     let words = Box::leak((0..Pool::words(slots)).map(|_| Word::new(0)).collect());
-    Box::leak(Box::new(Pool::new(bytes, SLOT, words).expect("the slots are of a legal size and number")))
+    Box::leak(Box::new(Pool::new(bytes, slot, words).expect("the slots are of a legal size and number")))
 }
