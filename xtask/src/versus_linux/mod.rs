@@ -141,29 +141,12 @@ pub fn smoke(words: &[&str]) -> Result<Vec<Compared>, Failure> {
     Ok(rows.iter().map(compared).collect())
 }
 
-/// Measures, prints, and writes what was asked for.
+/// Measures, prints, and writes what was asked for: what is known, where a guest failed.
 fn compare(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
-    let profile = if arguments.profile { Profile::Shown } else { Profile::Without };
-    let (rounds, less) = if arguments.smoke { (1, 16) } else { (5, 1) };
-    let effort = Effort { rounds, less, profile };
-    let parts = Parts::found(image::path()?)?;
-    room::build()?;
-    let kernels: &[Kernel] = match profile {
-        Profile::Shown => &[Kernel::Lendwire],
-        Profile::Without => &[Kernel::Linux, Kernel::Lendwire],
-    };
     let works = works::chosen(&arguments.words);
     let mut rows: Vec<Row> = works.into_iter().map(|work| Row { work, linux: None, lendwire: None }).collect();
     let mut idle = [None; 2];
-    for kernel in kernels.iter().copied() {
-        let progress = Progress::start(&format!("measuring {kernel:?}"));
-        for offloads in [Offloads::Off, Offloads::On] {
-            let rate = count(&mut rows, &parts, kernel, offloads, effort, &progress)?;
-            idle[kernel as usize] = rate.or(idle[kernel as usize]);
-        }
-        start_and_shrink(&mut rows, &parts, kernel, effort, &progress)?;
-        progress.done();
-    }
+    let outcome = measure_all(arguments, &mut rows, &mut idle);
     println!("{}", table::text(&rows));
     for (kernel, rate) in [Kernel::Linux, Kernel::Lendwire].into_iter().zip(idle) {
         if let Some(rate) = rate {
@@ -174,7 +157,29 @@ fn compare(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
         let text = format!("{:#}\n", table::json(&rows, idle));
         fs::write(file, text).map_err(|error| counter::file_failure(file, &error))?;
     }
-    Ok(rows)
+    outcome.map(|()| rows)
+}
+
+fn measure_all(arguments: &Arguments, rows: &mut [Row], idle: &mut [Option<f64>; 2]) -> Result<(), Failure> {
+    let profile = if arguments.profile { Profile::Shown } else { Profile::Without };
+    let (rounds, less) = if arguments.smoke { (1, 16) } else { (5, 1) };
+    let effort = Effort { rounds, less, profile };
+    let parts = Parts::found(image::path()?)?;
+    room::build()?;
+    let kernels: &[Kernel] = match profile {
+        Profile::Shown => &[Kernel::Lendwire],
+        Profile::Without => &[Kernel::Linux, Kernel::Lendwire],
+    };
+    for kernel in kernels.iter().copied() {
+        let progress = Progress::start(&format!("measuring {kernel:?}"));
+        for offloads in [Offloads::Off, Offloads::On] {
+            let rate = count(rows, &parts, kernel, offloads, effort, &progress)?;
+            idle[kernel as usize] = rate.or(idle[kernel as usize]);
+        }
+        start_and_shrink(rows, &parts, kernel, effort, &progress)?;
+        progress.done();
+    }
+    Ok(())
 }
 
 /// The works that are counted with such a card, on one guest. Returns what it costs to do nothing.
