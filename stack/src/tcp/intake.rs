@@ -116,6 +116,11 @@ impl Connection {
         self.intake(shared).map_or(0, |intake| intake.reassembly.charged())
     }
 
+    /// The same, and how many bytes that are.
+    pub(super) fn kept_and_ahead(&self, shared: &Shared<'_>) -> (u32, u32) {
+        self.intake(shared).map_or((0, 0), |intake| (intake.reassembly.charged(), intake.reassembly.bytes()))
+    }
+
     /// Keeps what of `chunk`, whose first byte is `start`, fills holes.
     pub(super) fn keep(&mut self, start: Seq, chunk: Chunk, shared: &mut Shared<'_>) -> Result<(), NoRoom> {
         self.take_intake(shared).ok_or(NoRoom)?;

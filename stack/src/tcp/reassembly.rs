@@ -20,10 +20,11 @@ pub(super) struct Reassembly {
     /// What came twice, to be told to its sender once.
     pub(super) repeated: Repeated,
     charged: u32,
+    bytes: u32,
 }
 
 impl Reassembly {
-    pub(super) const NEW: Self = Self { blocks: Blocks::NONE, repeated: Repeated::NOTHING, charged: 0 };
+    pub(super) const NEW: Self = Self { blocks: Blocks::NONE, repeated: Repeated::NOTHING, charged: 0, bytes: 0 };
 
     pub(super) const fn is_empty(&self) -> bool {
         self.blocks.len() == 0
@@ -37,6 +38,11 @@ impl Reassembly {
     /// What the blocks pin.
     pub(super) const fn charged(&self) -> u32 {
         self.charged
+    }
+
+    /// What they hold.
+    pub(super) const fn bytes(&self) -> u32 {
+        self.bytes
     }
 
     /// Keeps what of `chunk`, whose first byte is `start`, fills holes.
@@ -112,6 +118,7 @@ impl Reassembly {
             let Some(mut chunk) = popped else { continue };
             let charged = charge(&chunk);
             self.charged -= charged;
+            self.bytes -= chunk.len() as u32;
             shared.received.release(charged);
             let seen = next.since(start).min(chunk.len() as u32);
             if seen > 0 {
@@ -130,6 +137,7 @@ impl Reassembly {
             shared.cells.clear(&mut block.queue);
         }
         shared.received.release(core::mem::take(&mut self.charged));
+        self.bytes = 0;
     }
 
     /// Puts `piece`, which fits a hole, behind the block in place `at`, and joins it to its neighbours where they touch.
@@ -149,6 +157,7 @@ impl Reassembly {
         self.blocks.touch(placed, &mut shared.blocks);
         let charged = charge(&piece);
         self.charged += charged;
+        self.bytes += piece.len() as u32;
         shared.received.charge(charged);
         let block = shared.blocks.by_index_mut(placed).expect("it was just placed");
         shared.cells.push_back(&mut block.queue, piece).expect("a cell is available");

@@ -125,9 +125,12 @@ impl Connection {
 
     /// The window that memory allows now, and that can be shown. Who holds nothing has one of a segment.
     fn memory_window(&self, reach: u32, shared: &Shared<'_>) -> u32 {
-        let charged = self.charged(shared);
+        let (kept, ahead) = self.kept_and_ahead(shared);
+        let charged = self.receive.queue.charged() + kept;
         let least = if charged == 0 { self.segment() } else { 0 };
-        window_of(reach.saturating_sub(charged)).max(least).min(0xffff << self.receive.scale)
+        // What came before its time has its place in the window already, and takes none from what is yet to come.
+        let open = window_of(reach.saturating_sub(charged)).saturating_add(ahead).min(window_of(reach));
+        open.max(least).min(0xffff << self.receive.scale)
     }
 
     /// RFC 9293 §3.8.6.2.2: the least that an edge moves: a full segment or half of what there is.

@@ -33,6 +33,28 @@ fn a_receive_budget_that_is_set_takes_nothing_back_and_gives_at_once() {
 }
 
 #[test]
+fn what_waits_behind_a_hole_takes_nothing_of_the_window_that_it_lies_in() {
+    let mut peer = Peer::new();
+    let connection = peer.opens(syn().mss(1460).window(65_535).window_scale(0));
+    peer.stack.set_receive_budget(connection, 160_000).expect("it is open");
+    let piece = |number: u32| data(&[1; 1460]).seq(1 + number * 1460);
+    // The first one and the third are missing, and thirty wait behind them, within the hundred thousand bytes of a window.
+    (1..33).filter(|&number| number != 2).for_each(|number| peer.sends(piece(number)));
+    peer.takes_all();
+    peer.sends(piece(0));
+    assert_eq!(peer.reads(connection).len(), 2 * 1460);
+    let window = |peer: &mut Peer| peer.takes_all().pop().expect("it is acknowledged").window;
+    peer.sends(piece(0));
+    // Five eighths of the budget, in sixteens.
+    assert_eq!(window(&mut peer), 6_250);
+    // What is there to be read does take from it.
+    peer.sends(piece(2));
+    peer.sends(piece(0));
+    let left = window(&mut peer);
+    assert!(left < 5_600, "{left}");
+}
+
+#[test]
 fn a_send_budget_that_is_set_is_what_may_wait() {
     let mut peer = Peer::new();
     let connection = peer.established();
