@@ -48,9 +48,8 @@ impl Connection {
             self.wait(Waiting::Window, self.rtt.rto(), now);
         }
         let mss = self.send.mss;
-        // What the peer's window holds back shows no more of the path than what nobody has written.
-        let may_send = waits && self.send.window.saturating_sub(in_flight) >= u32::from(mss);
-        if let Some(flight) = self.flight_mut(shared).filter(|_| in_flight > 0 && !may_send) {
+        // Only who has nothing to send is limited by the application; who has, by the peer's window, sends as fast as he may.
+        if let Some(flight) = self.flight_mut(shared).filter(|_| in_flight > 0 && !waits) {
             flight.on_nothing_to_send(mss);
         }
     }
@@ -164,7 +163,7 @@ impl Flight {
         }
     }
 
-    /// Nothing more can be sent for now, and neither congestion nor pace holds it back.
+    /// The application has nothing more to send for now.
     fn on_nothing_to_send(&mut self, mss: u16) {
         if self.room(mss) >= u32::from(mss) && !self.board.is_due() {
             self.rate.on_limited(self.board.in_flight());
