@@ -9,7 +9,9 @@ use lendwire::tcp::{Algorithm, TcpConfig};
 use lendwire::time::Span;
 
 use super::ideal::{self, Facts, Law};
-use super::{Delays, Demand, Direction, FlowConfig, LinkConfig, Loss, Policer, Reordering, Scenario, World, roomy};
+use super::{
+    Delays, Demand, Direction, FlowConfig, LinkConfig, Loss, MOST_WINDOW, Policer, Reordering, Scenario, World, roomy,
+};
 
 /// Bits a second.
 pub const RATES: [u64; 5] = [1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
@@ -231,13 +233,16 @@ impl Cell {
             policer: self.policer(),
             ..backward
         };
-        // Twice what can be under way, for what is sent while a loss is mended; where what is sent again is lost again, that
-        // takes some round trips more.
-        let rounds = if self.loss == 0 { 2 } else { 4 };
-        let window = rounds * (self.product(self.rate) + self.queue()) + (1 << 18);
-        let tcp = TcpConfig { congestion: self.control.algorithm, ..roomy(window) };
+        let tcp = TcpConfig { congestion: self.control.algorithm, ..roomy(self.window()) };
         let flow = FlowConfig { tcp, start: Span::ZERO, demand: Demand::Endless };
         Scenario { mtu: self.mtu(), links: [forward, backward], flows: vec![flow], seed }
+    }
+
+    /// Bytes that may be under way or wait for one that is missing: twice what the path holds, for what is sent while a loss
+    /// is mended; where what is sent again is lost again, that takes some round trips more.
+    fn window(&self) -> u64 {
+        let rounds = if self.loss == 0 { 2 } else { 4 };
+        (rounds * (self.product(self.rate) + self.queue()) + (1 << 18)).min(MOST_WINDOW)
     }
 
     /// Segments a second that the control may send, in the long run.
@@ -248,8 +253,11 @@ impl Cell {
             rate: frames(self.rate),
             rtt: self.round_trip as f64 / 1000.0 + serialized,
             queue: self.queue() as f64 / self.frame() as f64,
+            // Addresses, ports, and timestamps.
+            window: self.window() as f64 / f64::from(self.mtu() - 52),
             loss: f64::from(self.loss) / 1000.0,
             policer: self.policer().map(|policer| (frames(policer.rate), policer.burst as f64 / self.frame() as f64)),
+            reorders: self.shape == Shape::Reordered,
         };
         ideal::goodput(self.control.law, &facts, seed)
     }

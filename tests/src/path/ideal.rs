@@ -32,10 +32,14 @@ pub struct Facts {
     pub rtt: f64,
     /// Segments that the queue holds.
     pub queue: f64,
+    /// Segments that may lie between the first one that is missing and the last that was sent.
+    pub window: f64,
     /// The share of segments that is lost behind it.
     pub loss: f64,
     /// Segments a second, and at once, that a policer lets pass.
     pub policer: Option<(f64, f64)>,
+    /// Some segments are late.
+    pub reorders: bool,
 }
 
 /// CUBIC's C (RFC 9438 §5).
@@ -50,9 +54,44 @@ const SEGMENTS: u32 = 1_000_000;
 pub fn goodput(law: Law, facts: &Facts, seed: u64) -> f64 {
     let capacity = facts.policer.map_or(facts.rate, |(rate, _)| rate.min(facts.rate));
     match law {
-        Law::Model => capacity * (1.0 - facts.loss),
+        Law::Model => capacity * (1.0 - facts.loss) * within_window(facts, capacity, seed),
         Law::Reno | Law::Cubic => stepped(law, facts, seed),
     }
+}
+
+/// The share of the time in which the receiver's window lets one send who could send `capacity` segments a second, and what
+/// is lost first of all. The window ends so far behind the first one that is missing, and may say 1 GiB at the most (RFC 7323
+/// §2.3): three round trips of 10 Gbit/s and 300 ms, where something is lost thrice in each. Where segments are late a
+/// quarter of a round trip has to pass before one is known to be lost (RFC 8985 §6.2 step 4).
+fn within_window(facts: &Facts, capacity: f64, seed: u64) -> f64 {
+    let patience = if facts.reorders { 1.25 } else { 1.0 };
+    let known_after = (capacity * facts.rtt * patience).ceil().max(1.0) as usize;
+    let slots = (known_after * 60).max(SEGMENTS as usize);
+    let mut random = Random::new(seed);
+    let (mut under_way, mut lost) = (VecDeque::new(), VecDeque::new());
+    // What has arrived of those from the first missing one on.
+    let (mut arrived, mut first, mut idle) = (VecDeque::new(), 0, 0);
+    for slot in 0..slots {
+        if slot >= known_after
+            && let Some(number) = under_way.pop_front().flatten()
+        {
+            match random.happens(facts.loss) {
+                true => lost.push_back(number),
+                false => arrived[number - first] = true,
+            }
+            while arrived.front() == Some(&true) {
+                arrived.pop_front();
+                first += 1;
+            }
+        }
+        let next = (arrived.len() as f64) < facts.window;
+        under_way.push_back(lost.pop_front().or_else(|| {
+            next.then(|| arrived.push_back(false))?;
+            Some(first + arrived.len() - 1)
+        }));
+        idle += usize::from(under_way.back() == Some(&None));
+    }
+    1.0 - idle as f64 / slots as f64
 }
 
 /// A window that obeys `law`.
@@ -122,7 +161,7 @@ struct Sent {
 
 impl Bottleneck<'_> {
     fn send(&mut self, now: f64) -> Sent {
-        let &Facts { rate, rtt, queue, loss, policer } = self.facts;
+        let &Facts { rate, rtt, queue, loss, policer, window: _, reorders: _ } = self.facts;
         let begin = self.free_at.max(now);
         // What is dropped is missed when what follows it arrives.
         let known_at = begin + 1.0 / rate + rtt;
@@ -179,7 +218,7 @@ mod tests {
 
     /// A path that never is the limit.
     fn wide(rtt: f64, loss: f64) -> Facts {
-        Facts { rate: 1e8, rtt, queue: 1e8, loss, policer: None }
+        Facts { rate: 1e8, rtt, queue: 1e8, window: 1e8, loss, policer: None, reorders: false }
     }
 
     /// The mean window, in segments.
@@ -216,11 +255,27 @@ mod tests {
 
     #[test]
     fn a_queue_of_one_round_keeps_the_bottleneck_busy() {
-        let facts = Facts { rate: 1000.0, rtt: 0.1, queue: 100.0, loss: 0.0, policer: None };
+        let facts =
+            Facts { rate: 1000.0, rtt: 0.1, queue: 100.0, window: 1e8, loss: 0.0, policer: None, reorders: false };
         is_near(goodput(Law::Reno, &facts, 1), 1000.0, 0.01);
         is_near(goodput(Law::Cubic, &facts, 1), 1000.0, 0.01);
         // With a tenth of it, Reno swings between half of what fills the path and all of it.
         is_near(goodput(Law::Reno, &Facts { queue: 10.0, ..facts }, 1), 790.0, 0.05);
         is_near(goodput(Law::Model, &Facts { loss: 0.03, ..facts }, 1), 970.0, 0.001);
+    }
+
+    #[test]
+    fn rfc7323_2_3_a_window_is_full_until_the_first_that_is_missing_comes() {
+        let facts =
+            Facts { rate: 1000.0, rtt: 1.0, queue: 1e8, window: 1e8, loss: 0.01, policer: None, reorders: false };
+        let share = |window: f64| within_window(&Facts { window, ..facts }, 1000.0, 1);
+        assert_eq!(share(1e8), 1.0);
+        // Half a round trip's worth is sent in half of the time where nothing is lost.
+        is_near(within_window(&Facts { window: 500.0, loss: 0.0, ..facts }, 1000.0, 1), 0.5, 0.01);
+        // Of a thousand ten are lost, and of those that go again one in ten rounds: some two round trips' worth a window.
+        let (two, four) = (share(2000.0), share(4000.0));
+        assert!((0.8..0.97).contains(&two) && four > 0.99, "{two} {four}");
+        // Who waits for what is late is slower.
+        assert!(within_window(&Facts { window: 2000.0, reorders: true, ..facts }, 1000.0, 1) < two - 0.05);
     }
 }

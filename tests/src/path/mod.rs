@@ -42,4 +42,4 @@ pub use self::delays::Delays;
 pub use self::flow::{Demand, Flow};
 pub use self::link::{LinkConfig, LinkCounts, Policer, Reordering};
 pub use self::loss::{Loss, Random};
-pub use self::world::{Direction, FlowConfig, Scenario, World, roomy};
+pub use self::world::{Direction, FlowConfig, MOST_WINDOW, Scenario, World, roomy};

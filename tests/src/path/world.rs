@@ -86,11 +86,14 @@ pub struct World<'s> {
     seed: u64,
 }
 
+/// The most that a window can say (RFC 7323 §2.3).
+pub const MOST_WINDOW: u64 = 65_535 << 14;
+
 /// Settings of TCP whose windows may grow to `window` bytes, however small the pools of a test are.
 #[must_use]
 pub fn roomy(window: u64) -> TcpConfig {
-    // The most that a window can say (RFC 7323 §2.3), and what memory it is taken to need.
-    let window = window.min(65_535 << 14);
+    let window = window.min(MOST_WINDOW);
+    // What memory it is taken to need.
     let (receive, memory) = ((window * 8 / 5) as u32, Some(usize::MAX / 4));
     TcpConfig {
         send_budget: window as u32,
