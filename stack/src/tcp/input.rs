@@ -115,8 +115,10 @@ impl Connection {
     fn is_overtaken(&self, segment: &Arrival, value: u32, shared: &Shared<'_>) -> bool {
         let next = self.receive.nxt;
         let is_new = !segment.payload.is_empty() && (segment.seq + segment.len()).after(next);
-        let covers =
-            |intake: &Intake| intake.overtaken.covers(value, self.recent(), intake.need.since_last_but_one(next));
+        let covers = |intake: &Intake| {
+            let came = intake.need.since_last_but_one(next, intake.reassembly.bytes());
+            intake.overtaken.covers(value, self.recent(), came)
+        };
         is_new && self.intake(shared).is_some_and(covers)
     }
 
@@ -229,7 +231,7 @@ impl Connection {
         }
         match order {
             Order::Next => self.take_in_order(segment, now, shared),
-            Order::Ahead => self.take_out_of_order(segment, shared),
+            Order::Ahead => self.take_out_of_order(segment, now, shared),
         }
     }
 
@@ -271,7 +273,7 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    fn take_out_of_order(&mut self, segment: &mut Arrival, shared: &mut Shared<'_>) -> Step {
+    fn take_out_of_order(&mut self, segment: &mut Arrival, now: Instant, shared: &mut Shared<'_>) -> Step {
         self.owe_duplicates(segment.segments(), shared);
         let mut start = segment.seq;
         while let Some(chunk) = segment.payload.pop() {
@@ -283,6 +285,7 @@ impl Connection {
             start += len;
         }
         segment.seq = start;
+        self.look_at_need(self.echoed(segment, now), now, shared);
         ControlFlow::Continue(())
     }
 

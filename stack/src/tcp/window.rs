@@ -4,8 +4,8 @@
 //! all (§3.8.6.2.2). A window is shown in bytes and paid in slots, which data fills by some five eighths.
 //!
 //! A connection starts with [`TcpConfig::receive_budget_start`]. Once a round trip it looks how much its application has
-//! read since the last look; a window that holds twice that never stops a sender that is as quick, and one that grows from
-//! round to round, as in slow start, has its growth added twice over. The round trip is the receiver's own: it starts as the
+//! read since the last look, or cannot read yet for a hole before it; a window that holds twice that never stops a sender that
+//! is as quick, and one that grows from round to round, as in slow start, has its growth added twice over. The round trip is the receiver's own: it starts as the
 //! handshake's, an echoed timestamp corrects it, and so does a window that is filled in less. A budget grows as far as
 //! [`TcpConfig::receive_budget`], while the memory of all has plenty (see `budget`), and shrinks only where the application
 //! says so. An application that does not read keeps its window as small as it is.
@@ -24,10 +24,10 @@ pub(super) struct Need {
     round_trip: u32,
     /// When the last look was, in microseconds that come round every 71 minutes: a look too early or too late does no harm.
     looked_at: u32,
-    /// The first number that was not read then, and the right edge.
-    read: Seq,
+    /// The first number that was not read then and as much farther as waited behind holes, and the right edge.
+    come: Seq,
     edge: Seq,
-    /// Bytes read between the last two looks.
+    /// How far the first moved between the last two looks.
     before: u32,
 }
 
@@ -51,17 +51,17 @@ impl Need {
         }
     }
 
-    /// How much came since the last look but one, when the first number to come is `next`.
-    pub(super) fn since_last_but_one(&self, next: Seq) -> u32 {
-        next.since(self.read).saturating_add(self.before)
+    /// How much came since the last look but one, when the first number to come is `next` and `ahead` wait behind holes.
+    pub(super) fn since_last_but_one(&self, next: Seq, ahead: u32) -> u32 {
+        (next + ahead).since(self.come).saturating_add(self.before)
     }
 
-    /// The window for a sender of which `read` bytes were read within a round trip.
-    fn wanted(&self, read: u32) -> u32 {
-        let (read, before) = (u64::from(read), u64::from(self.before.max(1)));
+    /// The window for a sender of which `count` bytes came within a round trip, and `ahead` wait behind holes.
+    fn wanted(&self, count: u32, ahead: u32) -> u32 {
+        let (count, before) = (u64::from(count), u64::from(self.before.max(1)));
         // What has grown by half may grow by half again, twice, before the next look.
-        let grows = read.saturating_sub(before).saturating_mul(4).saturating_mul(read) / before;
-        (2 * read + grows.min(4 * read)).min(u64::from(u32::MAX)) as u32
+        let grows = count.saturating_sub(before).saturating_mul(4).saturating_mul(count) / before;
+        (2 * count + grows.min(4 * count) + u64::from(ahead)).min(u64::from(u32::MAX)) as u32
     }
 }
 
@@ -70,7 +70,7 @@ impl Connection {
     pub(super) fn fresh_need(&self) -> Need {
         let round_trip = self.rtt.smoothed().map_or(0, |span| span.micros().clamp(1, u64::from(u32::MAX)) as u32);
         let read = self.read();
-        Need { round_trip, looked_at: 0, read, edge: read, before: 0 }
+        Need { round_trip, looked_at: 0, come: read, edge: read, before: 0 }
     }
 
     /// The first number that is not read.
@@ -83,9 +83,9 @@ impl Connection {
         let (next, edge) = (self.receive.nxt, self.receive.edge);
         let (read, recent) = (self.read(), self.recent());
         let now = now.micros() as u32;
-        let Some(Intake { need, overtaken, .. }) = self.take_intake(shared) else { return };
+        let Some(Intake { need, reassembly, overtaken, .. }) = self.take_intake(shared) else { return };
         let took = now.wrapping_sub(need.looked_at);
-        if need.edge == need.read {
+        if need.edge == need.come {
             // The first data: there was no look yet.
             (need.looked_at, need.edge) = (now, edge);
             return;
@@ -98,9 +98,12 @@ impl Connection {
             need.correct(echoed);
         }
         overtaken.on_round(recent);
-        let count = read.since(need.read);
-        let wanted = budget_of(need.wanted(count));
-        (need.looked_at, need.read, need.edge, need.before) = (now, read, edge, count);
+        let ahead = reassembly.bytes();
+        // What no longer waits behind a hole may not be read yet: it counted once.
+        let come = (read + ahead).later(need.come);
+        let count = come.since(need.come);
+        let wanted = budget_of(need.wanted(count, ahead));
+        (need.looked_at, need.come, need.edge, need.before) = (now, come, edge, count);
         let is_said = self.settings(shared).is_some_and(|asked| asked.receive_budget.is_some());
         if shared.received.level() == Level::Plenty && !is_said {
             self.budget = self.budget.max(wanted.min(shared.config.receive_budget));

@@ -1,8 +1,8 @@
 //! Budgets grow with what is read and with the congestion window, and not without need.
 
-use lendwire::tcp::TcpConfig;
+use lendwire::tcp::{Algorithm, TcpConfig};
 use lendwire::time::Span;
-use lendwire_tests::path::{Demand, FlowConfig, LinkConfig, Scenario, World};
+use lendwire_tests::path::{Demand, FlowConfig, LinkConfig, Loss, Scenario, World, roomy};
 
 /// 20 Mbit/s and 200 ms: half a megabyte on its way, three times the window that a connection starts with.
 const RATE: u64 = 20_000_000;
@@ -47,6 +47,19 @@ fn each_side_that_may_not_grow_holds_the_path_back() {
     let start = TcpConfig::DEFAULT.send_budget_start;
     let narrow = share(TcpConfig { send_budget: start, ..TcpConfig::DEFAULT });
     assert!((0.4..0.6).contains(&narrow), "half of the product is queued: {narrow}");
+}
+
+#[test]
+fn what_waits_behind_holes_shows_the_need_of_a_window_as_what_is_read_does() {
+    // 1 Gbit/s and 100 ms, three of a hundred lost: some hole is always there.
+    let link = LinkConfig::new(1_000_000_000, Span::from_millis(50), 1 << 27);
+    let lossy = LinkConfig { loss: Loss::Independent(0.03), ..link };
+    let tcp = TcpConfig { congestion: Algorithm::Bbr, ..roomy(1 << 26) };
+    let flow = FlowConfig { tcp, start: Span::ZERO, demand: Demand::Endless };
+    Scenario { mtu: 9000, links: [lossy, link], flows: vec![flow], seed: 1 }.run(|world| {
+        world.run_for(Span::from_millis(1_500));
+        assert!(send_window(world) > 25_000_000, "{}", world.describe());
+    });
 }
 
 #[test]
