@@ -307,7 +307,7 @@ impl<M: Machine> Ends<M> {
 fn pool_there(shape: &Shape) -> &'static Pool {
     const LONGEST: usize = 1 << 17;
     let slot = if shape.card == Card::Segments { LONGEST } else { usize::from(shape.mtu).next_power_of_two() };
-    Pool::leaked((16 << 20) / slot, slot).expect("a pool of this size can be made")
+    Pool::leaked((4 << 20) / slot, slot).expect("a pool of this size can be made")
 }
 
 /// The port of listener `number`.

@@ -72,10 +72,26 @@ pub fn path() -> Result<PathBuf, Failure> {
 /// # Errors
 /// [`Failure::Missing`] without the Rust target, [`Failure::Build`] with the compiler's words.
 pub fn build(arch: Arch) -> Result<PathBuf, Failure> {
+    build_binary(cargo(), arch, PACKAGE, &[])
+}
+
+/// Builds the image for x86_64 that counts its own instructions, and returns its path.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_counts() -> Result<PathBuf, Failure> {
+    // Incremental compilation cuts crates into other units, which are inlined differently.
+    let mut cargo = cargo();
+    cargo.env("CARGO_INCREMENTAL", "0");
+    build_binary(cargo, Arch::X86_64, "lendwire-unikernel-counts", &["--features", "counts"])
+}
+
+fn build_binary(mut cargo: Command, arch: Arch, binary: &str, features: &[&str]) -> Result<PathBuf, Failure> {
     install::rust_target(&workspace(), arch.target())?;
     let progress = Progress::start("building the unikernel");
-    let mut child = cargo()
-        .args(["build", "--release", "-p", PACKAGE, "--bin", PACKAGE, "--target", arch.target()])
+    let mut child = cargo
+        .args(["build", "--release", "-p", PACKAGE, "--bin", binary, "--target", arch.target()])
+        .args(features)
         .args(["--quiet", "--message-format=json-render-diagnostics"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

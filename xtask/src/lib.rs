@@ -21,6 +21,7 @@ pub mod capture;
 pub mod counts;
 pub mod failure;
 pub mod fuzz;
+pub mod icount;
 pub mod image;
 pub mod install;
 pub mod namespace;

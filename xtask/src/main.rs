@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::failure::Failure;
-use xtask::{bench, counts, fuzz, requirements, run, script, simulate, test, versus_linux};
+use xtask::{bench, counts, fuzz, icount, requirements, run, script, simulate, test, versus_linux};
 
 #[derive(Parser)]
 #[command(
@@ -36,6 +36,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Counts the instructions of each path, against a budget
     Counts(counts::Arguments),
+    /// Counts the instructions of each path inside of the unikernel, against a budget
+    Icount(icount::Arguments),
     /// Compares the unikernel with a Debian kernel: guest instructions of the same work, boot, memory
     VersusLinux(versus_linux::Arguments),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Requirements(arguments) => requirements::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
+        Command::Icount(arguments) => icount::run(&arguments),
         Command::VersusLinux(arguments) => versus_linux::run(&arguments),
     };
     match outcome {

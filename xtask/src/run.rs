@@ -181,6 +181,7 @@ fn print_stats(client: &Client) -> Result<(), Failure> {
 fn with_network_advice(failure: Failure, arguments: &Arguments) -> Failure {
     let Failure::Silent(message) = failure else { return failure };
     let advice = match &arguments.net {
+        Net::None => "It has no network.".to_owned(),
         Net::User => "Run again with --capture FILE.pcapng to see what was on the wire.".to_owned(),
         Net::Tap(name) => format!(
             "Without a DHCP server on {name} the guest needs --ip A.B.C.D/N; a firewall of the host may also keep {name} silent."
@@ -197,6 +198,7 @@ fn kernel_line(arguments: &Arguments) -> Result<KernelLine, Failure> {
         ip6: arguments.ip6.clone(),
         poll: arguments.poll.clone(),
         restart: arguments.restart,
+        words: String::new(),
     };
     let Net::Tap(name) = &arguments.net else { return Ok(kernel) };
     tap::check(name, arguments.nic.queue_pairs())?;

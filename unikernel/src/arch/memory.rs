@@ -50,6 +50,12 @@ pub(super) unsafe fn claim(region: Range<u64>) -> usize {
     len
 }
 
+/// Where the image lies.
+#[cfg(feature = "counts")]
+pub(super) fn image() -> Range<usize> {
+    (&raw const __image_start).addr()..(&raw const __image_end).addr()
+}
+
 /// The first byte after the image: no memory below is for the heap.
 pub(super) fn image_end() -> u64 {
     (&raw const __image_end).addr() as u64

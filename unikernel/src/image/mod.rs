@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | `counts` | with the feature `counts`: the paths whose instructions are counted |
 //! | `capacity` | how much of everything fits the machine's memory |
 //! | `device` | the network card: which driver it needs, and how its interrupts are told |
 //! | `network` | the stack, its addresses and the services |
@@ -11,6 +12,8 @@
 //! Invariant: all memory is taken before [`serve`] begins; nothing allocates afterwards.
 
 mod capacity;
+#[cfg(feature = "counts")]
+mod counts;
 mod device;
 mod network;
 mod plain;
@@ -35,6 +38,10 @@ pub(crate) fn run(machine: Machine) -> ! {
     let Some(command_line) = command_line.text() else {
         give_up(format_args!("the command line is longer than 1023 bytes, or not UTF-8: shorten it"));
     };
+    #[cfg(feature = "counts")]
+    if let Some((way, filter)) = counts::asked(command_line) {
+        counts::run(way, &filter);
+    }
     let settings = match command_line::parse(command_line) {
         Ok(settings) => settings,
         Err(mistake) => give_up(format_args!("{mistake}")),

@@ -10,11 +10,6 @@ use crate::failure::Failure;
 const TOLERANCE: u64 = 3;
 const PART: u64 = 200;
 
-const HEADING: &str = "\
-# Instructions of each path that `cargo xtask counts` counts. A count above its budget fails; `--lower` writes the lower
-# ones, `--accept` all.
-";
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
@@ -56,10 +51,14 @@ impl Budget {
         Ok(Self { most })
     }
 
-    /// The text of it, `paths` in this order; a path that is not among them is forgotten.
-    pub(super) fn write<'a>(&self, paths: impl Iterator<Item = &'a str>) -> String {
-        let lines = paths.filter_map(|path| self.most.get(path).map(|most| format!("{most:>8}  {path}\n")));
-        HEADING.chars().chain(lines.collect::<String>().chars()).collect()
+    /// The text of it, which `command` counts, `paths` in this order; a path that is not among them is forgotten.
+    pub(super) fn write<'a>(&self, command: &str, paths: impl Iterator<Item = &'a str>) -> String {
+        let mut text = format!(
+            "# Instructions of each path that `{command}` counts. A count above its budget fails; `--lower` writes the lower\n\
+             # ones, `--accept` all.\n"
+        );
+        text.extend(paths.filter_map(|path| self.most.get(path).map(|most| format!("{most:>8}  {path}\n"))));
+        text
     }
 
     /// What is to be said of `count`.
@@ -99,7 +98,7 @@ mod tests {
         let mut budget = Budget::default();
         budget.set("b, c", 7);
         budget.set("a", 12345);
-        let text = budget.write(["b, c", "a"].into_iter());
+        let text = budget.write("count", ["b, c", "a"].into_iter());
         assert_eq!(Budget::read(&text).expect("it was written").most, budget.most);
         assert!(Budget::read("words").is_err());
     }

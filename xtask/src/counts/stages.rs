@@ -15,7 +15,7 @@ use crate::failure::Failure;
 
 /// A part of the way through the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// What applications call.
     Socket,
     Tcp,
@@ -46,9 +46,11 @@ impl Stage {
 }
 
 /// Folders and files, the first that a path contains counting; `None` is outside of what is measured.
-const ROOMS: [(&str, Option<Stage>); 12] = [
+const ROOMS: [(&str, Option<Stage>); 13] = [
     ("nic-models/src/model/", None),
     ("nic-models/src/", Some(Stage::Driver)),
+    // What a driver asks its kernel.
+    ("unikernel/src/arch/memory.rs", Some(Stage::Driver)),
     ("stack/src/tcp/socket", Some(Stage::Socket)),
     ("stack/src/tcp/question.rs", Some(Stage::Socket)),
     ("stack/src/udp/socket.rs", Some(Stage::Socket)),
@@ -62,19 +64,19 @@ const ROOMS: [(&str, Option<Stage>); 12] = [
 ];
 
 /// What does the paths: outside, where it is innermost of all that is ours.
-const HARNESS: &str = "benches/counts";
+const HARNESS: [&str; 3] = ["benches/counts", "unikernel/src/image/counts.rs", "unikernel/src/arch/x86_64/counting.rs"];
 
 /// What is known of an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// None for what is not measured.
-    pub(super) stage: Option<Stage>,
+    pub(crate) stage: Option<Stage>,
     /// The line of ours that it was compiled from.
-    pub(super) line: String,
+    pub(crate) line: String,
 }
 
 /// The sources of all instructions of `dumps`, most of which `program` has.
-pub(super) fn sources(program: &Path, dumps: &[Dump]) -> Result<BTreeMap<Site, Source>, Failure> {
+pub(crate) fn sources(program: &Path, dumps: &[Dump]) -> Result<BTreeMap<Site, Source>, Failure> {
     let sites: BTreeSet<&Site> = dumps.iter().flat_map(|dump| dump.costs.keys()).collect();
     let (own, libraries): (Vec<&Site>, Vec<&Site>) =
         sites.into_iter().partition(|site| Path::new(&site.object) == program);
@@ -119,17 +121,19 @@ fn chains(text: &str) -> BTreeMap<u64, Vec<String>> {
 fn source(chain: &[String]) -> Source {
     let is_outside = |line: &String| line.contains(ROOMS[0].0);
     let room = |line: &String| {
-        let harness = line.contains(HARNESS).then_some(None);
+        let harness = HARNESS.iter().any(|file| line.contains(file)).then_some(None);
         harness.or_else(|| ROOMS.iter().find(|(folder, _)| line.contains(folder)).map(|(_, stage)| *stage))
     };
     let stage =
         if chain.iter().any(is_outside) { None } else { chain.iter().find_map(room).unwrap_or(Some(Stage::Shared)) };
     let ours = chain.iter().find(|line| is_ours(line)).or(chain.first());
-    let line = ours.map(|line| from_workspace(line)).unwrap_or("unknown");
+    // What was written for the assembler has no lines.
+    let line = ours.map(|line| from_workspace(line)).filter(|line| !line.starts_with("??"));
+    let line = line.unwrap_or("assembly: memcpy, memset");
     Source { stage, line: line.to_owned() }
 }
 
-const OURS: [&str; 4] = ["/stack/src/", "/nic/src/", "/nic-models/src/", "/benches/counts"];
+const OURS: [&str; 5] = ["/stack/src/", "/nic/src/", "/nic-models/src/", "/unikernel/src/", "/benches/counts"];
 
 fn is_ours(line: &str) -> bool {
     OURS.iter().any(|folder| line.contains(folder))
@@ -154,6 +158,14 @@ mod tests {
         let link = of(&["/rustc/core/src/slice.rs:1", "/w/nic/src/packet.rs:3", "/w/stack/src/link/mod.rs:20"]);
         assert_eq!((link.stage, link.line.as_str()), (Some(Stage::Link), "nic/src/packet.rs:3"));
         assert_eq!(of(&["/w/nic/src/packet.rs:3"]).stage, Some(Stage::Shared));
+    }
+
+    #[test]
+    fn a_driver_pays_for_what_it_asks_its_kernel() {
+        let asked = of(&["/w/unikernel/src/arch/memory.rs:9", "/w/nic-models/src/dma.rs:3"]);
+        assert_eq!((asked.stage, asked.line.as_str()), (Some(Stage::Driver), "unikernel/src/arch/memory.rs:9"));
+        assert_eq!(of(&["??:?"]).line, "assembly: memcpy, memset");
+        assert_eq!(of(&["/w/unikernel/src/image/counts.rs:9"]).stage, None);
     }
 
     #[test]

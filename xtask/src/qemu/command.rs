@@ -35,8 +35,9 @@ pub(super) fn arguments(
         add(&["-bios", firmware]);
     }
     add(options.arch.exit());
-    add(&["-netdev", &netdev(options, forwards)]);
-    add(&["-device", &card(options)]);
+    if let Some(netdev) = netdev(options, forwards) {
+        add(&["-netdev", &netdev, "-device", &card(options)]);
+    }
     let line = kernel_line(options);
     if !line.is_empty() {
         add(&["-append", &line]);
@@ -70,14 +71,15 @@ fn card(options: &Options) -> String {
     card
 }
 
-fn netdev(options: &Options, forwards: &[Forward]) -> String {
+fn netdev(options: &Options, forwards: &[Forward]) -> Option<String> {
     match &options.net {
+        Net::None => None,
         Net::Tap(name) => {
             let queues = match options.nic.queue_pairs() {
                 1 => String::new(),
                 pairs => format!(",queues={pairs}"),
             };
-            format!("tap,id=n0,ifname={name},script=no,downscript=no{queues}")
+            Some(format!("tap,id=n0,ifname={name},script=no,downscript=no{queues}"))
         }
         Net::User => {
             let rules = forwards.iter().flat_map(|forward| {
@@ -90,20 +92,20 @@ fn netdev(options: &Options, forwards: &[Forward]) -> String {
                     format!(",hostfwd={transport}:127.0.0.1:{}-:{guest_port}", forward.host_port)
                 })
             });
-            "user,id=n0".chars().chain(rules.collect::<String>().chars()).collect()
+            Some("user,id=n0".chars().chain(rules.collect::<String>().chars()).collect())
         }
     }
 }
 
 fn kernel_line(options: &Options) -> String {
-    let KernelLine { ip, gw, ip6, poll, restart } = &options.kernel;
+    let KernelLine { ip, gw, ip6, poll, restart, words } = &options.kernel;
     let restart = &restart.map(|times| times.to_string());
     // virtio-net offers nothing when it is told so; the others have no such property, so the guest is told.
     let is_told = options.offloads == Offloads::Off && !options.nic.is_virtio();
     let offloads = &is_told.then(|| "off".to_owned());
     let parts = [("ip", ip), ("gw", gw), ("ip6", ip6), ("poll", poll), ("offloads", offloads), ("restart", restart)];
     let given = parts.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key}={value}")));
-    given.collect::<Vec<_>>().join(" ")
+    given.chain((!words.is_empty()).then(|| words.clone())).collect::<Vec<_>>().join(" ")
 }
 
 /// QEMU ends an option's value at a comma unless it is doubled.
@@ -215,6 +217,13 @@ mod tests {
         let words = arguments(&Options { kernel, ..Options::new("i") }, &[], None, None);
         let append = words.iter().position(|word| word == "-append").expect("a command line is given");
         assert_eq!(words[append + 1], "ip=10.0.0.2/24 poll=never");
+    }
+
+    #[test]
+    fn a_guest_may_be_alone() {
+        let kernel = KernelLine { words: "counts=all a".into(), ..KernelLine::default() };
+        let line = joined(&Options { net: Net::None, kernel, ..Options::new("i") }, &[], None);
+        assert!(line.contains(" -append counts=all a -kernel i") && !line.contains("netdev"), "{line}");
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Guest {
         };
         let forwards = match &options.net {
             Net::User => ports::choose(options.http_port)?,
+            Net::None => Vec::new(),
             Net::Tap(name) => {
                 tap::check(name, options.nic.queue_pairs())?;
                 Vec::new()

@@ -106,6 +106,8 @@ pub enum Net {
     User,
     /// A TAP device of the host, by name.
     Tap(String),
+    /// None, and no card.
+    None,
 }
 
 impl Net {
@@ -135,6 +137,8 @@ pub struct KernelLine {
     pub poll: Option<String>,
     /// How often the guest stops its card at the start and probes it again.
     pub restart: Option<u32>,
+    /// What else stands there, as it is.
+    pub words: String,
 }
 
 /// What becomes of serial lines besides being kept.

@@ -117,7 +117,7 @@ impl Errors {
 
 /// What this QEMU puts before each frame of its dump.
 pub(super) fn dump_prefix(qemu: &Path, options: &Options) -> Prefix {
-    if options.net == Net::User || !options.nic.is_virtio() {
+    if !matches!(options.net, Net::Tap(_)) || !options.nic.is_virtio() {
         return Prefix::None;
     }
     let version = Command::new(qemu).arg("--version").output();

@@ -31,6 +31,9 @@ const LINE_VECTOR: u8 = 0x43;
 pub(super) const SPURIOUS_VECTOR: u8 = 0xff;
 
 const EXCEPTIONS: usize = 32;
+/// The debug exception (§6.15).
+#[cfg(feature = "counts")]
+const DEBUG_VECTOR: usize = 1;
 /// `exception_stubs` spaces its entries so.
 const STUB_BYTES: u64 = 16;
 
@@ -74,6 +77,10 @@ pub(super) fn load() {
         let stubs = (&raw const exception_stubs).addr() as u64;
         for (vector, gate) in table[..EXCEPTIONS].iter_mut().enumerate() {
             *gate = Gate::new(stubs + vector as u64 * STUB_BYTES, FAULT_STACK);
+        }
+        #[cfg(feature = "counts")]
+        {
+            table[DEBUG_VECTOR] = Gate::new(super::counting::on_step as *const () as u64, 0);
         }
         table[usize::from(TIMER_VECTOR)] = Gate::new(on_timer as *const () as u64, 0);
         table[usize::from(DEVICE_VECTOR)] = Gate::new(on_device as *const () as u64, 0);

@@ -8,6 +8,8 @@
 mod boot;
 mod bytes;
 pub(super) mod config_space;
+#[cfg(feature = "counts")]
+pub(crate) mod counting;
 mod descriptors;
 pub(crate) mod entropy;
 pub(crate) mod exit;

@@ -138,7 +138,7 @@ pub(crate) fn stall(micros: u32) {
 }
 
 /// The time-stamp counter.
-fn tsc() -> u64 {
+pub(super) fn tsc() -> u64 {
     // SAFETY: every x86_64 processor has the counter, and nothing here forbids reading it.
     unsafe { _rdtsc() }
 }
