@@ -224,6 +224,13 @@ impl<'s> Stack<'s> {
         asks || self.ip.has_output() || self.udp.has_output() || self.tcp.has_output()
     }
 
+    /// Question: whether [`Stack::next_event`] or [`Stack::next_udp_event`] may name somebody, now or when memory is free
+    /// again: before that has been asked, a machine should not sleep.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.tcp.has_news() || self.udp.has_news()
+    }
+
     /// The places of DHCP clients: as many as interfaces, at most.
     fn dhcp_clients(&self) -> core::ops::Range<u32> {
         0..if self.dhcp.len() == 0 { 0 } else { self.dhcp.capacity() as u32 }

@@ -53,6 +53,29 @@ fn who_found_the_pool_empty_hears_when_somebody_else_gives_slots_back() {
 }
 
 #[test]
+fn a_stack_with_news_says_so_until_they_were_asked_for() {
+    let mut peer = with_slots(4);
+    let full = peer.established();
+    peer.uses_port(2);
+    let waits = peer.established();
+    while peer.stack.next_event().is_some() {}
+    assert!(!peer.stack.has_news());
+    peer.sends(data(b"comes in"));
+    assert!(peer.stack.has_news());
+    assert!(peer.stack.next_event().is_some() && !peer.stack.has_news());
+    assert_eq!(peer.reads(waits), b"comes in");
+    // Who waits for memory is news until it has been told of some.
+    peer.uses_port(Peer::OWN_PORT);
+    while peer.stack.write(full, &[1; 20_000]).unwrap() > 0 {}
+    assert_eq!(peer.stack.write(waits, b"nothing of it"), Ok(0));
+    assert!(peer.stack.has_news() && peer.stack.next_event().is_none() && peer.stack.has_news());
+    peer.takes_all();
+    peer.sends(ack());
+    while peer.stack.next_event().is_some() {}
+    assert!(!peer.stack.has_news());
+}
+
+#[test]
 fn who_found_no_cell_hears_when_somebody_else_gives_cells_back() {
     let mut peer = Peer::with(&Setup::new().capacities(|capacities| capacities.cells = 16));
     let full = peer.established();

@@ -125,6 +125,11 @@ impl Tcp<'_> {
         }
     }
 
+    /// Question: whether something happened that nobody has asked for, or somebody waits for memory.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.events.is_empty() || !self.starved.is_empty()
+    }
+
     /// Question, once each: a connection on which something happened since it was last asked for.
     pub(crate) fn next_event(&mut self) -> Option<TcpEvent> {
         loop {

@@ -34,6 +34,11 @@ impl<'s> Starved<'s> {
         }
     }
 
+    /// Whether nobody stands here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_cells.is_empty() && self.of_slots.is_empty()
+    }
+
     /// A connection for which there is memory now.
     pub(super) fn pop(&mut self, shared: &Shared<'_>) -> Option<u32> {
         if !self.of_cells.is_empty() && shared.has_cell() {

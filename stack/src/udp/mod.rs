@@ -158,6 +158,11 @@ impl<'s> Udp<'s> {
         self.sockets.at_mut(handle.0)?.error.take()
     }
 
+    /// Question: whether a socket has news.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Command: the next socket with news: a datagram to read, an error, or room to send again. Each is named once
     /// until there are more news of it, so read until nothing is left.
     pub(crate) fn next_ready(&mut self) -> Option<UdpHandle> {

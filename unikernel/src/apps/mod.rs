@@ -270,6 +270,12 @@ impl<'s> Server<'s> {
         self.patience_end(self.patience.first()?)
     }
 
+    /// Question: whether nobody waits for memory, of which no event tells.
+    #[must_use]
+    pub fn is_fed(&self) -> bool {
+        self.starved.first().is_none()
+    }
+
     /// Question: HTTP responses that were handed to the stack whole.
     #[must_use]
     pub fn responses(&self) -> u64 {

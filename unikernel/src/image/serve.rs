@@ -36,6 +36,17 @@ pub(super) struct Loop {
     said: Said,
 }
 
+/// What became of one poll.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// No frame passed.
+    Empty,
+    /// Frames passed, and nothing is left to do that is known of.
+    Finished,
+    /// Frames passed, and there is more to do.
+    Unfinished,
+}
+
 /// What was announced on the serial line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
@@ -58,14 +69,15 @@ impl Loop {
         let mut busy_until = 0;
         loop {
             let now = self.clock.now();
-            if self.round() {
+            let round = self.round();
+            if round != Round::Empty {
                 busy_until = now + PATIENCE;
-                continue;
             }
-            let may_sleep = match self.poll {
-                Poll::Always => false,
-                Poll::Adaptive => now >= busy_until,
-                Poll::Never => true,
+            let may_sleep = match (self.poll, round) {
+                (Poll::Always, _) | (_, Round::Unfinished) | (Poll::Adaptive, Round::Finished) => false,
+                (Poll::Adaptive, Round::Empty) => now >= busy_until,
+                // The device is asked once more before it sleeps, so no frame is missed for want of another round.
+                (Poll::Never, Round::Finished | Round::Empty) => true,
             };
             if may_sleep {
                 self.sleep();
@@ -75,8 +87,8 @@ impl Loop {
         }
     }
 
-    /// One poll of everything; whether frames passed.
-    fn round(&mut self) -> bool {
+    /// One poll of everything.
+    fn round(&mut self) -> Round {
         self.tell_interrupts();
         let sent = self.device.statistics().sent;
         let Network { stack, server, interface, .. } = &mut self.network;
@@ -91,8 +103,13 @@ impl Loop {
             let events = self.device.on_configuration_change();
             self.act_on(events);
         }
+        let Network { stack, server, .. } = &self.network;
         // A ring that stays full is not worth spinning for: the device interrupts when it has room.
-        polled.received > 0 || after.sent != sent
+        match polled.received > 0 || after.sent != sent {
+            false => Round::Empty,
+            true if polled.again || stack.has_news() || !server.is_fed() => Round::Unfinished,
+            true => Round::Finished,
+        }
     }
 
     fn sleep(&mut self) {
