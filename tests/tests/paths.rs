@@ -237,13 +237,10 @@ fn cell(words: [&str; 5], span: Span, set: impl FnOnce(&mut TcpConfig)) -> f64 {
 }
 
 #[test]
-fn behind_a_narrow_policer_it_is_the_floor_of_the_timer_that_costs() {
-    let words = ["cubic", "10M", "1ms", "0%", "policed"];
-    let (slow, quick) = (
-        cell(words, Span::from_secs(10), |_| {}),
-        cell(words, Span::from_secs(10), |tcp| tcp.min_rto = Span::from_millis(3)),
-    );
-    assert!(slow > 2e6 && quick > 4.5e6, "{slow}, {quick} of 5 Mbit/s");
+fn rfc8985_7_2_behind_a_narrow_policer_no_timer_has_to_expire() {
+    // Two segments are a window, and where the second one is lost again nothing is in flight that could tell: half of this.
+    let rate = cell(["cubic", "10M", "1ms", "0%", "policed"], Span::from_secs(10), |_| {});
+    assert!(rate > 4.5e6, "{rate} of 5 Mbit/s");
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Connection {
             shared.statistics.undone += u64::from(heard.undone);
             if let Some(took) = heard.round_trip {
                 self.rtt.sample(took, flight.board.in_flight().div_ceil(self.send.mss.into()), &shared.config);
+                flight.tail.is_measured = true;
             }
             if probes_tail {
                 flight.expect_answer(acknowledgment.smoothed, acknowledgment.mss, now);

@@ -383,6 +383,9 @@ impl Connection {
                 }
                 flight.undo.on_sent_again(len, now);
                 flight.on_any_sent(len, self.send.mss);
+                if probes_tail {
+                    flight.expect_answer(self.rtt.smoothed(), self.send.mss, now);
+                }
             }
             Kind::Tail => {
                 flight.board.on_sent_again(runs, &sent);

@@ -91,6 +91,7 @@ impl Connection {
             let len = self.prepare(cell, want, Ending::Exact, limits, shared);
             return (len > 0).then(|| self.plan_of(nxt, Some(cell), len, Kind::Next, limits, shared));
         }
+        self.flight(shared).filter(|flight| flight.recovery.phase == RecoveryPhase::Open)?;
         let start = self.tail(shared)?;
         let data = self.end_of_data().since(start).min(limits.size);
         if data == 0 {

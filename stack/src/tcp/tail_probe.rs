@@ -3,6 +3,10 @@
 //!
 //! Invariant: there is one probe for each silence, and the retransmission timer starts over when it leaves. It is sent
 //! whatever the congestion window is, and a loss that only it has mended still counts as one.
+//!
+//! In a recovery §7.2 leaves silences to the timer. But where all that is in flight is lost again no answer comes that could
+//! tell, and a small window is often all in flight. So there too one segment goes, of what is known to be lost or new: its
+//! answer tells. Nothing is taken for lost by the silence alone.
 
 use super::connection::{Connection, Deadline, Outcome};
 use super::flight::Flight;
@@ -81,10 +85,12 @@ impl Flight {
     /// §7.2: something new was sent or acknowledged: a silence may begin.
     pub(super) fn expect_answer(&mut self, smoothed: Option<Span>, mss: u16, now: Instant) {
         let board = &self.board;
-        let may_probe = self.recovery.phase == RecoveryPhase::Open
-            && board.sacked() == 0
-            && board.in_flight() > 0
-            && self.tail.out.is_none();
+        let is_unanswered = match self.recovery.phase {
+            RecoveryPhase::Open => board.sacked() == 0 && self.tail.out.is_none(),
+            RecoveryPhase::Fast => self.sees_blocks,
+            RecoveryPhase::Timeout => false,
+        };
+        let may_probe = is_unanswered && board.in_flight() > 0;
         self.tail.is_due &= may_probe;
         if !may_probe {
             self.tail.at = Deadline::NEVER;
@@ -92,9 +98,24 @@ impl Flight {
         }
         let twice = |smoothed: Span| Span::from_micros(2 * smoothed.micros()).max(SHORTEST_TIMEOUT);
         let timeout = smoothed.map_or(FIRST_TIMEOUT, twice);
-        let is_alone = board.in_flight() <= u32::from(mss);
+        // RFC 5681 §4.2: what fills a hole, or lies beyond one, is acknowledged at once.
+        let is_alone = board.in_flight() <= u32::from(mss) && self.recovery.phase == RecoveryPhase::Open;
         let delay = if is_alone && smoothed.is_some() { LONGEST_ACK_DELAY } else { Span::ZERO };
         self.tail.at = Deadline::at(now + timeout + delay);
+    }
+}
+
+impl Flight {
+    /// The silence has lasted: says whether there is a probe. `has_new` is whether there is new data.
+    fn probe(&mut self, has_new: bool) -> bool {
+        let Self { tail, recovery, board, .. } = self;
+        if recovery.phase != RecoveryPhase::Open && board.is_due() {
+            // What is known to be lost tells as well as what is new.
+            recovery.urgent = core::mem::take(&mut tail.is_measured);
+            return recovery.urgent;
+        }
+        tail.is_due = tail.is_measured && (has_new || recovery.phase == RecoveryPhase::Open);
+        tail.is_due
     }
 }
 
@@ -107,11 +128,13 @@ impl Connection {
     /// §7.3: the silence has lasted. Where the last probe was answered without a round trip that could be measured, the
     /// timer has to find out, and what the path has become.
     pub(super) fn on_tail_deadline(&mut self, now: Instant, shared: &mut Shared<'_>) -> Outcome {
-        let rto = self.rtt.rto();
+        let (rto, has_new) = (self.rtt.rto(), self.send.queue.unsent().is_some());
         if let Some(flight) = self.flight_mut(shared) {
             flight.tail.at = Deadline::NEVER;
-            flight.tail.is_due = flight.tail.is_measured;
-            flight.rto_at = Deadline::at(now + rto);
+            let probes = flight.probe(has_new);
+            if probes || flight.recovery.phase == RecoveryPhase::Open {
+                flight.rto_at = Deadline::at(now + rto);
+            }
         }
         self.run_timer(now, shared);
         Outcome::Open
