@@ -49,7 +49,7 @@ pub(crate) use reply::{Header, Message, Precedence};
 use route::Routes;
 pub use route::{AddRouteError, RouteSlot};
 
-pub(crate) use way::Cut;
+pub(crate) use way::{Cut, Way};
 
 use crate::drops::{Drops, Reason};
 use crate::link::{self, Alarm, Neighbours};

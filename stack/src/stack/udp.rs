@@ -27,7 +27,7 @@ impl Stack<'_> {
     /// # Errors
     /// See [`SendError`].
     pub fn udp_send(&mut self, socket: UdpHandle, to: SocketAddr, bytes: &[u8]) -> Result<(), SendError> {
-        self.udp.send(socket, to, bytes, &self.ip, &mut self.work)
+        self.udp.send(socket, to, bytes, &mut self.ip, &mut self.work)
     }
 
     /// Command: lends `chunk` and sends it to `to`.
@@ -35,7 +35,7 @@ impl Stack<'_> {
     /// # Errors
     /// See [`SendError`].
     pub fn udp_push(&mut self, socket: UdpHandle, to: SocketAddr, chunk: Chunk) -> Result<(), SendError> {
-        self.udp.push(socket, to, chunk, &self.ip)
+        self.udp.push(socket, to, chunk, &mut self.ip)
     }
 
     /// Command: takes the datagram that came first, as it lies where the device put it.

@@ -5,25 +5,23 @@
 //! pool slot, with its sum where a device will need it. A socket whose next hop must be asked for waits alone. RFC 768, RFC 1122 §4.1, RFC 8200 §8.1,
 //! RFC 6056 (ports). Left out: multicast membership, sending more than a packet holds, UDP-Lite, zero checksums.
 
+mod output;
 mod ports;
 mod queue;
 mod socket;
 
 use core::net::{IpAddr, SocketAddr};
 
-use lendwire_nic::{Chunk, Nic, Payload, Pool, TxPacket, Work};
+use lendwire_nic::{Chunk, Pool, Work};
 use ports::Ports;
-use zerocopy::IntoBytes;
 
 pub use self::ports::PortBucket;
 pub use self::socket::{Arrival, BindError, Departure, Received, SendError, Socket, SocketError, UdpHandle};
 use crate::drops::Reason;
-use crate::ip::{BadChecksum, Datagram, Envelope, InterfaceId, Ip, NotSent, Path, TransportError};
+use crate::ip::{BadChecksum, Datagram, InterfaceId, Ip, Path, TransportError};
 use crate::list::{Links, List};
 use crate::slab::{Slab, Slot};
-use crate::time::Instant;
-use crate::wire::protocol::Protocol;
-use crate::wire::udp::{CHECKSUM_OFFSET, HEADER_LEN, Header};
+use crate::wire::udp::{HEADER_LEN, Header};
 
 /// Datagrams that may wait in one socket, each way.
 const QUEUE_LIMIT: usize = 64;
@@ -118,7 +116,7 @@ impl<'s> Udp<'s> {
         handle: UdpHandle,
         to: SocketAddr,
         bytes: &[u8],
-        ip: &Ip<'_>,
+        ip: &mut Ip<'_>,
         work: &mut Work,
     ) -> Result<(), SendError> {
         self.check(handle, to, bytes.len(), ip)?;
@@ -141,7 +139,7 @@ impl<'s> Udp<'s> {
         handle: UdpHandle,
         to: SocketAddr,
         chunk: Chunk,
-        ip: &Ip<'_>,
+        ip: &mut Ip<'_>,
     ) -> Result<(), SendError> {
         self.check(handle, to, chunk.len(), ip)?;
         self.enqueue(handle, to, chunk)
@@ -195,7 +193,7 @@ impl<'s> Udp<'s> {
         !self.sending.is_empty()
     }
 
-    fn check(&self, handle: UdpHandle, to: SocketAddr, len: usize, ip: &Ip<'_>) -> Result<(), SendError> {
+    fn check(&self, handle: UdpHandle, to: SocketAddr, len: usize, ip: &mut Ip<'_>) -> Result<(), SendError> {
         let socket = self.sockets.at(handle.0).ok_or(SendError::NoSocket)?;
         if to.port() == 0 {
             return Err(SendError::NoPort);
@@ -222,7 +220,7 @@ impl<'s> Udp<'s> {
     }
 }
 
-/// The two directions.
+/// What comes in.
 impl Udp<'_> {
     /// Input: a datagram. It comes back if nobody is bound to its port, for its sender to be told.
     pub(crate) fn receive(&mut self, mut datagram: Datagram, ip: &mut Ip<'_>, work: &mut Work) -> Option<Datagram> {
@@ -282,83 +280,6 @@ impl Udp<'_> {
         }
     }
 
-    /// Output: sends what is queued, socket by socket in turn, up to `left` datagrams. Returns whether something is
-    /// left that could be sent.
-    pub(crate) fn transmit(
-        &mut self,
-        nics: &mut [&mut dyn Nic],
-        ip: &mut Ip<'_>,
-        now: Instant,
-        left: &mut usize,
-        work: &mut Work,
-    ) -> bool {
-        let mut blocked = List::EMPTY;
-        while *left > 0 && blocked.len() < nics.len() {
-            let Some(index) = self.sending_links.pop_front(&mut self.sending) else { break };
-            match self.transmit_first(index, nics, ip, now, work) {
-                None => {}
-                Some(Ok(())) => {
-                    *left -= 1;
-                    self.departed(index);
-                }
-                Some(Err(NotSent::Full(_))) => self.sending_links.push_back(&mut blocked, index),
-                Some(Err(NotSent::Unresolved)) => self.sending_links.push_back(&mut self.waiting, index),
-                Some(Err(NotSent::NoRoute)) => self.give_up(index, SocketError::NoRoute, Reason::NoRoute, ip),
-                Some(Err(NotSent::Silent)) => {
-                    self.give_up(index, SocketError::NoAnswer, Reason::NeighbourSilent, ip);
-                }
-            }
-        }
-        while let Some(index) = self.sending_links.pop_front(&mut blocked) {
-            self.sending_links.push_back(&mut self.sending, index);
-        }
-        !self.sending.is_empty()
-    }
-
-    /// Tries the first datagram of a socket, if it has one.
-    fn transmit_first(
-        &self,
-        index: u32,
-        nics: &mut [&mut dyn Nic],
-        ip: &mut Ip<'_>,
-        now: Instant,
-        work: &mut Work,
-    ) -> Option<Result<(), NotSent>> {
-        let socket = self.sockets.by_index(index)?;
-        let departure = socket.departures.first(&self.departures)?;
-        let Some(path) = path(ip, socket.local, departure.to) else { return Some(Err(NotSent::NoRoute)) };
-        let len = (HEADER_LEN + departure.chunk.len()) as u16;
-        let mut packet = TxPacket::new(Payload::of(core::slice::from_ref(&departure.chunk)));
-        let header = Header::new(socket.port, departure.to.port(), len);
-        packet.push(HEADER_LEN).copy_from_slice(header.as_bytes());
-        // What a socket sends stays in order; 0 is everybody else's.
-        packet.flow = index + 1;
-        let envelope = Envelope {
-            interface: Some(path.interface),
-            ..Envelope::new(path.source, departure.to.ip(), Protocol::UDP, Some(CHECKSUM_OFFSET))
-        };
-        Some(ip.send(nics, &envelope, &mut packet, now, work))
-    }
-
-    /// The first datagram of a socket has left: the next one waits its turn.
-    fn departed(&mut self, index: u32) {
-        let Some(socket) = self.sockets.by_index_mut(index) else { return };
-        let was_full = socket.departures.len() >= QUEUE_LIMIT;
-        socket.departures.pop(&mut self.departures);
-        if socket.departures.len() > 0 {
-            self.sending_links.push_back(&mut self.sending, index);
-        }
-        if was_full {
-            self.ready_links.push_back(&mut self.ready, index);
-        }
-    }
-
-    fn give_up(&mut self, index: u32, error: SocketError, reason: Reason, ip: &mut Ip<'_>) {
-        ip.drops.count(reason);
-        self.note_error(index, error);
-        self.departed(index);
-    }
-
     fn note_error(&mut self, index: u32, error: SocketError) {
         if let Some(socket) = self.sockets.by_index_mut(index) {
             socket.error = Some(error);
@@ -385,12 +306,12 @@ pub(crate) fn check_header(datagram: &Datagram) -> Result<Header, Reason> {
 }
 
 /// The way to `to`; a link-local one's scope is the number of the interface, from 1.
-fn path(ip: &Ip<'_>, local: Option<IpAddr>, to: SocketAddr) -> Option<Path> {
+fn path(ip: &mut Ip<'_>, local: Option<IpAddr>, to: SocketAddr) -> Option<Path> {
     let interface = match to {
         SocketAddr::V6(to) if to.scope_id() != 0 => Some(ip.interface(to.scope_id() as usize - 1)?),
         SocketAddr::V4(_) | SocketAddr::V6(_) => None,
     };
-    ip.route_out_of(to.ip(), local, interface).ok()
+    ip.route_again(to.ip(), local, interface).ok()
 }
 
 /// An address to answer to: a link-local one with the interface that it means something on (RFC 4007 §6).

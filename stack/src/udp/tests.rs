@@ -6,12 +6,14 @@ use core::net::{Ipv6Addr, SocketAddrV6};
 use std::vec::Vec;
 
 use lendwire_nic::{Nic, NicInfo, Offloads, Received as Checked};
+use zerocopy::IntoBytes;
 
 use super::*;
 use crate::ip::harness::{self, Host, OWN, OWN6, PEER, PEER_MAC, PEER6, assert_sound, bytes, leak};
 use crate::ip::{Arrived, ErrorKind, InterfaceConfig, Unreachable};
 use crate::time::Span;
 use crate::wire::arp;
+use crate::wire::protocol::Protocol;
 
 const PORT: u16 = 5353;
 
@@ -38,7 +40,7 @@ impl Sockets {
     }
 
     fn send(&mut self, socket: UdpHandle, to: SocketAddr, payload: &[u8]) -> Result<(), SendError> {
-        self.udp.send(socket, to, payload, &self.host.ip, &mut self.host.work)
+        self.udp.send(socket, to, payload, &mut self.host.ip, &mut self.host.work)
     }
 
     /// Sends what is queued, once.
@@ -149,7 +151,7 @@ fn what_is_lent_is_neither_copied_nor_read_twice() {
     assert_eq!(sockets.host.work, Work { copied: 0, summed: 0, verified: 600 });
     let mut received = sockets.udp.read(socket).unwrap();
     let chunk = received.packet.pop().unwrap();
-    sockets.udp.push(socket, received.from, chunk, &sockets.host.ip).unwrap();
+    sockets.udp.push(socket, received.from, chunk, &mut sockets.host.ip).unwrap();
     assert_sound(&sockets.transmit()[0]);
     assert_eq!(sockets.host.work, Work { copied: 0, summed: 0, verified: 600 });
 }
@@ -319,6 +321,40 @@ fn sockets_take_turns() {
 }
 
 #[test]
+fn a_socket_alone_sends_to_each_host_what_is_for_it() {
+    let mut sockets = with_peer();
+    let socket = sockets.bind(None, 1).unwrap();
+    let to: [SocketAddr; 4] = [peer(), peer(), (PEER6, 9).into(), peer()];
+    for (number, to) in to.into_iter().enumerate() {
+        sockets.send(socket, to, &[number as u8; 20]).unwrap();
+    }
+    // As many as may be in one turn, and no more.
+    assert!(sockets.transmit_up_to(3));
+    let frames = sockets.transmit();
+    frames.iter().for_each(|frame| assert_sound(frame));
+    let sent: Vec<_> = frames.iter().map(|frame| (frame[12], frame[frame.len() - 1])).collect();
+    assert_eq!(sent, [(0x08, 0), (0x08, 1), (0x86, 2), (0x08, 3)]);
+}
+
+#[test]
+fn a_host_that_does_not_answer_holds_back_its_socket_only_from_there_on() {
+    let mut sockets = with_peer();
+    let socket = sockets.bind(None, 1).unwrap();
+    let stranger: std::net::Ipv4Addr = [192, 0, 2, 3].into();
+    for to in [peer(), (stranger, 9).into(), peer()] {
+        sockets.send(socket, to, b"").unwrap();
+    }
+    let sent = sockets.transmit();
+    assert_eq!(sent.iter().map(|frame| frame[13]).collect::<Vec<_>>(), [0, 6], "a datagram, and a question");
+    assert!(!sockets.udp.has_output());
+    let answer = arp::Packet::reply(PEER_MAC, stranger, harness::MAC, OWN);
+    sockets.host.receive(&harness::arp(harness::MAC, answer));
+    assert!(sockets.host.ip.take_resolved());
+    sockets.udp.retry_waiting();
+    assert_eq!(sockets.transmit().len(), 2);
+}
+
+#[test]
 fn rfc1122_a_socket_that_waits_for_a_neighbour_waits_alone() {
     let mut sockets = with_peer();
     let (stuck, free) = (sockets.bind(None, 1).unwrap(), sockets.bind(None, 2).unwrap());
@@ -451,7 +487,7 @@ fn a_device_that_checked_spares_the_reading() {
     sockets.receive_packet(packet);
     let mut received = sockets.udp.read(socket).unwrap();
     let chunk = received.packet.pop().unwrap();
-    sockets.udp.push(socket, received.from, chunk, &sockets.host.ip).unwrap();
+    sockets.udp.push(socket, received.from, chunk, &mut sockets.host.ip).unwrap();
     assert_sound(&sockets.transmit()[0]);
     assert_eq!(sockets.host.work, Work::default());
 }
