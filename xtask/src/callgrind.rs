@@ -11,6 +11,10 @@ use crate::install::Tool;
 /// The function whose calls are counted and dumped.
 const ENCLOSED: &str = "lendwire_benches::counted::enclosed";
 
+/// From so many bytes on the C library copies by one instruction, which valgrind counts as one for each byte: from none on.
+const NO_STRING_INSTRUCTIONS: &str = "glibc.cpu.x86_rep_movsb_threshold=0x7fffffffffffffff:\
+                                      glibc.cpu.x86_rep_stosb_threshold=0x7fffffffffffffff";
+
 /// Where an instruction lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site {
@@ -46,6 +50,7 @@ pub(crate) fn run(program: &Path, arguments: &[String], folder: &Path) -> Result
         .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
         .arg(program)
         .args(arguments)
+        .env("GLIBC_TUNABLES", NO_STRING_INSTRUCTIONS)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Failure::Missing(format!("valgrind did not start: {error}")))?;
