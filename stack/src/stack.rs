@@ -104,11 +104,15 @@ impl<'s> Stack<'s> {
             // is sent, nobody would be told of, and it would be sent again.
             while left > 0 && self.tcp.above_holes().wrapping_sub(above_holes) < MOST_ABOVE_HOLES {
                 let Some(mut packet) = nic.receive() else { break };
+                left -= 1;
+                if self.tcp.predicted(interface, &mut packet, &mut self.ip, now) {
+                    continue;
+                }
+                self.tcp.end_series(&mut self.ip, now);
                 match self.ip.repeated(interface, &packet) {
                     Some(repeated) if self.tcp.continues(&mut packet, &repeated, &mut self.ip, now) => {}
                     repeated => self.take(interface, packet, repeated, now),
                 }
-                left -= 1;
             }
             self.end_burst(now);
             polled.received += budget - left;
@@ -124,13 +128,16 @@ impl<'s> Stack<'s> {
 
     /// Input: a frame that `interface` received. A burst of them is better left to [`Stack::poll`], which lets TCP look
     /// at consecutive segments once.
-    pub fn receive(&mut self, interface: InterfaceId, packet: RxPacket, now: Instant) {
+    pub fn receive(&mut self, interface: InterfaceId, mut packet: RxPacket, now: Instant) {
         self.pass(now);
-        self.take(interface, packet, None, now);
+        if !self.tcp.predicted(interface, &mut packet, &mut self.ip, now) {
+            self.take(interface, packet, None, now);
+        }
         self.end_burst(now);
     }
 
     fn end_burst(&mut self, now: Instant) {
+        self.tcp.end_series(&mut self.ip, now);
         self.tcp.end_burst(&mut self.ip, now);
         self.ip.end_burst();
     }

@@ -21,6 +21,7 @@ struct Shared {
     /// Frames that the ring still takes; without a number it takes all.
     room: Option<usize>,
     refused: u64,
+    tag: Option<u16>,
 }
 
 /// A frame on its way to the stack, and what the device will say of it.
@@ -99,6 +100,11 @@ impl Hand {
         self.shared.borrow_mut().room = room;
     }
 
+    /// What the device says from now on of an 802.1Q tag that it took off each frame.
+    pub fn set_tag(&self, tag: Option<u16>) {
+        self.shared.borrow_mut().tag = tag;
+    }
+
     /// How often the ring was full.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -153,6 +159,7 @@ impl Nic for Cable {
         self.statistics.received += 1;
         let mut packet = packet?;
         (packet.checksum, packet.segment_size) = (checksum, segment_size);
+        packet.vlan = self.shared.borrow().tag;
         Some(packet)
     }
 

@@ -74,7 +74,7 @@ impl Ip<'_> {
 }
 
 /// RFC 1122 §3.2.1.3: a source is one host's address, and not ours.
-fn check_source(state: &Interface, source: Ipv4Addr) -> Result<(), Reason> {
+pub(super) fn check_source(state: &Interface, source: Ipv4Addr) -> Result<(), Reason> {
     let first = source.octets()[0];
     let is_nobody = first == 0 || first >= 224 || state.is_broadcast(source);
     let is_inner = source.is_loopback() || state.has(source.into());

@@ -11,6 +11,7 @@ mod arp;
 mod datagram;
 mod envelope;
 mod error;
+mod expected;
 #[cfg(test)]
 pub(crate) mod harness;
 mod input_v4;
@@ -37,6 +38,7 @@ pub use envelope::Dscp;
 pub(crate) use envelope::{DEFAULT_HOP_LIMIT, Envelope, NotSent, Path};
 pub(crate) use error::TransportError;
 pub use error::{ErrorKind, Unreachable};
+pub(crate) use expected::{Expected, FRONT};
 use interface::Interfaces;
 pub use interface::{AddInterfaceError, InterfaceConfig, InterfaceSlot};
 pub use path_mtu::PathMtuSlot;

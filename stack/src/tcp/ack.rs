@@ -8,12 +8,13 @@ use core::ops::ControlFlow;
 use super::congestion::{Signal, Stand};
 use super::connection::{Connection, Deadline, OurFin, Waiting};
 use super::delivery::Acknowledgment;
+use super::flight::Flight;
 use super::input::{DONE, Step};
 use super::recovery::Detection;
 use super::sack::{Blocks, Bounds};
 use super::segment::Arrival;
 use super::seq::Seq;
-use super::shared::Shared;
+use super::shared::{Shared, TcpConfig};
 use super::timestamps::Stamps;
 use super::totals;
 use crate::drops::Reason;
@@ -21,11 +22,18 @@ use crate::time::{Instant, Span};
 use crate::wire::tcp::Flags;
 
 /// What an acknowledgment says beside its number.
-struct Means {
-    is_duplicate: bool,
+pub(super) struct Means {
+    pub(super) is_duplicate: bool,
     /// Bytes that the network marked.
-    marked: u32,
-    blocks: Blocks,
+    pub(super) marked: u32,
+    pub(super) blocks: Blocks,
+    /// How many acknowledgments it was on the wire.
+    pub(super) acknowledgments: u32,
+}
+
+impl Means {
+    pub(super) const NOTHING_ELSE: Self =
+        Self { is_duplicate: false, marked: 0, blocks: Blocks::NONE, acknowledgments: 1 };
 }
 
 impl Connection {
@@ -62,7 +70,8 @@ impl Connection {
             flight.tail.on_duplicate(ack);
         }
         if ack.after(self.send.una) || is_duplicate || !blocks.is_empty() {
-            self.on_ack(segment, ack, &Means { is_duplicate, marked, blocks }, now, shared);
+            let echo = segment.timestamps.map(|theirs| theirs.echo);
+            self.on_ack(ack, echo, &Means { is_duplicate, marked, blocks, acknowledgments: 1 }, now, shared);
         }
         if marked > 0 {
             self.on_marks(&stand, shared);
@@ -98,24 +107,25 @@ impl Connection {
     }
 
     /// An acknowledgment that says something of what is in flight.
-    fn on_ack(&mut self, segment: &Arrival, ack: Seq, means: &Means, now: Instant, shared: &mut Shared<'_>) {
-        let Means { is_duplicate, marked, blocks } = means;
+    pub(super) fn on_ack(&mut self, ack: Seq, echo: Option<u32>, means: &Means, now: Instant, shared: &mut Shared<'_>) {
+        let &Means { is_duplicate, marked, ref blocks, acknowledgments } = means;
         let advance = if ack.after(self.send.una) { self.advance(ack, shared) } else { 0 };
-        if advance > 0 {
-            self.take_sample(segment, ack, advance, now, shared);
-        }
-        if let Some(flight) = self.flight_mut(shared) {
-            flight.sees_blocks |= !blocks.is_empty();
-        }
-        let echo = self.stamps.zip(segment.timestamps.map(|timestamps| timestamps.echo));
-        let standing = self.standing(now, shared);
-        let acknowledgment = Acknowledgment { advance, is_duplicate: *is_duplicate, marked: *marked, echo, ..standing };
+        let echo = self.stamps.zip(echo);
         let probes_tail = self.probes_tail(shared);
-        if let Some((flight, runs)) = shared.flights.with_runs(self.flight) {
+        // One lookup for all that is asked of the flight.
+        let Shared { flights, config, statistics, .. } = &mut *shared;
+        let mut found = flights.with_runs(self.flight);
+        if advance > 0 {
+            self.take_sample(echo, advance, found.as_mut().map(|(flight, _)| &mut **flight), now, config);
+        }
+        if let Some((flight, runs)) = found {
+            flight.sees_blocks |= !blocks.is_empty();
+            let standing = self.standing_of(Some(flight), now, config);
+            let acknowledgment = Acknowledgment { advance, is_duplicate, marked, echo, acknowledgments, ..standing };
             let heard = flight.on_ack(runs, &acknowledgment, blocks);
-            shared.statistics.undone += u64::from(heard.undone);
+            statistics.undone += u64::from(heard.undone);
             if let Some(took) = heard.round_trip {
-                self.rtt.sample(took, flight.board.in_flight().div_ceil(self.send.mss.into()), &shared.config);
+                self.rtt.sample(took, flight.board.in_flight().div_ceil(self.send.mss.into()), config);
                 flight.tail.is_measured = true;
             }
             if probes_tail {
@@ -124,13 +134,16 @@ impl Connection {
             if advance > 0 {
                 // RFC 6298 §5.3: new data acknowledged restarts the timer.
                 flight.rto_at = Deadline::NEVER;
+                if let Some(mss) = flight.judge_probe(&acknowledgment) {
+                    self.send.mss = self.send.mss.max(mss);
+                    statistics.paths_widened += 1;
+                }
+                flight.pace(config.paced, self.rtt.smoothed(), self.send.mss);
             }
         }
         if advance == 0 {
             return;
         }
-        self.judge_probe(now, shared);
-        self.pace(shared);
         if self.in_flight() == 0 {
             shared.flights.rest(self.flight);
             self.rest(shared);
@@ -187,6 +200,10 @@ impl Connection {
 
     /// Where the connection stands, as an acknowledgment finds it.
     pub(super) fn standing(&self, now: Instant, shared: &Shared<'_>) -> Acknowledgment {
+        self.standing_of(self.flight(shared), now, &shared.config)
+    }
+
+    fn standing_of(&self, flight: Option<&Flight>, now: Instant, config: &TcpConfig) -> Acknowledgment {
         Acknowledgment {
             now,
             una: self.send.una,
@@ -194,22 +211,17 @@ impl Connection {
             nxt: self.send.nxt,
             mss: self.send.mss,
             is_duplicate: false,
-            detection: self.detection(shared),
+            detection: detection(flight, config),
             marked: 0,
+            acknowledgments: 1,
             echo: None,
             smoothed: self.rtt.smoothed(),
         }
     }
 
-    /// How the peer's acknowledgments tell of loss. One that agreed on blocks and sends none, or loses them on the way, is
-    /// as one without.
+    /// See [`detection`].
     pub(super) fn detection(&self, shared: &Shared<'_>) -> Detection {
-        let sees_blocks = self.flight(shared).is_some_and(|flight| flight.sees_blocks);
-        match (sees_blocks, shared.config.rack) {
-            (false, _) => Detection::Duplicates,
-            (true, false) => Detection::Counting,
-            (true, true) => Detection::Time,
-        }
+        detection(self.flight(shared), &shared.config)
     }
 
     /// Whether a round trip is being measured.
@@ -217,51 +229,29 @@ impl Connection {
         self.flight(shared).is_some_and(|flight| flight.timed.is_some())
     }
 
-    fn take_sample(&mut self, segment: &Arrival, ack: Seq, acked: u32, now: Instant, shared: &mut Shared<'_>) {
-        if let Some((took, of)) = self.round_trip(segment, ack, acked, now, shared) {
-            let late = self.flight_mut(shared).and_then(|flight| {
-                flight.tail.is_measured = true;
-                flight.undo.before_late(ack)
-            });
-            match late {
-                Some(before) => self.rtt.adapt(&before, took, &shared.config),
-                None => self.rtt.sample(took, of, &shared.config),
-            }
-        } else if self.send.timeouts > 0 {
-            // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
-            self.rtt.settle(&shared.config);
-        }
-    }
-
-    /// RFC 6298 §3: one segment at a time is timed, to the microsecond, never one that was sent twice. Of those what the
-    /// peer echoes says which time it answers (RFC 7323 §4), to the millisecond. With how many samples come in a round
-    /// trip: RFC 7323 appendix G counts one for every second segment of a window.
-    fn round_trip(
-        &self,
-        segment: &Arrival,
-        ack: Seq,
+    /// An acknowledgment has moved SND.UNA on by `acked`.
+    fn take_sample(
+        &mut self,
+        echo: Option<(Stamps, u32)>,
         acked: u32,
+        flight: Option<&mut Flight>,
         now: Instant,
-        shared: &mut Shared<'_>,
-    ) -> Option<(Span, u32)> {
-        let flight = self.flight_mut(shared)?;
-        match flight.timed {
-            Some((end, since)) if !ack.before(end) => {
-                flight.timed = None;
-                Some((now.since(since), 1))
-            }
-            Some(_) | None if !flight.recovery.repeats(ack) => None,
-            // While one recovery follows the other no segment is timed for long enough.
-            Some(_) | None => {
-                let window = self.in_flight() + acked;
-                Some((self.echoed(segment, now)?, window.div_ceil(2 * u32::from(self.send.mss))))
-            }
+        config: &TcpConfig,
+    ) {
+        let una = self.send.una;
+        let window = self.in_flight() + acked;
+        let found = flight.and_then(|flight| {
+            let (took, of) = flight.round_trip(una, echo, now, || window.div_ceil(2 * u32::from(self.send.mss)))?;
+            flight.tail.is_measured = true;
+            Some((took, of, flight.undo.before_late(una)))
+        });
+        match found {
+            Some((took, _, Some(before))) => self.rtt.adapt(&before, took, config),
+            Some((took, of, None)) => self.rtt.sample(took, of, config),
+            // RFC 6298 §5.7 and Linux's way: an acknowledgment of new data ends the backoff.
+            None if self.send.timeouts > 0 => self.rtt.settle(config),
+            None => {}
         }
-    }
-
-    /// How long ago that was sent which `segment` echoes.
-    pub(super) fn echoed(&self, segment: &Arrival, now: Instant) -> Option<Span> {
-        self.stamps?.since_echoed(segment.timestamps?.echo, now)
     }
 
     /// RFC 9293 §3.10.7.4: only a newer segment moves the window.
@@ -287,7 +277,43 @@ impl Connection {
     }
 
     /// Whether the timer runs for a window (or a probe has just become due).
-    fn is_probing(&self) -> bool {
+    pub(super) fn is_probing(&self) -> bool {
         self.send.waiting == Waiting::Window && (self.send.timer != Deadline::NEVER || self.send.probe)
+    }
+}
+
+impl Flight {
+    /// RFC 6298 §3: one segment at a time is timed, to the microsecond, never one that was sent twice. Of those what the
+    /// peer echoes says which time it answers (RFC 7323 §4), to the millisecond. With how many samples come in a round
+    /// trip: RFC 7323 appendix G counts one for every second segment of a window, which are `of`.
+    fn round_trip(
+        &mut self,
+        una: Seq,
+        echo: Option<(Stamps, u32)>,
+        now: Instant,
+        of: impl FnOnce() -> u32,
+    ) -> Option<(Span, u32)> {
+        match self.timed {
+            Some((end, since)) if !una.before(end) => {
+                self.timed = None;
+                Some((now.since(since), 1))
+            }
+            Some(_) | None if !self.recovery.repeats(una) => None,
+            // While one recovery follows the other no segment is timed for long enough.
+            Some(_) | None => {
+                let (stamps, echo) = echo?;
+                Some((stamps.since_echoed(echo, now)?, of()))
+            }
+        }
+    }
+}
+
+/// How the peer's acknowledgments tell of loss. One that agreed on blocks and sends none, or loses them on the way, is as
+/// one without.
+fn detection(flight: Option<&Flight>, config: &TcpConfig) -> Detection {
+    match (flight.is_some_and(|flight| flight.sees_blocks), config.rack) {
+        (false, _) => Detection::Duplicates,
+        (true, false) => Detection::Counting,
+        (true, true) => Detection::Time,
     }
 }

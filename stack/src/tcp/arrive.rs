@@ -34,8 +34,12 @@ impl Tcp<'_> {
         let found = self.last_if(&segment.tuple).or_else(|| self.find(&segment.tuple));
         match found {
             Some(Entity::Connection(index)) => {
+                let (interface, goes_on) = (segment.interface, self.last == index);
                 self.last = index;
                 self.on_connection_segment(index, segment, ip, now);
+                if goes_on {
+                    self.predict(index, interface, ip);
+                }
             }
             Some(Entity::Handshake(index)) => self.on_handshake_segment(index, segment, ip, now),
             Some(Entity::TimeWait(index)) => self.on_time_wait_segment(index, segment, ip, now),

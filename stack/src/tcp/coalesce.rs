@@ -146,6 +146,10 @@ impl<'s> Batches<'s> {
         Self { places, open: 0, begun: 0, newest: None }
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
     fn of_flow(&self, tuple: &Tuple) -> Option<usize> {
         if self.open == 0 {
             return None;

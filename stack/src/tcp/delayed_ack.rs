@@ -14,7 +14,6 @@
 //! what came shows a conversation, in which answers carry them, and ends that.
 
 use super::connection::{Connection, Deadline, Owed};
-use super::segment::Arrival;
 use super::shared::Shared;
 use crate::time::Instant;
 
@@ -30,11 +29,10 @@ const BEHIND_A_HOLE: u8 = 4;
 
 impl Connection {
     /// What a full segment of the peer's is: as long as ours until it shows, and shorter when two in a row are equally so.
-    /// Where several came as one, a device or we saw how long each was.
-    pub(super) fn learn_size(&mut self, segment: &Arrival) {
-        let seen = segment.size().min(usize::from(u16::MAX)) as u16;
+    /// Where several came as one, a device or we saw how long each was: `seen` of `segments`.
+    pub(super) fn learn_size(&mut self, seen: u16, segments: u32) {
         let before = core::mem::replace(&mut self.receive.last_size, seen);
-        let repeated = segment.payload.segment_size.is_some() || seen == before;
+        let repeated = segments > 1 || seen == before;
         if seen > self.receive.mss || (repeated && seen >= LEAST_FULL) {
             self.receive.mss = seen;
         }

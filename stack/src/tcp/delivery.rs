@@ -23,6 +23,8 @@ pub(super) struct Acknowledgment {
     pub(super) detection: Detection,
     /// Bytes that the peer saw marked (ECN), or more than it delivers for all of them.
     pub(super) marked: u32,
+    /// How many it was on the wire.
+    pub(super) acknowledgments: u32,
     /// Our clock, and what the peer echoes of it.
     pub(super) echo: Option<(Stamps, u32)>,
     /// SRTT, after it.

@@ -239,7 +239,7 @@ impl Connection {
         let fills_hole = self.has_holes(shared);
         let gathers = self.gathers(segment.size(), shared);
         let (segments, before) = (segment.segments(), self.receive.nxt);
-        self.learn_size(segment);
+        self.learn_size(segment.size().min(usize::from(u16::MAX)) as u16, segments);
         let writers = if gathers { self.writers(shared) } else { None };
         let kept = self.kept(shared);
         while let Some(chunk) = segment.payload.pop() {
@@ -269,7 +269,7 @@ impl Connection {
         self.receive.laps = self.receive.laps.wrapping_add(laps);
         // RFC 5681 §4.2: what repeats or fills a hole is acknowledged at once.
         self.owe(segments, fills_hole || segment.cut, now, shared);
-        self.look_at_need(self.echoed(segment, now), now, shared);
+        self.look_at_need(segment.timestamps.map(|theirs| theirs.echo), now, shared);
         ControlFlow::Continue(())
     }
 
@@ -285,7 +285,7 @@ impl Connection {
             start += len;
         }
         segment.seq = start;
-        self.look_at_need(self.echoed(segment, now), now, shared);
+        self.look_at_need(segment.timestamps.map(|theirs| theirs.echo), now, shared);
         ControlFlow::Continue(())
     }
 

@@ -28,7 +28,8 @@
 //! | `scoreboard`, `runs`, `delivery`, `sack` | what is known of data on the way, and what an acknowledgment adds |
 //! | `rack`, `prr`, `tail_probe`, `undo` | loss by time, what goes meanwhile, asking after a silence, losses that were none |
 //! | `rate`, `timers` | how fast the path delivers, and when the sending half acts |
-//! | `coalesce` | segments of one flow that came in a burst, made one |
+//! | `predicted`, `series` | segments that say what was expected, alone or in a burst |
+//! | `coalesce` | others of one flow that came in a burst, made one |
 //! | `arrive`, `emit` | the way of a segment in, from `demux` on, and out, from the ready list |
 //! | `header`, `reply` | a header that leaves, and segments without a connection |
 //! | `ending` | how connections end |
@@ -74,6 +75,7 @@ mod pacing;
 mod passive;
 mod path_mtu;
 mod path_search;
+mod predicted;
 mod prr;
 mod question;
 mod rack;
@@ -92,6 +94,7 @@ mod segment;
 mod send_budget;
 mod send_queue;
 mod seq;
+mod series;
 mod settings;
 mod shared;
 mod socket;
@@ -120,8 +123,10 @@ use self::demux::{Demux, Entity, Tuple};
 use self::fast_open_cache::Servers;
 use self::flight::Flights;
 use self::intake::Intakes;
+use self::predicted::Predictions;
 use self::reply::Replies;
 use self::seq::Seq;
+use self::series::Series;
 use self::shared::Shared;
 use self::starved::Starved;
 use self::syn_cache::SynCache;
@@ -237,6 +242,8 @@ pub(crate) struct Tcp<'s> {
     wheel: Wheel<'s>,
     replies: Replies<'s>,
     batches: Batches<'s>,
+    predictions: Predictions,
+    series: Series,
     shared: Shared<'s>,
     /// Connections by index, handshakes behind them: see [`Tcp::timer_of`].
     ready_links: Links<'s>,
@@ -291,6 +298,8 @@ impl<'s> Tcp<'s> {
             wheel: Wheel::new(storage.timers, now),
             replies: Replies::new(storage.replies),
             batches: Batches::new(storage.batches),
+            predictions: Predictions::NONE,
+            series: Series::NONE,
             shared: Shared {
                 cells: Cells::new(storage.cells),
                 reserve,

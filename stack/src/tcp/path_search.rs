@@ -195,6 +195,17 @@ pub(super) enum Turn {
     Probe(u32),
 }
 
+impl Flight {
+    /// SND.UNA has moved: has a probe arrived? Returns the size that it shows to arrive.
+    pub(super) fn judge_probe(&mut self, standing: &Acknowledgment) -> Option<u16> {
+        let mss = self.search.on_acknowledged(standing.una, standing.now)?;
+        // RFC 4821 §4: the congestion window is counted in bytes, so it stays what it was.
+        self.fits = Fits::PROVEN;
+        self.shortest.grows(standing.mss, standing.nxt);
+        Some(mss)
+    }
+}
+
 impl Connection {
     /// Segments begin as short as all paths are likely to take, if that is wished for.
     pub(super) fn begin_search(&mut self, config: &TcpConfig) {
@@ -246,19 +257,6 @@ impl Connection {
         if let Some(flight) = self.flight_mut(shared) {
             flight.search.on_sent(start, len);
             shared.statistics.path_probes += 1;
-        }
-    }
-
-    /// SND.UNA has moved: has a probe arrived?
-    pub(super) fn judge_probe(&mut self, now: Instant, shared: &mut Shared<'_>) {
-        let una = self.send.una;
-        let Some(flight) = self.flight_mut(shared) else { return };
-        if let Some(mss) = flight.search.on_acknowledged(una, now) {
-            // RFC 4821 §4: the congestion window is counted in bytes, so it stays what it was.
-            flight.fits = Fits::PROVEN;
-            flight.shortest.grows(self.send.mss, self.send.nxt);
-            self.send.mss = self.send.mss.max(mss);
-            shared.statistics.paths_widened += 1;
         }
     }
 

@@ -396,6 +396,7 @@ impl Flight {
             bytes: grows.unwrap_or(delivery.bytes),
             lost,
             marked: ack.marked.min(delivery.bytes),
+            acknowledgments: ack.acknowledgments,
             flight: self.board.in_flight(),
             mss: ack.mss,
             rtt: delivery.rtt,

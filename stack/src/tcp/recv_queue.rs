@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::shared::{COPY_BREAK, Shared};
 
 /// Two such payloads share a slot that holds a full Ethernet frame.
-const HALF_A_SLOT: usize = 1024;
+pub(super) const HALF_A_SLOT: usize = 1024;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,12 @@ impl RecvQueue {
         self.charged += charged;
         shared.received.charge(charged);
         Ok(())
+    }
+
+    /// Adds all of `from` at the end, which is charged already.
+    pub(super) fn append(&mut self, from: &mut Self, shared: &mut Shared<'_>) {
+        shared.cells.append(&mut self.queue, &mut from.queue);
+        self.charged += core::mem::take(&mut from.charged);
     }
 
     /// Adds a chunk that has just given a cell back.

@@ -33,6 +33,9 @@ pub(super) struct Bounds {
 }
 
 impl Blocks {
+    pub(super) const NONE: Self =
+        Self { blocks: [(Seq(0), Seq(0)); SackBlocks::MOST], count: 0, duplicate: None, has_refused: false };
+
     /// What is believed of `option`, in a segment that acknowledges up to `ack`, by a sender that stands within `bounds`.
     pub(super) fn new(option: &SackBlocks, ack: Seq, bounds: &Bounds) -> Self {
         let mut found = Self::default();

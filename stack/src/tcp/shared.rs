@@ -255,6 +255,11 @@ pub(crate) struct Shared<'s> {
 impl Shared<'_> {
     /// Whether a cell is left for new data.
     pub(super) fn has_cell(&self) -> bool {
-        self.cells.available() > self.reserve
+        self.has_cells(1)
+    }
+
+    /// Whether so many are.
+    pub(super) fn has_cells(&self, count: usize) -> bool {
+        self.cells.available() >= self.reserve + count
     }
 }

@@ -78,11 +78,11 @@ impl Connection {
         self.receive.nxt - self.receive.queue.bytes() as u32
     }
 
-    /// Data has arrived: has a round trip passed, and does the sender need more room?
-    pub(super) fn look_at_need(&mut self, echoed: Option<Span>, now: Instant, shared: &mut Shared<'_>) {
+    /// Data has arrived, which echoes `echo`: has a round trip passed, and does the sender need more room?
+    pub(super) fn look_at_need(&mut self, echo: Option<u32>, at: Instant, shared: &mut Shared<'_>) {
         let (next, edge) = (self.receive.nxt, self.receive.edge);
-        let (read, recent) = (self.read(), self.recent());
-        let now = now.micros() as u32;
+        let (read, recent, stamps) = (self.read(), self.recent(), self.stamps);
+        let now = at.micros() as u32;
         let Some(Intake { need, reassembly, overtaken, .. }) = self.take_intake(shared) else { return };
         let took = now.wrapping_sub(need.looked_at);
         if need.edge == need.come {
@@ -94,7 +94,7 @@ impl Connection {
         if need.round_trip == 0 || took < need.round_trip {
             return;
         }
-        if let Some(echoed) = echoed {
+        if let Some(echoed) = stamps.zip(echo).and_then(|(stamps, echo)| stamps.since_echoed(echo, at)) {
             need.correct(echoed);
         }
         overtaken.on_round(recent);

@@ -3,6 +3,7 @@
 mod bulk;
 mod coalescing;
 mod flow;
+mod predicted;
 mod segmentation;
 mod software;
 mod story;

@@ -56,8 +56,7 @@ impl Cubic {
     /// §4.10: slow start, the first one with HyStart++.
     fn slow_start(&mut self, share: &mut Share, acked: &Acked) {
         if share.threshold != u32::MAX {
-            let most = if acked.paced { u32::MAX } else { 2 * u32::from(acked.mss) };
-            share.window = share.window.saturating_add(acked.bytes.min(most)).min(share.threshold);
+            share.window = share.window.saturating_add(acked.bytes_of(2)).min(share.threshold);
             return;
         }
         match self.hystart.on_ack(acked) {

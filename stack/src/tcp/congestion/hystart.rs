@@ -51,13 +51,12 @@ impl HyStart {
         let is_over = self.begins_round(acked) && self.css_rounds > CSS_ROUNDS;
         if let Some(rtt) = acked.rtt {
             self.current = self.current.min(rtt.micros().min(u64::from(UNKNOWN - 1)) as u32);
-            self.samples = self.samples.saturating_add(1);
+            self.samples = self.samples.saturating_add(acked.acknowledgments.min(u32::from(u8::MAX)) as u8);
         }
         if self.samples >= N_RTT_SAMPLE {
             self.judge();
         }
-        let most = if acked.paced { u32::MAX } else { L * u32::from(acked.mss) };
-        let bytes = acked.bytes.min(most);
+        let bytes = acked.bytes_of(L);
         match (is_over, self.css_rounds) {
             (true, _) => Growth::Last(bytes / CSS_GROWTH_DIVISOR),
             (false, 0) => Growth::By(bytes),

@@ -68,6 +68,8 @@ pub(crate) struct Acked {
     pub(crate) lost: u32,
     /// How many of the delivered bytes the peer saw marked (ECN).
     pub(crate) marked: u32,
+    /// How many acknowledgments it was on the wire, of which several may come at once.
+    pub(crate) acknowledgments: u32,
     /// What is in the network afterwards, by the best estimate that there is (RFC 6675's pipe).
     pub(crate) flight: u32,
     pub(crate) mss: u16,
@@ -319,6 +321,17 @@ fn initial_window(mss: u16) -> u32 {
     (10 * mss).min((2 * mss).max(14_600))
 }
 
+impl Acked {
+    /// The bytes that slow start may take in: `segments` for each acknowledgment against bursts (RFC 3465 §2.2), and all
+    /// of them where what is sent is spread over time.
+    fn bytes_of(&self, segments: u32) -> u32 {
+        if self.paced {
+            return self.bytes;
+        }
+        self.bytes.min(self.acknowledgments.saturating_mul(segments * u32::from(self.mss)))
+    }
+}
+
 #[cfg(test)]
 impl Acked {
     /// What tests begin with: a window in use, and nothing delivered.
@@ -327,6 +340,7 @@ impl Acked {
         bytes: 0,
         lost: 0,
         marked: 0,
+        acknowledgments: 1,
         flight: 0,
         mss: 1000,
         rtt: None,

@@ -21,8 +21,7 @@ impl Control for Reno {
         let mss = u32::from(acked.mss);
         if share.window < share.threshold {
             // §3.1 (2), with RFC 3465's limit of two segments an ACK against the bursts of stretched ones.
-            let most = if acked.paced { u32::MAX } else { 2 * mss };
-            share.window = share.window.saturating_add(acked.bytes.min(most));
+            share.window = share.window.saturating_add(acked.bytes_of(2));
             return;
         }
         self.acked = self.acked.saturating_add(acked.bytes);
