@@ -8,7 +8,7 @@ mod lane;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-pub(crate) use self::lane::{Eight, Lane, Slots, Spot};
+pub(crate) use self::lane::{Eight, Lane, Slot, Slots, Spot};
 
 use crate::platform::Dma;
 

@@ -86,17 +86,33 @@ impl Chunk {
     #[must_use]
     #[inline]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        if range == (0..self.len()) {
-            return self.clone();
+        let is_whole = range.len() == self.len();
+        let mut view = self.part(range);
+        if is_whole {
+            view.sum = self.sum;
         }
+        view
+    }
+
+    /// [`Chunk::slice`] without a sum.
+    #[inline(always)]
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.len(), "the range lies in the chunk");
         if range.is_empty() {
             return Self::EMPTY;
         }
-        let mut view = self.clone();
-        view.truncate(range.end);
-        view.advance(range.start);
-        view
+        self.hold();
+        // SAFETY: the range is not empty and lies in the view, so its start does.
+        let pointer = unsafe { self.pointer.add(range.start) };
+        Self { pointer, len: range.len() as u32, sum: None, home: self.home }
+    }
+
+    /// One more view of what this one keeps.
+    #[inline(always)]
+    fn hold(&self) {
+        if let Home::Slot(pool) = self.home {
+            pool.hold(pool.slot_of(self.pointer));
+        }
     }
 
     /// Drops `count` bytes from the front of the view.
@@ -259,9 +275,7 @@ impl Chunk {
 
 impl Clone for Chunk {
     fn clone(&self) -> Self {
-        if let Home::Slot(pool) = self.home {
-            pool.hold(pool.slot_of(self.pointer));
-        }
+        self.hold();
         Self { ..*self }
     }
 }
@@ -378,19 +392,31 @@ impl ChunkMut {
         chunk
     }
 
+    /// Turns the bytes in `range` into a [`Chunk`] and gives the others up.
+    ///
+    /// # Panics
+    /// If they are not there.
+    #[must_use]
+    #[inline(always)]
+    pub fn freeze_part(self, range: Range<usize>) -> Chunk {
+        assert!(range.start <= range.end && range.end <= self.room(), "only bytes that are there can be frozen");
+        if range.is_empty() {
+            return Chunk::EMPTY;
+        }
+        // The count moves into the chunk with the slot.
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: the range is not empty and lies in the writer's bytes, so its start does.
+        let pointer = unsafe { this.pointer.add(range.start) };
+        Chunk { pointer, len: range.len() as u32, sum: None, home: Home::Slot(this.pool) }
+    }
+
     /// Turns the first `count` bytes into a [`Chunk`] and gives the rest up.
     ///
     /// # Panics
     /// If there are fewer.
     #[must_use]
     pub fn freeze(self, count: usize) -> Chunk {
-        assert!(count <= self.room(), "only bytes that are there can be frozen");
-        if count == 0 {
-            return Chunk::EMPTY;
-        }
-        // The count moves into the chunk with the slot.
-        let this = core::mem::ManuallyDrop::new(self);
-        Chunk { pointer: this.pointer, len: count as u32, sum: None, home: Home::Slot(this.pool) }
+        self.freeze_part(0..count)
     }
 }
 

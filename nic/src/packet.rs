@@ -50,6 +50,21 @@ impl<'q> TxPacket<'q> {
         self.payload = payload;
     }
 
+    /// Puts the headers in front of as many bytes again, those behind what they are in front of.
+    #[inline(always)]
+    pub(crate) fn carry_next(&mut self) {
+        self.payload.step();
+    }
+
+    /// Four bytes of the headers.
+    ///
+    /// # Panics
+    /// If the headers end before.
+    #[inline(always)]
+    pub(crate) fn header_word(&mut self, at: usize) -> &mut [u8; 4] {
+        self.headers.get_mut(self.start + at..).and_then(|rest| rest.first_chunk_mut()).expect("it lies in the headers")
+    }
+
     /// Makes room for a header of `len` bytes in front, zeroed, and returns it. An offload's offsets move along.
     ///
     /// # Panics
@@ -161,12 +176,11 @@ pub struct TooManyChunks(pub Chunk);
 impl RxPacket {
     /// A packet in one chunk.
     #[must_use]
+    #[inline(always)]
     pub fn new(chunk: Chunk) -> Self {
         let (end, len) = (u16::from(!chunk.is_empty()), chunk.len() as u32);
-        let mut chunks = [const { Chunk::EMPTY }; INLINE_CHUNKS];
-        chunks[0] = chunk;
         Self {
-            chunks: List::Inline(chunks),
+            chunks: List::Inline([chunk, Chunk::EMPTY]),
             first: 0,
             end,
             len,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a payload never owns a byte. A driver that reads after `transmit` returns holds each [`Part`].
 
+use core::ptr::NonNull;
+
 use crate::queue::{Cell, follow};
 use crate::{Chunk, Sum, Work};
 
@@ -88,6 +90,18 @@ impl<'q> Payload<'q> {
         front
     }
 
+    /// Becomes the bytes behind it, as many of them, which there are.
+    #[inline(always)]
+    pub(crate) fn step(&mut self) {
+        self.skip += self.len;
+        while self.skip >= self.first.len()
+            && let Some((chunk, behind)) = self.behind.split_first()
+        {
+            self.skip -= self.first.len();
+            (self.first, self.behind) = (chunk, behind);
+        }
+    }
+
     /// Its contiguous parts in order, empty ones left out.
     #[must_use]
     pub const fn parts(&self) -> Parts<'q> {
@@ -96,7 +110,7 @@ impl<'q> Payload<'q> {
 
     /// Its only part, if it has one.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn only_part(&self) -> Option<Part<'q>> {
         let is_inside = self.len > 0 && self.skip + self.len <= self.first.len();
         is_inside.then_some(Part { chunk: self.first, start: self.skip, len: self.len })
@@ -158,16 +172,32 @@ pub struct Part<'q> {
 }
 
 impl<'q> Part<'q> {
+    /// How many bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no part is empty")]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where they lie.
+    #[must_use]
+    #[inline]
+    pub fn pointer(&self) -> NonNull<u8> {
+        NonNull::from_ref(self.bytes()).cast()
+    }
+
     /// The bytes.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &'q [u8] {
         &self.chunk[self.start..self.start + self.len]
     }
 
-    /// A counted view of the same bytes, for a device that reads later.
+    /// A counted view of the same bytes, without a sum: for a device that reads later.
     #[must_use]
+    #[inline(always)]
     pub fn hold(&self) -> Chunk {
-        self.chunk.slice(self.start..self.start + self.len)
+        self.chunk.part(self.start..self.start + self.len)
     }
 
     /// Their sum, by what the chunk knows of its own; what has to be read is charged to `work`.

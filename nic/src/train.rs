@@ -21,8 +21,8 @@ pub struct Differing {
 #[derive(Debug)]
 pub struct Train<'q> {
     packet: TxPacket<'q>,
-    /// What the packets behind this one carry.
-    behind: Payload<'q>,
+    /// Bytes that the packets behind this one carry.
+    behind: usize,
     /// Bytes that each carries.
     size: usize,
     differing: Differing,
@@ -43,8 +43,7 @@ impl<'q> Train<'q> {
     pub fn new(first: TxPacket<'q>, payload: Payload<'q>, differing: Differing) -> Self {
         let size = first.payload().len();
         assert!(size > 0, "a train's packets carry something");
-        let mut behind = payload;
-        let _ = behind.split_to(size);
+        let behind = payload.len().saturating_sub(size);
         let at = first.header()[differing.number..].first_chunk().expect("the number lies in the headers");
         let number = u32::from_be_bytes(*at);
         let (fixed, work) = (Sum::ZERO, Work::default());
@@ -66,20 +65,28 @@ impl<'q> Train<'q> {
     }
 
     /// The packet has been taken: the one behind it is next.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) {
         self.sent += 1;
-        if self.behind.len() < self.size {
+        if self.behind < self.size {
             self.packet.carry(Payload::EMPTY);
             return;
         }
-        let payload = self.behind.split_to(self.size);
-        self.packet.carry(payload);
+        self.behind -= self.size;
+        self.packet.carry_next();
         self.number = self.number.wrapping_add(self.size as u32);
-        let at = self.differing.number;
-        self.packet.header_mut()[at..at + 4].copy_from_slice(&self.number.to_be_bytes());
+        *self.packet.header_word(self.differing.number) = self.number.to_be_bytes();
+        if self.differing.checksum.is_some() || self.behind < self.size {
+            self.complete();
+        }
+    }
+
+    /// What differs beside the number.
+    #[inline(never)]
+    fn complete(&mut self) {
         if let Some(at) = self.differing.checksum {
-            let sum = self.fixed.then(self.number_sum()).then(payload.sum(&mut self.work));
+            let carried = self.packet.payload().sum(&mut self.work);
+            let sum = self.fixed.then(self.number_sum()).then(carried);
             self.set_word(at, sum.checksum());
         }
         self.set_last();
@@ -98,9 +105,8 @@ impl<'q> Train<'q> {
     }
 
     /// The last packet has a word of its own.
-    #[inline]
     fn set_last(&mut self) {
-        if self.behind.len() >= self.size {
+        if self.behind >= self.size {
             return;
         }
         let (at, word) = self.differing.last;

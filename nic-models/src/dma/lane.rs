@@ -113,7 +113,7 @@ impl Word for [Eight; 2] {
 #[derive(Debug)]
 pub(crate) struct Lane<T> {
     first: NonNull<T>,
-    mask: u16,
+    mask: usize,
 }
 
 // SAFETY: as for `Area`, of which it is a part.
@@ -127,18 +127,18 @@ impl<T: Word> Lane<T> {
     pub(crate) fn new(area: Area) -> Self {
         let count = area.len / size_of::<T>();
         assert!(count.is_power_of_two() && count * size_of::<T>() == area.len, "a lane has whole fields");
-        Self { first: area.at(0, area.len, align_of::<T>()).cast(), mask: (count - 1) as u16 }
+        Self { first: area.at(0, area.len, align_of::<T>()).cast(), mask: count - 1 }
     }
 
     /// The field that the low bits of `index` say.
     #[inline(always)]
-    pub(crate) fn read(&self, index: u16) -> T {
+    pub(crate) fn read(&self, index: usize) -> T {
         // SAFETY: `at` gives a field of a live area.
         unsafe { T::load(self.at(index), Ordering::Relaxed) }
     }
 
     #[inline(always)]
-    pub(crate) fn write(&self, index: u16, value: T) {
+    pub(crate) fn write(&self, index: usize, value: T) {
         // SAFETY: as in `read`.
         unsafe { T::store(self.at(index), value, Ordering::Relaxed) }
     }
@@ -151,9 +151,9 @@ impl<T: Word> Lane<T> {
     }
 
     #[inline(always)]
-    fn at(&self, index: u16) -> NonNull<T> {
+    fn at(&self, index: usize) -> NonNull<T> {
         // SAFETY: the lane has `mask + 1` fields.
-        unsafe { self.first.add(usize::from(index & self.mask)) }
+        unsafe { self.first.add(index & self.mask) }
     }
 }
 
@@ -213,7 +213,7 @@ impl<T: Word> Spot<T> {
 pub(crate) struct Slots<const LEN: usize> {
     first: NonNull<u8>,
     bus: u64,
-    mask: u16,
+    mask: usize,
     of: PhantomData<[u8; LEN]>,
 }
 
@@ -228,25 +228,43 @@ impl<const LEN: usize> Slots<LEN> {
     pub(crate) fn new(area: Area) -> Self {
         let count = area.len / LEN;
         assert!(count.is_power_of_two() && count * LEN == area.len, "these are whole slots");
-        Self { first: area.at(0, area.len, 1), bus: area.bus, mask: (count - 1) as u16, of: PhantomData }
+        Self { first: area.at(0, area.len, 1), bus: area.bus, mask: count - 1, of: PhantomData }
     }
 
-    /// Where the device sees the byte `offset` of the slot that the low bits of `index` say.
+    /// The slot that the low bits of `index` say, which the device does not use yet.
     #[inline(always)]
-    pub(crate) fn bus(&self, index: u16, offset: usize) -> u64 {
-        self.bus + (usize::from(index & self.mask) * LEN + offset) as u64
+    pub(crate) fn slot(&mut self, index: usize) -> Slot<'_, LEN> {
+        let offset = (index & self.mask) * LEN;
+        // SAFETY: there are `mask + 1` slots.
+        let first = unsafe { self.first.add(offset) };
+        Slot { first, bus: self.bus + offset as u64, of: PhantomData }
+    }
+}
+
+/// One of [`Slots`], to write to.
+pub(crate) struct Slot<'a, const LEN: usize> {
+    first: NonNull<u8>,
+    bus: u64,
+    of: PhantomData<&'a mut [u8; LEN]>,
+}
+
+impl<const LEN: usize> Slot<'_, LEN> {
+    /// Where the device sees the byte at `offset`.
+    #[inline(always)]
+    pub(crate) fn bus(&self, offset: usize) -> u64 {
+        self.bus + offset as u64
     }
 
-    /// Copies `bytes` to `offset` in that slot, which the device does not use yet.
+    /// Copies `bytes` to `offset`.
     ///
     /// # Panics
     /// If they do not fit: the driver's own mistake.
     #[inline(always)]
-    pub(crate) fn write<const COUNT: usize>(&mut self, index: u16, offset: usize, bytes: &[u8; COUNT]) {
+    pub(crate) fn write<const COUNT: usize>(&mut self, offset: usize, bytes: &[u8; COUNT]) {
         assert!(COUNT <= LEN && offset <= LEN - COUNT, "what is written fits its slot");
-        // SAFETY: slot and offset lie in the area.
-        let place = unsafe { self.first.add(usize::from(index & self.mask) * LEN + offset) };
-        // SAFETY: so many bytes lie there in one slot; `bytes` is memory that no area covers.
+        // SAFETY: so many bytes lie there in the slot.
+        let place = unsafe { self.first.add(offset) };
+        // SAFETY: as above; `bytes` is memory that no area covers.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), COUNT) }
     }
 }

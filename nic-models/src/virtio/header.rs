@@ -72,13 +72,22 @@ impl Header {
     pub(crate) fn of(offload: &Offload, headers: usize) -> Self {
         let header = match offload.checksum {
             Checksum::Done => Self::default(),
-            Checksum::Fill { start, offset } => {
-                Self { flags: NEEDS_CSUM, csum_start: start.into(), csum_offset: offset.into(), ..Self::default() }
-            }
+            Checksum::Fill { start, offset } => Self::filled(start, offset),
         };
         let Some(Segmentation { size, ipv6, ecn }) = offload.segmentation else { return header };
         let gso_type = if ipv6 { GSO_TCPV6 } else { GSO_TCPV4 } | if ecn { GSO_ECN } else { 0 };
         Self { gso_type, gso_size: size.into(), hdr_len: (headers as u16).into(), ..header }
+    }
+
+    fn filled(start: u16, offset: u16) -> Self {
+        Self { flags: NEEDS_CSUM, csum_start: start.into(), csum_offset: offset.into(), ..Self::default() }
+    }
+
+    /// The header of a packet whose checksum the device fills in, as two words.
+    #[inline(always)]
+    pub(super) fn filled_words(start: u16, offset: u16) -> ([u8; 8], [u8; HEADER_LEN - 8]) {
+        let first = u64::from(NEEDS_CSUM) | u64::from(start) << 48;
+        (first.to_le_bytes(), u32::from(offset).to_le_bytes())
     }
 
     /// What the device says of a received frame of `len` bytes, of what was agreed that it may speak of.
@@ -141,12 +150,25 @@ impl Plain {
 
     /// What such a header says; nothing where it says more.
     #[inline(always)]
-    pub(super) fn of(self, header: &[u8; HEADER_LEN]) -> Option<Received> {
+    pub(super) fn of(&self, header: &[u8; HEADER_LEN]) -> Option<Received> {
         let (first, last) = header.split_first_chunk::<8>()?;
         let (first, last) = (u64::from_le_bytes(*first), u32::from_le_bytes(*last.first_chunk()?));
         if first & self.silent != 0 || last & self.buffers[0] != self.buffers[1] {
             return None;
         }
         Some(if first & self.checked != 0 { Received::Checked } else { Received::Unchecked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_write_a_header_are_one() {
+        for (start, offset) in [(0, 0), (34, 16), (0x1234, 0x5678), (u16::MAX, u16::MAX)] {
+            let (first, last) = Header::filled_words(start, offset);
+            assert_eq!([&first[..], &last].concat(), Header::filled(start, offset).as_bytes());
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! [`VirtioNet`]: the driver as the kernel and the stack see it.
 
 use lendwire_nic::{
-    Fault, Full, Interrupts, Link, MulticastFilter, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, TxPacket,
-    VlanFilter,
+    Fault, Full, Interrupts, Link, MulticastFilter, Nic, NicInfo, NicStatistics, Pending, Pool, RxPacket, Train,
+    TxPacket, VlanFilter,
 };
 
 use super::control::Control;
@@ -11,7 +11,7 @@ use super::orders::Orders;
 use super::pair::{Pair, Rung, Side};
 use super::pairs::Pairs;
 use super::receive::{Refill, Trouble};
-use super::ring::RING_SIZE;
+use super::ring::{Plainly, RING_SIZE};
 use super::transmit::Refusal;
 use super::transport::Transport;
 use crate::driver::{Causes, Driver, Events, Unstoppable};
@@ -216,21 +216,32 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
         self.transmit_any(packet)
     }
 
+    fn transmit_train(&mut self, train: &mut Train<'_>) -> Result<(), Full> {
+        while let Some(packet) = train.packet() {
+            let len = packet.len();
+            if self.is_running() && self.pairs.used() == 1 && len <= longest_frame(&self.info) {
+                let before = train.sent();
+                self.pairs.first().transmitter.push_train(train, &self.platform);
+                let sent = (train.sent() - before) as u64;
+                self.statistics.sent += sent;
+                self.statistics.sent_bytes += sent * len as u64;
+            }
+            let Some(packet) = train.packet() else { break };
+            self.transmit_any(packet)?;
+            train.advance();
+        }
+        self.refusals = 0;
+        Ok(())
+    }
+
     fn receive(&mut self) -> Option<RxPacket> {
         if self.pairs.used() > 1 || !self.is_running() {
             return self.receive_in_turn();
         }
-        let receiver = &mut self.pairs.first().receiver;
-        match receiver.pop() {
-            Ok(None) => None,
-            Ok(Some(packet)) => {
-                self.statistics.copied += receiver.copied(&packet);
-                Some(self.received(packet))
-            }
-            Err(trouble) => {
-                self.on_trouble(0, trouble);
-                self.receive_in_turn()
-            }
+        match self.pairs.first().receiver.pop_plain() {
+            Plainly::Nothing => None,
+            Plainly::Done(packet) => Some(self.received(packet)),
+            Plainly::Otherwise => self.receive_in_turn(),
         }
     }
 

@@ -8,8 +8,8 @@ use zerocopy::FromBytes;
 
 use super::bounce::Landing;
 use super::features::Features;
-use super::header::{HEADER_LEN, HashReport, Header, LONGEST_HEADER, Plain, Senseless, header_len};
-use super::ring::{Access, Buffer, Completed, Ring};
+use super::header::{HashReport, Header, LONGEST_HEADER, Plain, Senseless, header_len};
+use super::ring::{Access, Buffer, Completed, Plainly, Ring};
 use crate::long_packet::{LARGEST_FRAME, append, slots_for};
 use crate::platform::Platform;
 
@@ -76,46 +76,42 @@ impl Receiver {
             while self.ring.room() > 0 {
                 let bus = landing.bus(self.ring.next_head());
                 let buffer = Buffer { bus, len: landing.slot() as u32, held: None };
-                if self.ring.push_one(Access::Write, buffer).is_none() {
-                    break;
-                }
+                self.ring.push_one(Access::Write, buffer);
             }
             return Refill::Done;
         }
         for slot in self.pool.take_up_to(self.ring.room()) {
             let Some(bus) = platform.bus_address(slot.pointer()) else { return Refill::Unreachable };
             let buffer = Buffer { bus, len: slot.room() as u32, held: Some(slot) };
-            if self.ring.push_one(Access::Write, buffer).is_none() {
-                break;
-            }
+            self.ring.push_one(Access::Write, buffer);
         }
         let was_starved = core::mem::replace(&mut self.is_starved, self.ring.is_idle());
         if self.is_starved && !was_starved { Refill::Starved } else { Refill::Done }
     }
 
-    /// The next frame, or what is wrong with it; `None` when there is none.
-    // As a call it hands over a slot in memory, for every frame.
+    /// The next frame, if it is the plainest: in one buffer that comes back in order, with nothing to be said of but whether
+    /// its checksum was checked.
     #[inline(always)]
-    pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
-        let Some(Completed { head, first, written }) = self.ring.complete()? else { return Ok(None) };
-        let Some(mut slot) = first else { return self.pop_rest(Completed { head, first: None, written }) };
-        if let Some((header, rest)) = slot.bytes_mut().split_first_chunk::<HEADER_LEN>()
-            && written > self.before
-            && written <= HEADER_LEN + rest.len()
-            && let Some(checksum) = self.plain.of(header)
-        {
-            let mut chunk = slot.freeze(written);
-            chunk.advance(self.before);
-            let mut packet = RxPacket::new(chunk);
-            packet.checksum = checksum;
-            return Ok(Some(packet));
+    pub(super) fn pop_plain(&mut self) -> Plainly<RxPacket> {
+        let (slot, written) = match self.ring.plain() {
+            Plainly::Nothing => return Plainly::Nothing,
+            Plainly::Done(done) => done,
+            Plainly::Otherwise => return Plainly::Otherwise,
+        };
+        if written <= self.before || written > slot.room() {
+            return Plainly::Otherwise;
         }
-        self.pop_rest(Completed { head, first: Some(slot), written })
+        let checksum = slot.bytes_mut().first_chunk().and_then(|header| self.plain.of(header));
+        let Some(checksum) = checksum else { return Plainly::Otherwise };
+        let Some(slot) = self.ring.complete_plain() else { return Plainly::Otherwise };
+        let mut packet = RxPacket::new(slot.freeze_part(self.before..written));
+        packet.checksum = checksum;
+        Plainly::Done(packet)
     }
 
-    /// [`Receiver::pop`] of a frame that is not the plainest, of which `first` is the first buffer.
-    #[inline(never)]
-    fn pop_rest(&mut self, first: Completed<ChunkMut>) -> Result<Option<RxPacket>, Trouble> {
+    /// The next frame, or what is wrong with it; `None` when there is none.
+    pub(super) fn pop(&mut self) -> Result<Option<RxPacket>, Trouble> {
+        let Some(first) = self.ring.complete()? else { return Ok(None) };
         let landed = self.landed(first).map_err(Trouble::Dropped)?;
         let Opened { header, hash, chunk } = opened(landed, self.agreed).map_err(Trouble::Dropped)?;
         let buffers = if self.agreed.contains(Features::MRG_RXBUF) { header.num_buffers.get() } else { 1 };

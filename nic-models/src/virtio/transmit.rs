@@ -6,14 +6,14 @@
 
 use core::ptr::NonNull;
 
-use lendwire_nic::{Checksum, Chunk, Fault, HEADER_ROOM, Offload, Part, TxPacket};
+use lendwire_nic::{Checksum, Chunk, Fault, HEADER_ROOM, Offload, Part, Train, TxPacket};
 use zerocopy::IntoBytes;
 
 use super::bounce::Route;
 use super::features::Features;
 use super::header::{HEADER_LEN, Header, LONGEST_HEADER, header_len};
 use super::ring::{Access, Buffer, Refused, Ring, TABLE_SIZE};
-use crate::dma::{Area, Slots};
+use crate::dma::{Area, Slot, Slots};
 use crate::platform::Platform;
 
 /// Payload parts that a packet may have: 64 KiB of received segments of 1448 bytes, sent again as they are, take 46.
@@ -38,28 +38,8 @@ pub(super) struct Transmitter {
     slots: TransmitSlots,
     /// Bytes before a frame.
     header_len: usize,
-    model: Model,
-}
-
-/// What the last packet that the device did not have to cut asked for, and what the device is told of one like it.
-struct Model {
-    offload: Offload,
-    /// Bytes of the packet's headers; none where there was no packet.
-    header: usize,
-    words: [u8; HEADER_LEN],
-}
-
-impl Model {
-    const NONE: Self = Self {
-        offload: Offload { checksum: Checksum::Done, segmentation: None, vlan: None },
-        header: 0,
-        words: [0; HEADER_LEN],
-    };
-
-    fn of(packet: &TxPacket<'_>) -> Self {
-        let (offload, header) = (packet.offload, packet.header().len());
-        Self { offload, header, words: zerocopy::transmute!(Header::of(&offload, header)) }
-    }
+    /// Whether the device completes checksums.
+    completes: bool,
 }
 
 /// A slot for each descriptor.
@@ -101,30 +81,47 @@ impl From<Refused> for Refusal {
 
 impl Transmitter {
     pub(super) fn new(ring: Ring<Chunk, TABLES>, slots: TransmitSlots, agreed: Features) -> Self {
-        Self { ring, slots, header_len: header_len(agreed), model: Model::NONE }
+        let completes = agreed.contains(Features::CSUM);
+        Self { ring, slots, header_len: header_len(agreed), completes }
     }
 
-    /// Queues `packet`, which is no longer than a frame, if it is of one part or none, asks for what the last one asked
-    /// for, and finds room in the ring: it is sendable then, for that one was. Otherwise nothing has changed.
+    /// Queues `packet`, which is no longer than a frame, if it is of one part or none, needs nothing of the device but its
+    /// checksum, and finds room in the ring. Otherwise nothing has changed.
     #[inline(always)]
     pub(super) fn push_plain(&mut self, packet: &TxPacket<'_>, platform: &impl Platform) -> Option<()> {
         let TransmitSlots::Lent(slots) = &mut self.slots else { return None };
-        let (header, model) = (packet.header().len(), &self.model);
-        if header != model.header || packet.offload != model.offload {
+        let front = Front::plain(packet, self.completes, self.header_len)?;
+        let payload = packet.payload();
+        if self.ring.room() < 2 {
             return None;
         }
-        let part = packet.payload().only_part();
-        if self.ring.room() < 2 || (part.is_none() && !packet.payload().is_empty()) {
-            return None;
+        if payload.is_empty() {
+            let (bus, len) = front.write(slots.slot(self.ring.next_head()), packet);
+            self.ring.push_one(Access::Read, Buffer { bus, len, held: None });
+            return Some(());
         }
-        let Some(part) = part else {
-            let (bus, len) = write_headers(slots, self.ring.next_head() as u16, packet, model, self.header_len);
-            return self.ring.push_one(Access::Read, Buffer { bus, len, held: None });
-        };
-        let bytes = part.bytes();
-        let bus = platform.bus_address(NonNull::from_ref(bytes).cast())?;
-        let front = write_headers(slots, self.ring.next_head() as u16, packet, model, self.header_len);
-        self.ring.push_two([front, (bus, bytes.len() as u32)], part.hold())
+        let part = payload.only_part()?;
+        let bus = platform.bus_address(part.pointer())?;
+        let front = front.write(slots.slot(self.ring.next_head()), packet);
+        self.ring.push_two([front, (bus, part.len() as u32)], || part.hold());
+        Some(())
+    }
+
+    /// [`Transmitter::push_plain`] for the packets of `train`, until one is not so.
+    #[inline(always)]
+    pub(super) fn push_train(&mut self, train: &mut Train<'_>, platform: &impl Platform) {
+        let TransmitSlots::Lent(slots) = &mut self.slots else { return };
+        let front = train.packet().and_then(|first| Front::plain(first, self.completes, self.header_len));
+        let Some(front) = front else { return };
+        while self.ring.room() >= 2
+            && let Some(packet) = train.packet()
+            && let Some(part) = packet.payload().only_part()
+            && let Some(bus) = platform.bus_address(part.pointer())
+        {
+            let front = front.write(slots.slot(self.ring.next_head()), packet);
+            self.ring.push_two([front, (bus, part.len() as u32)], || part.hold());
+            train.advance();
+        }
     }
 
     /// Queues `packet`, which was found sendable. Returns how many bytes of payload were copied.
@@ -139,17 +136,16 @@ impl Transmitter {
                 return Err(Refusal::Full);
             }
         }
-        let head = self.ring.next_head() as u16;
+        let head = self.ring.next_head();
         let slots = match &mut self.slots {
             TransmitSlots::Lent(slots) => slots,
             TransmitSlots::Copied(area, len) => {
-                let (bus, len) = write_copy(area, usize::from(head) * *len, *len, packet, self.header_len)?;
+                let (bus, len) = write_copy(area, head * *len, *len, packet, self.header_len)?;
                 self.ring.push(Access::Read, Buffer { bus, len, held: None }, core::iter::empty())?;
                 return Ok(packet.payload().len() as u64);
             }
         };
-        let model = Model::of(packet);
-        let (bus, len) = write_headers(slots, head, packet, &model, self.header_len);
+        let (bus, len) = Front::of(packet, self.header_len).write(slots.slot(head), packet);
         let lend = |part: Part<'_>| {
             let held = part.hold();
             let bus = platform.bus_address(NonNull::from_ref(&held[0]))?;
@@ -157,9 +153,6 @@ impl Transmitter {
         };
         let front = Buffer { bus, len, held: None };
         self.ring.push_readable(needed, front, packet.payload().parts().map(lend))?;
-        if packet.offload.segmentation.is_none() {
-            self.model = model;
-        }
         Ok(0)
     }
 
@@ -180,28 +173,55 @@ impl Transmitter {
     }
 }
 
-/// Writes all headers of `packet` into slot `head`; where they lie for the device, and how long they are. What of the array
-/// is not used is copied along, for a length that is known costs less than fewer bytes.
-#[inline(always)]
-fn write_headers(
-    slots: &mut Slots<HEADER_SLOT>,
-    head: u16,
-    packet: &TxPacket<'_>,
-    model: &Model,
+/// What stands before a packet's payload: the device's header and the packet's own.
+struct Front {
+    /// The device's, in two words.
+    header: ([u8; 8], [u8; HEADER_LEN - 8]),
+    /// Bytes of the device's with what is behind it, and of the packet's.
     before: usize,
-) -> (u64, u32) {
-    let array = packet.header_room();
-    match array.last_chunk::<SHORT>() {
-        Some(short) if model.header <= SHORT => slots.write(head, HEADERS + HEADER_ROOM - SHORT, short),
-        Some(_) | None => slots.write(head, HEADERS, array),
+    len: usize,
+}
+
+impl Front {
+    fn of(packet: &TxPacket<'_>, before: usize) -> Self {
+        let len = packet.header().len();
+        Self { header: zerocopy::transmute!(Header::of(&packet.offload, len)), before, len }
     }
-    let at = HEADERS + HEADER_ROOM - model.header - before;
-    if before == LONGEST_HEADER {
-        // Nothing is to be hashed for the device: zeros between the two.
-        slots.write(head, at + HEADER_LEN, &[0; LONGEST_HEADER - HEADER_LEN]);
+
+    /// That of a packet that needs nothing of the device but its checksum, where the device takes care of it.
+    #[inline(always)]
+    fn plain(packet: &TxPacket<'_>, completes: bool, before: usize) -> Option<Self> {
+        let Offload { checksum, segmentation: None, vlan: None } = packet.offload else { return None };
+        let len = packet.header().len();
+        let header = match checksum {
+            Checksum::Done => ([0; 8], [0; HEADER_LEN - 8]),
+            // A device given an offset outside the frame would write there.
+            Checksum::Fill { start, offset } if completes && usize::from(start) + usize::from(offset) + 2 <= len => {
+                Header::filled_words(start, offset)
+            }
+            Checksum::Fill { .. } => return None,
+        };
+        Some(Self { header, before, len })
     }
-    slots.write(head, at, &model.words);
-    (slots.bus(head, at), (before + model.header) as u32)
+
+    /// Writes it to `slot`; where it lies for the device, and how long it is. What of the array is not used is copied
+    /// along, for a length that is known costs less than fewer bytes.
+    #[inline(always)]
+    fn write(&self, mut slot: Slot<'_, HEADER_SLOT>, packet: &TxPacket<'_>) -> (u64, u32) {
+        let array = packet.header_room();
+        match array.last_chunk::<SHORT>() {
+            Some(short) if self.len <= SHORT => slot.write(HEADERS + HEADER_ROOM - SHORT, short),
+            Some(_) | None => slot.write(HEADERS, array),
+        }
+        let at = HEADERS + HEADER_ROOM - self.len - self.before;
+        slot.write(at, &self.header.0);
+        slot.write(at + 8, &self.header.1);
+        if self.before == LONGEST_HEADER {
+            // Nothing is to be hashed for the device.
+            slot.write(at + HEADER_LEN, &[0; LONGEST_HEADER - HEADER_LEN]);
+        }
+        (slot.bus(at), (self.before + self.len) as u32)
+    }
 }
 
 /// Copies all of `packet` to the slot of `room` bytes at `slot`; where it lies for the device, and how long it is.

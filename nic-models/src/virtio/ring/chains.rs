@@ -22,12 +22,13 @@ use crate::private::Table;
 /// The entries of one ring.
 pub(super) struct Chains<H> {
     entries: Table<Entry<H>>,
-    size: u16,
-    next: u16,
-    oldest: u16,
-    free: u16,
+    // Numbers below 65,536; as words, which need no cutting.
+    size: u32,
+    next: u32,
+    oldest: u32,
+    free: u32,
     /// Chains that are back before an older one.
-    early: u16,
+    early: u32,
 }
 
 struct Entry<H> {
@@ -56,10 +57,9 @@ impl<H> Entry<H> {
 
 /// A chain that was put back.
 pub(super) struct Released<H> {
-    pub(super) head: u16,
     /// What its first entry held.
     pub(super) first: Option<H>,
-    pub(super) count: u16,
+    pub(super) count: u32,
     pub(super) table: Option<u8>,
 }
 
@@ -67,19 +67,20 @@ impl<H> Chains<H> {
     /// `size` free entries.
     pub(super) fn new(platform: &impl Platform, size: u16) -> Option<Self> {
         let entries = Table::new(platform, usize::from(size), |_| Entry::FREE)?;
+        let size = u32::from(size);
         Some(Self { entries, size, next: 0, oldest: 0, free: size, early: 0 })
     }
 
     pub(super) fn size(&self) -> usize {
-        usize::from(self.size)
+        self.size as usize
     }
 
     pub(super) fn room(&self) -> usize {
-        usize::from(self.free)
+        self.free as usize
     }
 
     /// The first entry of the next chain.
-    pub(super) fn next_head(&self) -> u16 {
+    pub(super) fn next_head(&self) -> u32 {
         self.next
     }
 
@@ -89,15 +90,15 @@ impl<H> Chains<H> {
         &mut self,
         first: Buffer<H>,
         rest: impl Iterator<Item = Option<Buffer<H>>>,
-        mut write: impl FnMut(u16, &Buffer<H>),
-    ) -> Result<u16, Refused> {
+        mut write: impl FnMut(u32, &Buffer<H>),
+    ) -> Result<u32, Refused> {
         if self.free == 0 {
             return Err(Refused::Full);
         }
         let head = self.next;
         write(head, &first);
-        self.entries[usize::from(head)].held = first.held;
-        let (mut next, mut count) = (self.after(head, 1), 1);
+        self.entries[head as usize].held = first.held;
+        let (mut next, mut count) = (self.behind(head), 1);
         for buffer in rest {
             let refused = match &buffer {
                 None => Some(Refused::Unreachable),
@@ -111,59 +112,101 @@ impl<H> Chains<H> {
             }
             let Some(buffer) = buffer else { break };
             write(next, &buffer);
-            self.entries[usize::from(next)].held = buffer.held;
-            (next, count) = (self.after(next, 1), count + 1);
+            self.entries[next as usize].held = buffer.held;
+            (next, count) = (self.behind(next), count + 1);
         }
         self.next = next;
         self.free -= count;
-        let entry = &mut self.entries[usize::from(head)];
-        entry.count = count;
+        let entry = &mut self.entries[head as usize];
+        entry.count = count as u16;
         if count > 1 {
             entry.beside = Beside::Each;
         }
         Ok(count)
     }
 
-    /// [`Chains::take`] of one entry.
+    /// [`Chains::take`] of one entry, where one is free.
     #[inline(always)]
-    pub(super) fn take_one(&mut self, held: Option<H>) -> Option<u16> {
+    pub(super) fn take_one(&mut self, held: Option<H>) -> u32 {
         let head = self.next;
-        self.take_plain(1, held)?;
-        Some(head)
+        self.begin(1, || held);
+        self.next = self.behind(head);
+        head
     }
 
-    /// [`Chains::take`] of two entries, the first of which holds `held` for both.
+    /// [`Chains::take`] of two entries, where they are free; the first holds for both.
     #[inline(always)]
-    pub(super) fn take_two(&mut self, held: H) -> Option<[u16; 2]> {
+    pub(super) fn take_two(&mut self, hold: impl FnOnce() -> H) -> [u32; 2] {
         let head = self.next;
-        self.take_plain(2, Some(held))?;
-        Some([head, self.after(head, 1)])
+        self.begin(2, || Some(hold()));
+        let last = self.behind(head);
+        self.next = self.behind(last);
+        [head, last]
     }
 
+    /// A chain of `count` entries begins at the next one.
     #[inline(always)]
-    fn take_plain(&mut self, count: u16, held: Option<H>) -> Option<()> {
-        if self.free < count {
-            return None;
-        }
-        let entry = &mut self.entries[usize::from(self.next)];
+    fn begin(&mut self, count: u32, hold: impl FnOnce() -> Option<H>) {
+        debug_assert!(self.free >= count, "the caller has seen that there is room");
+        let entry = &mut self.entries[self.next as usize];
         // A free entry holds nothing: there is nothing to drop.
-        core::mem::forget(core::mem::replace(&mut entry.held, held));
-        entry.count = count;
-        self.next = self.after(self.next, count);
+        core::mem::forget(core::mem::replace(&mut entry.held, hold()));
+        entry.count = count as u16;
         self.free -= count;
-        Some(())
+    }
+
+    /// The entry behind `index`.
+    #[inline(always)]
+    fn behind(&self, index: u32) -> u32 {
+        if index + 1 == self.size { 0 } else { index + 1 }
     }
 
     /// `count` entries behind `index`, at most once around.
     #[inline(always)]
-    fn after(&self, index: u16, count: u16) -> u16 {
+    fn after(&self, index: u32, count: u32) -> u32 {
         let next = index + count;
         if next >= self.size { next - self.size } else { next }
     }
 
     /// The next chain, of one entry, lies in table `number`.
     pub(super) fn note_table(&mut self, number: u8) {
-        self.entries[usize::from(self.next)].beside = Beside::Table(number);
+        self.entries[self.next as usize].beside = Beside::Table(number);
+    }
+
+    /// What the chain that the device calls `id` holds, if it is one entry and the oldest chain, which is what
+    /// [`Chains::release_oldest`] releases.
+    #[inline(always)]
+    pub(super) fn oldest(&mut self, id: u32) -> Option<&mut H> {
+        let entry = self.entries.get_mut(id as usize)?;
+        let is_plain = entry.count == 1 && entry.beside == Beside::Nothing && id == self.oldest && self.early == 0;
+        if is_plain { entry.held.as_mut() } else { None }
+    }
+
+    /// [`Chains::release`] of the chain that [`Chains::oldest`] has shown.
+    #[inline(always)]
+    pub(super) fn release_oldest(&mut self) -> Option<H> {
+        let entry = &mut self.entries[self.oldest as usize];
+        let held = entry.held.take()?;
+        entry.count = 0;
+        self.oldest = self.behind(self.oldest);
+        self.free += 1;
+        Some(held)
+    }
+
+    /// [`Chains::release`] that lets go what the chain holds, if that is in its first entry and the chain is the oldest;
+    /// otherwise nothing has changed.
+    #[inline(always)]
+    pub(super) fn drop_oldest(&mut self, id: u32) -> Option<u32> {
+        let entry = self.entries.get_mut(id as usize)?;
+        let count = u32::from(entry.count);
+        if count == 0 || entry.beside != Beside::Nothing || id != self.oldest || self.early > 0 {
+            return None;
+        }
+        entry.held = None;
+        entry.count = 0;
+        self.oldest = self.after(id, count);
+        self.free += count;
+        Some(count)
     }
 
     /// Puts back the chain that the device calls `id`, and lets go what it holds
@@ -171,8 +214,7 @@ impl<H> Chains<H> {
     #[inline(always)]
     pub(super) fn release(&mut self, id: u32) -> Result<Released<H>, Fault> {
         let entry = self.entries.get_mut(id as usize).ok_or(Fault::BadIndex)?;
-        let head = id as u16;
-        let count = core::mem::take(&mut entry.count);
+        let (head, count) = (id, u32::from(core::mem::take(&mut entry.count)));
         if count == 0 {
             return Err(Fault::BadIndex);
         }
@@ -185,16 +227,16 @@ impl<H> Chains<H> {
                 self.catch_up();
             }
         } else {
-            self.entries[usize::from(head)].early = count;
+            self.entries[head as usize].early = count as u16;
             self.early += 1;
         }
-        Ok(Released { head, first, count, table })
+        Ok(Released { first, count, table })
     }
 
     /// Lets go what a chain holds beside; the table that it lay in.
     #[inline(never)]
-    fn release_beside(&mut self, head: u16, count: u16) -> Option<u8> {
-        let beside = core::mem::replace(&mut self.entries[usize::from(head)].beside, Beside::Nothing);
+    fn release_beside(&mut self, head: u32, count: u32) -> Option<u8> {
+        let beside = core::mem::replace(&mut self.entries[head as usize].beside, Beside::Nothing);
         match beside {
             Beside::Nothing => None,
             Beside::Each => {
@@ -209,7 +251,7 @@ impl<H> Chains<H> {
     #[inline(never)]
     fn catch_up(&mut self) {
         while self.early > 0 {
-            let count = core::mem::take(&mut self.entries[usize::from(self.oldest)].early);
+            let count = u32::from(core::mem::take(&mut self.entries[self.oldest as usize].early));
             if count == 0 {
                 break;
             }
@@ -236,11 +278,11 @@ impl<H> Chains<H> {
     }
 
     /// Lets go what `count` entries from `head` on hold.
-    fn let_go(&mut self, head: u16, count: u16) {
+    fn let_go(&mut self, head: u32, count: u32) {
         let mut next = head;
         for _ in 0..count {
-            self.entries[usize::from(next)].held = None;
-            next = self.after(next, 1);
+            self.entries[next as usize].held = None;
+            next = self.behind(next);
         }
     }
 }

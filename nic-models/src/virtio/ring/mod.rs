@@ -88,6 +88,15 @@ pub(super) struct Completed<H> {
     pub(super) written: usize,
 }
 
+/// What a look at the plainest kind of chain shows.
+pub(super) enum Plainly<T> {
+    /// The device is not done with anything.
+    Nothing,
+    Done(T),
+    /// It is something else: [`Ring::complete`] says what.
+    Otherwise,
+}
+
 /// When an interrupt is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -207,7 +216,7 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
 
     /// The number of the next chain, below [`Ring::size`]: no other chain has it as long as the device has this one.
     pub(super) fn next_head(&self) -> usize {
-        usize::from(self.chains.next_head())
+        self.chains.next_head() as usize
     }
 
     /// Queues one chain of `first` and the `rest`, all of it or nothing; a `None` among them is one that the device cannot
@@ -224,22 +233,22 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         }
     }
 
-    /// [`Ring::push`] for one buffer; `None` where no descriptor is free.
+    /// [`Ring::push`] for one buffer, where there is [room](Ring::room).
     #[inline(always)]
-    pub(super) fn push_one(&mut self, access: Access, buffer: Buffer<H>) -> Option<()> {
+    pub(super) fn push_one(&mut self, access: Access, buffer: Buffer<H>) {
         match &mut self.half {
             Half::Split(ring) => ring.push_one(&mut self.chains, access, buffer),
             Half::Packed(ring) => ring.push_one(&mut self.chains, access, buffer),
         }
     }
 
-    /// [`Ring::push`] for two buffers that the device reads, each an address and a length; `None` where too few descriptors
-    /// are free.
+    /// [`Ring::push`] for two buffers that the device reads, each an address and a length, where there is
+    /// [room](Ring::room) for both.
     #[inline(always)]
-    pub(super) fn push_two(&mut self, buffers: [(u64, u32); 2], held: H) -> Option<()> {
+    pub(super) fn push_two(&mut self, buffers: [(u64, u32); 2], hold: impl FnOnce() -> H) {
         match &mut self.half {
-            Half::Split(ring) => ring.push_two(&mut self.chains, buffers, held),
-            Half::Packed(ring) => ring.push_two(&mut self.chains, buffers, held),
+            Half::Split(ring) => ring.push_two(&mut self.chains, buffers, hold),
+            Half::Packed(ring) => ring.push_two(&mut self.chains, buffers, hold),
         }
     }
 
@@ -279,15 +288,45 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
             Half::Packed(ring) => ring.done(),
         };
         let Some((id, written)) = done else { return Ok(None) };
+        let first = self.take_back(id)?;
+        Ok(Some(Completed { head: id as usize, first, written }))
+    }
+
+    /// Chain `id` is done: what its first descriptor held.
+    fn take_back(&mut self, id: u32) -> Result<Option<H>, Fault> {
         let released = self.chains.release(id)?;
-        match &mut self.half {
-            Half::Split(ring) => ring.pass(),
-            Half::Packed(ring) => ring.pass(released.count),
-        }
+        self.pass(released.count);
         if let (Some(tables), Some(number)) = (&mut self.tables, released.table) {
             tables.release(number);
         }
-        Ok(Some(Completed { head: usize::from(released.head), first: released.first, written }))
+        Ok(released.first)
+    }
+
+    /// The chain of `count` descriptors that was done is taken.
+    #[inline(always)]
+    fn pass(&mut self, count: u32) {
+        match &mut self.half {
+            Half::Split(ring) => ring.pass(),
+            Half::Packed(ring) => ring.pass(count as u16),
+        }
+    }
+
+    /// What the next chain that the device is done with holds, and how many bytes the device says it wrote, if the chain is
+    /// of one buffer and comes back in order. Nothing changes by that.
+    #[inline(always)]
+    pub(super) fn plain(&mut self) -> Plainly<(&mut H, usize)> {
+        match &mut self.half {
+            Half::Split(ring) => ring.plain(&mut self.chains),
+            Half::Packed(_) => Plainly::Otherwise,
+        }
+    }
+
+    /// [`Ring::complete`] of what [`Ring::plain`] has shown.
+    #[inline(always)]
+    pub(super) fn complete_plain(&mut self) -> Option<H> {
+        let held = self.chains.release_oldest()?;
+        self.pass(1);
+        Some(held)
     }
 
     /// Takes all chains that the device is done with, and lets go what they hold.
@@ -296,8 +335,23 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
     /// As for [`Ring::complete`].
     #[inline(always)]
     pub(super) fn collect(&mut self) -> Result<(), Fault> {
-        while self.complete()?.is_some() {}
-        Ok(())
+        loop {
+            let done = match &mut self.half {
+                Half::Split(ring) => ring.done()?,
+                Half::Packed(ring) => ring.done(),
+            };
+            let Some((id, _)) = done else { return Ok(()) };
+            match self.chains.drop_oldest(id) {
+                Some(count) => self.pass(count),
+                None => self.collect_other(id)?,
+            }
+        }
+    }
+
+    /// Takes back chain `id`, which is done.
+    #[inline(never)]
+    fn collect_other(&mut self, id: u32) -> Result<(), Fault> {
+        self.take_back(id).map(|_| ())
     }
 
     /// Whether nothing was queued since [`Ring::must_kick`], so that there is nothing to be told of.

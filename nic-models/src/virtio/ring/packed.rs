@@ -113,7 +113,7 @@ impl Packed {
     ) -> Result<(), Refused> {
         let (flags, last_flags) = access.flags();
         let (area, size, start) = (&self.area, self.size, self.available);
-        let head = chains.next_head();
+        let head = chains.next_head() as u16;
         let mut next = start;
         // Flags are known when the next descriptor comes; those of the first one are written last.
         let mut last: Option<Place> = None;
@@ -132,36 +132,34 @@ impl Packed {
             first_flags = flags | NEXT;
         }
         self.show(start, head, first_flags);
-        self.queued(taken);
+        self.queued(taken as u16);
         Ok(())
     }
 
-    /// [`Packed::push`] for one buffer.
-    #[inline(always)]
-    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) -> Option<()> {
+    /// [`Packed::push`] for one buffer, which has room.
+    #[inline(never)]
+    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) {
         let (_, flags) = access.flags();
         let place = self.available;
         let [low, high, len] = buffer.words();
-        let head = chains.take_one(buffer.held)?;
+        let head = chains.take_one(buffer.held);
         self.area.write_words(place.at(), [low, high, len]);
-        self.show(place, head, flags);
+        self.show(place, head as u16, flags);
         self.queued(1);
-        Some(())
     }
 
-    /// [`Packed::push`] for two buffers that the device reads.
-    #[inline(always)]
-    pub(super) fn push_two<H>(&mut self, chains: &mut Chains<H>, buffers: [(u64, u32); 2], held: H) -> Option<()> {
+    /// [`Packed::push`] for two buffers that the device reads, which have room.
+    #[inline(never)]
+    pub(super) fn push_two<H>(&mut self, chains: &mut Chains<H>, buffers: [(u64, u32); 2], hold: impl FnOnce() -> H) {
         let first = self.available;
         let second = first.after(1, self.size);
-        let [head, _] = chains.take_two(held)?;
+        let [head, _] = chains.take_two(hold);
         for (place, (bus, len)) in [first, second].into_iter().zip(buffers) {
             self.area.write_words(place.at(), [bus as u32, (bus >> 32) as u32, len]);
         }
-        write_flags(&self.area, second, head, second.available());
-        self.show(first, head, NEXT);
+        write_flags(&self.area, second, head as u16, second.available());
+        self.show(first, head as u16, NEXT);
         self.queued(2);
-        Some(())
     }
 
     /// Number and flags of a chain's first descriptor, whose others stand.

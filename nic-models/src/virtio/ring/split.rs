@@ -6,7 +6,7 @@
 use lendwire_nic::Fault;
 
 use super::chains::Chains;
-use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
+use super::{Access, Buffer, Plainly, Refused, Shape, Wish, is_passed};
 use crate::dma::{Area, Eight, Lane, Spot, settle};
 
 /// The memory of a split ring, and how far both sides are.
@@ -104,50 +104,48 @@ impl Split {
     ) -> Result<(), Refused> {
         let (flags, last_flags) = access.flags();
         // Whether a descriptor leads on is known when the next one comes.
-        let mut last: Option<(u16, u64, u32)> = None;
+        let mut last: Option<(u32, u64, u32)> = None;
         let descriptors = &self.descriptors;
         let head = chains.next_head();
         chains.take(first, rest, |index, buffer| {
             if let Some((last, bus, len)) = last.replace((index, buffer.bus, buffer.len)) {
-                descriptors.write(last, descriptor(bus, len, flags | DESCRIPTOR_NEXT, index));
+                descriptors.write(last as usize, descriptor(bus, len, flags | DESCRIPTOR_NEXT, index));
             }
         })?;
         if let Some((last, bus, len)) = last {
-            descriptors.write(last, descriptor(bus, len, last_flags, 0));
+            descriptors.write(last as usize, descriptor(bus, len, last_flags, 0));
         }
         self.queue(head);
         Ok(())
     }
 
-    /// [`Split::push`] for one buffer.
+    /// [`Split::push`] for one buffer, which has room.
     #[inline(always)]
-    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) -> Option<()> {
+    pub(super) fn push_one<H>(&mut self, chains: &mut Chains<H>, access: Access, buffer: Buffer<H>) {
         let (_, flags) = access.flags();
-        let head = chains.take_one(buffer.held)?;
-        self.descriptors.write(head, descriptor(buffer.bus, buffer.len, flags, 0));
+        let head = chains.take_one(buffer.held);
+        self.descriptors.write(head as usize, descriptor(buffer.bus, buffer.len, flags, 0));
         self.queue(head);
-        Some(())
     }
 
-    /// [`Split::push`] for two buffers that the device reads.
+    /// [`Split::push`] for two buffers that the device reads, which have room.
     #[inline(always)]
     pub(super) fn push_two<H>(
         &mut self,
         chains: &mut Chains<H>,
         [first, second]: [(u64, u32); 2],
-        held: H,
-    ) -> Option<()> {
-        let [head, next] = chains.take_two(held)?;
-        self.descriptors.write(head, descriptor(first.0, first.1, DESCRIPTOR_NEXT, next));
-        self.descriptors.write(next, descriptor(second.0, second.1, 0, 0));
+        hold: impl FnOnce() -> H,
+    ) {
+        let [head, next] = chains.take_two(hold);
+        self.descriptors.write(head as usize, descriptor(first.0, first.1, DESCRIPTOR_NEXT, next));
+        self.descriptors.write(next as usize, descriptor(second.0, second.1, 0, 0));
         self.queue(head);
-        Some(())
     }
 
     /// The device sees the entry with the index, once a burst.
     #[inline(always)]
-    fn queue(&mut self, head: u16) {
-        self.available_ring.write(self.available, head);
+    fn queue(&mut self, head: u32) {
+        self.available_ring.write(usize::from(self.available), head as u16);
         self.available = self.available.wrapping_add(1);
     }
 
@@ -173,6 +171,23 @@ impl Split {
         self.used_flags.read() & USED_NO_NOTIFY == 0
     }
 
+    /// What the next chain that is done holds, and how many bytes were written: see [`Chains::oldest`].
+    #[inline(always)]
+    pub(super) fn plain<'a, H>(&mut self, chains: &'a mut Chains<H>) -> Plainly<(&'a mut H, usize)> {
+        if self.used_limit == self.used {
+            match self.look() {
+                Ok(0) => return Plainly::Nothing,
+                Ok(_) => {}
+                Err(_) => return Plainly::Otherwise,
+            }
+        }
+        let used = self.used_ring.read(usize::from(self.used));
+        match chains.oldest(used as u32) {
+            Some(held) => Plainly::Done((held, (used >> 32) as usize)),
+            None => Plainly::Otherwise,
+        }
+    }
+
     /// Number and written bytes of the next chain that is done.
     // As a call it returns three words over memory, for every frame.
     #[inline(always)]
@@ -181,7 +196,7 @@ impl Split {
         if self.used_limit == self.used && self.look()? == 0 {
             return Ok(None);
         }
-        let used = self.used_ring.read(self.used);
+        let used = self.used_ring.read(usize::from(self.used));
         Ok(Some((used as u32, (used >> 32) as usize)))
     }
 
@@ -249,7 +264,7 @@ impl Split {
 
 /// The address, then length, flags and next (§2.7.5).
 #[inline(always)]
-fn descriptor(bus: u64, len: u32, flags: u16, next: u16) -> [Eight; 2] {
+fn descriptor(bus: u64, len: u32, flags: u16, next: u32) -> [Eight; 2] {
     [bus, u64::from(len) | u64::from(flags) << 32 | u64::from(next) << 48]
 }
 
