@@ -59,7 +59,7 @@ pub fn run<M: Machine>(filter: &str, most: usize) {
     let ethernet = |card| Shape { mtu: 1500, card, connections: 1 };
     let (plain, device, segments) = (ethernet(Card::Plain), ethernet(Card::Checksums), ethernet(Card::Segments));
     let jumbo = Shape { mtu: 9052, ..plain };
-    let alone: [(&str, Shape, Path<M>); 22] = [
+    let alone: [(&str, Shape, Path<M>); 25] = [
         ("segment sent, device checksum", device, paths::send),
         ("segment sent, stored sum", plain, paths::send),
         ("segment sent, copied and summed", plain, paths::send_copied),
@@ -76,6 +76,9 @@ pub fn run<M: Machine>(filter: &str, most: usize) {
         ("first packet of 64 KiB, lent", device, paths::first_packet_lent),
         ("retransmission of 1448 B", plain, paths::retransmission),
         ("retransmission of 9000 B", jumbo, paths::retransmission),
+        ("segment sent again in a row, stored sum", plain, paths::retransmission_of_a_row),
+        ("segment sent again in a row, device checksum", device, paths::retransmission_of_a_row),
+        ("segment sent again in a row, cut by the device", segments, paths::retransmission_of_a_row),
         ("datagram of 64 B received", device, paths::receive_datagrams),
         ("datagram of 64 B sent", device, paths::send_datagrams),
         ("KiB streamed out, no offloads", plain, streams::out),

@@ -253,6 +253,40 @@ pub(crate) fn retransmission<M: Machine>(ends: &mut Ends<M>, path: &str) {
     }
 }
 
+/// Full segments that were lost in a row go again, once the peer has said that it holds all behind them.
+pub(crate) fn retransmission_of_a_row<M: Machine>(ends: &mut Ends<M>, path: &str) {
+    const LOST: usize = 16;
+    let (connection, mss) = (ends.first()[0], mss(ends));
+    let holds_all = |ends: &Ends<M>| {
+        let window = ends.here.info(connection).expect("it is open").congestion_window;
+        window as usize >= (LOST + BURST) * mss
+    };
+    for _ in 0..ROUNDS {
+        for _ in 0..100 {
+            if holds_all(ends) {
+                break;
+            }
+            ends.here.push(connection, ends.content((LOST + BURST) * mss)).expect("there is room");
+            ends.settle();
+        }
+        assert!(holds_all(ends), "the window is wide again");
+        ends.here.push(connection, ends.content(LOST * mss)).expect("there is room");
+        ends.poll();
+        let _lost = ends.sent();
+        ends.here.push(connection, ends.content(BURST * mss)).expect("there is room");
+        ends.poll();
+        ends.over();
+        while let Some(packet) = ends.nic.receive() {
+            ends.here.receive(ends.interface, packet, ends.now);
+        }
+        let before = ends.here.tcp_statistics().retransmissions;
+        counted::<M, _>(path, LOST, || ends.transmit());
+        let went = ends.here.tcp_statistics().retransmissions - before;
+        assert_eq!(went as usize, LOST, "all went at once");
+        ends.settle();
+    }
+}
+
 /// A burst of datagrams of 64 bytes, from the application to the driver's ring.
 pub(crate) fn send_datagrams<M: Machine>(ends: &mut Ends<M>, path: &str) {
     let to = ends.there_at();

@@ -239,6 +239,18 @@ impl Peer {
         self.flow_mut().next = next;
     }
 
+    /// An option of selective acknowledgments (RFC 2018): of what the stack sent from a first number up to one behind it,
+    /// relative to its SYN.
+    #[must_use]
+    pub fn blocks(&self, blocks: &[(u32, u32)]) -> Vec<u8> {
+        let irs = self.flow().irs.expect("the stack has sent a SYN");
+        let mut option = vec![1, 1, 5, 2 + 8 * blocks.len() as u8];
+        for (first, behind) in blocks {
+            option.extend([first, behind].map(|edge| irs.wrapping_add(*edge).to_be_bytes()).concat());
+        }
+        option
+    }
+
     /// From now on ARP and neighbour solicitations are answered, or not.
     pub fn answers_neighbours(&mut self, answers: bool) {
         self.answers_neighbours = answers;

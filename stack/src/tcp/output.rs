@@ -22,7 +22,7 @@ use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::{SegmentOptions, Timestamps};
 
 /// Devices are not asked to cut shorter segments: it saves little, and some are not made for it.
-const LEAST_CUT: u32 = 256;
+pub(super) const LEAST_CUT: u32 = 256;
 
 /// A segment that could be sent now, or a run of them for the device or for us to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl Connection {
     }
 
     /// How much of it a device, or we, may cut: full segments, and from a device a short one behind them that would follow
-    /// at once. What is sent again goes one by one, for the next acknowledgment may show that the rest has arrived.
+    /// at once.
     fn run_len(&self, unsent: u32, usable: u32, limits: Limits, shared: &Shared<'_>) -> Option<u32> {
         let mss = limits.size;
         let most = unsent.min(usable).min(limits.run);
@@ -307,7 +307,7 @@ impl Connection {
         let fin = u32::from(plan.flags.contains(Flags::FIN));
         let end = plan.seq + plan.len + fin;
         if plan.seq.before(self.send.max) && plan.seq != end {
-            shared.statistics.retransmissions += 1;
+            shared.statistics.retransmissions += u64::from(plan.segments());
             self.repeated.on_sent(plan.len.min(self.send.max.since(plan.seq)));
         }
         if plan.seq != end {

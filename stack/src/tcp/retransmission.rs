@@ -5,15 +5,17 @@
 
 use super::connection::Connection;
 use super::flight::Flight;
-use super::output::{Kind, Plan};
+use super::output::{Kind, LEAST_CUT, Plan};
 use super::recovery::{Detection, RecoveryPhase};
 use super::runs::Run;
-use super::send_queue::{Ending, Limits};
+use super::send_queue::{Cuts, Ending, Limits};
+use super::seq::Seq;
 use super::shared::Shared;
 use crate::time::Instant;
+use crate::wire::tcp::Flags;
 
 impl Connection {
-    /// The first segment of what is lost, as far as both windows allow.
+    /// The first segment of what is lost, or a run of them, as far as both windows allow.
     pub(super) fn plan_again(&mut self, limits: Limits, now: Instant, shared: &mut Shared<'_>) -> Option<Plan> {
         let mss = self.send.mss;
         let (run, urgent, room) = {
@@ -24,7 +26,36 @@ impl Connection {
             let room = flight.room(mss).min(flight.pacer.allowance(now));
             (flight.board.first_due(shared.flights.runs())?, flight.recovery.urgent, room)
         };
-        self.plan_part(&run, urgent, room, Kind::Again, limits, shared)
+        // What goes whatever the window is goes alone.
+        let row = if urgent { None } else { self.plan_run_again(&run, room, limits, shared) };
+        row.or_else(|| self.plan_part(&run, urgent, room, Kind::Again, limits, shared))
+    }
+
+    /// Several segments in a row, from the front of `run` on, as they would go one by one.
+    fn plan_run_again(&mut self, run: &Run, room: u32, limits: Limits, shared: &mut Shared<'_>) -> Option<Plan> {
+        let size = limits.size;
+        let most = room.min(self.window_from(run.start)).min(limits.run);
+        // Who cuts a run clears CWR in all but its first segment, also where it is a counter's bit.
+        let is_plain = !self.is_urgent(shared) && !self.ecn.flags(size).contains(Flags::CWR);
+        let by_device = limits.cuts == Cuts::Device;
+        if most <= size || size < LEAST_CUT || !is_plain || !(by_device || self.may_cut(size)) {
+            return None;
+        }
+        let end = self.flight(shared)?.board.due_end(shared.flights.runs(), run, size, most);
+        let data = end.earlier(self.end_of_data()).since(run.start);
+        let want = if by_device && data <= most { data } else { data.min(most) / size * size };
+        let cell = self.send.queue.find(run.cell, self.send.una, run.start, limits.sums, shared)?;
+        let same = self.send.queue.as_before(cell, want as usize, size as usize, &shared.cells) as u32;
+        let same = if by_device { same } else { same - same % size };
+        let len = if same > size { self.prepare_next(cell, same, limits, shared) } else { 0 };
+        (len > size).then(|| self.plan_of(run.start, Some(cell), len, Kind::Again, limits, shared))
+    }
+
+    /// What the peer's window has room for from `start` on, which is in flight: RFC 9293 SHLD-16: what lies beyond a window
+    /// that has shrunk waits.
+    fn window_from(&self, start: Seq) -> u32 {
+        let edge = self.send.una + self.send.window;
+        if start.after(edge) { 0 } else { edge.since(start) }
     }
 
     /// `run`, or its first segment, again, as far as both windows allow.
@@ -106,10 +137,8 @@ impl Connection {
     /// How much of `run`, which is lost, the next segment takes.
     fn again_len(&self, run: &Run, urgent: bool, room: u32, size: u32) -> Option<u32> {
         let len = run.len().min(size);
-        // RFC 9293 SHLD-16: what lies beyond a window that has shrunk waits. A closed one is probed.
-        let window = (self.send.una + self.send.window).since(run.start);
-        let fits = !run.start.after(self.send.una + self.send.window);
-        let window = if fits { window } else { 0 };
+        // A closed window is probed.
+        let window = self.window_from(run.start);
         let len = if window > 0 { len.min(window) } else { len };
         let allowed = if urgent { run.start == self.send.una || window > 0 } else { room >= len && window >= len };
         (allowed && len > 0).then_some(len)

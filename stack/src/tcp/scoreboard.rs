@@ -108,6 +108,20 @@ impl Scoreboard {
         self.iter(runs).map(|(_, run)| run).find(|run| run.marks.is_due()).copied()
     }
 
+    /// Question: where what is to be sent again from `run` on ends: with the first run that is not, or that begins within a
+    /// segment of `size` bytes, or `most` bytes further or more.
+    pub(super) fn due_end(&self, runs: &Runs<'_>, run: &Run, size: u32, most: u32) -> Seq {
+        let (mut end, mut at) = (run.end, run.after);
+        while let Some(next) = runs.at(at).filter(|next| next.marks.is_due()) {
+            let len = end.since(run.start);
+            if len >= most || !len.is_multiple_of(size) {
+                break;
+            }
+            (end, at) = (next.end, next.after);
+        }
+        end
+    }
+
     /// Question: the first run below what the peer holds that it does not hold, and that was sent once.
     pub(super) fn first_hole(&self, runs: &Runs<'_>) -> Option<Run> {
         let highest = self.highest()?;
@@ -225,12 +239,22 @@ impl Scoreboard {
     /// Bytes from where a run begins were sent again.
     pub(super) fn on_sent_again(&mut self, runs: &mut Runs<'_>, sent: &Sent) {
         let end = sent.start + sent.len;
-        let carved = self.carve_between(runs, sent.start, end).or_else(|| {
+        let mut start = sent.start;
+        while start.before(end) {
+            let Some(reached) = self.on_part_sent_again(runs, start, end, sent) else { return };
+            start = reached;
+        }
+    }
+
+    /// Those from `start` on up to `end` that are in one run. Returns where they end.
+    fn on_part_sent_again(&mut self, runs: &mut Runs<'_>, start: Seq, end: Seq, sent: &Sent) -> Option<Seq> {
+        let carved = self.carve_between(runs, start, end).or_else(|| {
             // A coarser board is better than one that is wrong.
             self.list.coarsen(runs);
-            self.carve_between(runs, sent.start, end).or_else(|| self.place_of(runs, sent.start))
+            self.carve_between(runs, start, end).or_else(|| self.place_of(runs, start))
         });
-        let Some((index, run)) = carved.and_then(|index| Some((index, runs.at_mut(index)?))) else { return };
+        let (index, run) = carved.and_then(|index| Some((index, runs.at_mut(index)?)))?;
+        let reached = run.end;
         (run.sent_at, run.spread, run.departure) = (sent.at, 0, sent.departure);
         if run.start == sent.start {
             run.cell = sent.cell;
@@ -238,6 +262,7 @@ impl Scoreboard {
         let marks = Marks { again: true, repeated: true, ..run.marks };
         self.mark(runs, index, marks);
         self.list.settle(runs, index);
+        Some(reached)
     }
 
     /// What is between `start` and `end`, in one run, is taken for lost. Returns how many bytes that are.

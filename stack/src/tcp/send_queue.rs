@@ -221,6 +221,21 @@ impl SendQueue {
         self.cursor = self.queue.first().unwrap_or(NIL);
     }
 
+    /// Question: how many of the `want` bytes from the front of `cell` on, which were sent before, are segments of `size`
+    /// bytes, and a last one that may be shorter, as they would go again one by one ([`Ending::AsBefore`]).
+    pub(super) fn as_before(&self, cell: u32, want: usize, size: usize, cells: &Cells<'_>) -> usize {
+        let (mut len, mut at) = (0, Some(cell));
+        while let Some(cell) = at.filter(|_| len < want) {
+            let (begun, chunk) = (len % size, cells.chunk(cell).len());
+            if begun > 0 && begun + chunk > size.min(begun + want - len) {
+                break;
+            }
+            len = want.min(len + chunk);
+            at = cells.next(cell);
+        }
+        len
+    }
+
     /// Makes the next `want` bytes from the front of `cell` a run of whole chunks, with sums where they are needed,
     /// and returns how many bytes that run has: fewer where parts or cells run out. What the queue holds stays the
     /// same, and a second call finds the work done.

@@ -1,7 +1,7 @@
 //! Runs that no device cuts: planned, recorded and described by one header as one, and cut where they leave.
 //!
 //! Invariant: on the wire and in the books a run is what its segments would have been one by one. They are full ones of new
-//! data that differ in their numbers, and the last in its flags (RFC 9293 §3.9.1.2: the end of what was given is pushed).
+//! data, or of what is lost in a row, that differ in their numbers, and the last in its flags (RFC 9293 §3.9.1.2: the end of what was given is pushed).
 //! What a NIC did not take of a run is as if it had never been planned. The queue is cut at the run's end; where sums are
 //! to be kept, at each segment's, unless its chunk keeps them itself.
 

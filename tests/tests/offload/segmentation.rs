@@ -6,10 +6,10 @@ use lendwire_tests::segment::{Came, ack, any_data, flag, syn, syn_ack};
 
 use super::*;
 
-const MSS: u16 = 1400;
+pub(super) const MSS: u16 = 1400;
 
 /// A connection in whose congestion window `segments` fit, with nothing in flight.
-fn opened(peer: &mut Peer, segments: u32) -> lendwire::tcp::TcpHandle {
+pub(super) fn opened(peer: &mut Peer, segments: u32) -> lendwire::tcp::TcpHandle {
     let connection = peer.opens(syn().mss(MSS).window_scale(7));
     peer.sends(ack().window(u16::MAX));
     let window = |peer: &Peer| peer.stack.info(connection).expect("it is open").congestion_window;
@@ -37,11 +37,11 @@ fn acknowledges(peer: &mut Peer) {
     peer.turn();
 }
 
-fn lens(came: &[Came]) -> Vec<usize> {
+pub(super) fn lens(came: &[Came]) -> Vec<usize> {
     came.iter().map(|segment| segment.payload.len()).collect()
 }
 
-fn frames(peer: &Peer) -> Vec<usize> {
+pub(super) fn frames(peer: &Peer) -> Vec<usize> {
     peer.hand.taken().iter().map(|taken| taken.frames).collect()
 }
 
@@ -190,27 +190,6 @@ fn what_is_lost_of_a_run_comes_again_alone() {
         assert_eq!(peer.stack.tcp_statistics().retransmissions - again, 2);
         assert_eq!(since(peer.stack.work(), before), Work::default());
     }
-}
-
-#[test]
-fn after_a_timeout_a_run_comes_again_one_by_one() {
-    let mut peer = peer_with(Version::V4, CUTS);
-    let connection = opened(&mut peer, 20);
-    peer.stack.push(connection, lent(5 * 1400)).unwrap();
-    let first = peer.takes_all();
-    let mut again = Vec::new();
-    peer.waits(Span::from_millis(250));
-    while again.len() < 5 {
-        let came = peer.takes_all();
-        assert!(!came.is_empty(), "slow start goes on");
-        again.extend(came);
-        let end = again.last().map(|last: &Came| last.seq + 1400).expect("some came");
-        peer.sends(ack().ack(end).window(u16::MAX));
-    }
-    let places = |came: &[Came]| came.iter().map(|segment| segment.seq).collect::<Vec<_>>();
-    assert_eq!(places(&again), places(&first));
-    assert!(again.iter().zip(&first).all(|(again, first)| again.payload == first.payload));
-    assert!(peer.hand.taken().iter().skip(1).all(|taken| taken.frames == 1));
 }
 
 #[test]
