@@ -135,6 +135,7 @@ impl Tcp<'_> {
     fn on_time_wait_segment(&mut self, index: u32, segment: Arrival, ip: &mut Ip<'_>, now: Instant) {
         match self.time_waits.on_segment(index, &segment) {
             Verdict::Drop => self.shared.drops.count(Reason::TcpReset),
+            Verdict::Silent => self.shared.drops.count(Reason::TcpAck),
             Verdict::InOrder => {}
             Verdict::Acknowledge => self.challenge_time_wait(index, now),
             Verdict::AcknowledgeAndRestart => {

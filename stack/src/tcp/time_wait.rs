@@ -29,6 +29,8 @@ pub struct TimeWait {
     neighbours: Neighbours,
     /// The window field to show: what was promised is not taken back (RFC 9293 §3.8.6, SHLD-14).
     pub(super) window: u16,
+    /// By how much it is shifted.
+    scale: u8,
     pub(super) challenges: ChallengeLimit,
     pub(super) interface: Option<InterfaceId>,
     /// What the connection's packets said of the service that they want.
@@ -52,6 +54,7 @@ impl TimeWait {
             expires: 0,
             neighbours: Neighbours::NONE,
             window: connection.window_field(connection.receive.edge),
+            scale: connection.receive.scale,
             challenges: ChallengeLimit::default(),
             interface: connection.interface,
             dscp: connection.dscp,
@@ -86,6 +89,11 @@ impl TimeWait {
         }
     }
 
+    /// RFC 9293 §3.10.7.4, first: whether any of it is in the window that was shown.
+    fn accepts(&self, segment: &Arrival) -> bool {
+        segment.is_acceptable(self.receive_next, u32::from(self.window) << self.scale)
+    }
+
     /// RFC 7323 §5.3: the last timestamp is that of the last segment which may be the peer's.
     fn note_clock(&mut self, segment: &Arrival) {
         if let (Some(last), Some(theirs)) = (self.timestamp(), segment.timestamps)
@@ -118,6 +126,8 @@ pub(super) enum Verdict {
     Acknowledge,
     /// Nothing: it was a reset.
     Drop,
+    /// Nothing: it acknowledges nothing.
+    Silent,
     /// Nothing: it is in order, and two ends in TIME-WAIT must not keep answering each other.
     InOrder,
 }
@@ -201,6 +211,10 @@ impl<'s> TimeWaits<'s> {
             let has_both = entry.has_timestamps && segment.timestamps.is_some();
             let beyond = Some(entry.send_next).filter(|_| !has_both);
             return if opens { Verdict::Reopen { beyond } } else { Verdict::Acknowledge };
+        }
+        if segment.ack.is_none() {
+            // Fifth: "if the ACK bit is off, drop the segment"; before that, the first step answers what is not acceptable.
+            return if entry.accepts(segment) { Verdict::Silent } else { Verdict::Acknowledge };
         }
         entry.note_clock(segment);
         if segment.has(Flags::FIN) {

@@ -40,11 +40,11 @@ pub enum Amendment {
     OneFin,
     /// RFC 1337 §3 (F1): a reset does not end TIME-WAIT.
     Rfc1337,
-    /// In TIME-WAIT nothing can come behind the peer's FIN, so no window is open: what is not the bare acknowledgment at
-    /// RCV.NXT is answered. That one is not, or two ends in TIME-WAIT would answer each other for ever.
+    /// In TIME-WAIT nothing can come behind the peer's FIN, so no window is open to what acknowledges: what is not the bare
+    /// acknowledgment at RCV.NXT is answered. That one is not, or two ends in TIME-WAIT would answer each other for ever.
     TimeWaitTakesNothing,
-    /// §3.10.7.4, fifth, TIME-WAIT: the peer's FIN again is acknowledged, and the wait starts over. By the first step it
-    /// would be old, and start nothing.
+    /// §3.10.7.4, fifth, TIME-WAIT: the peer's FIN again, with an acknowledgment as that step asks for, is acknowledged, and
+    /// the wait starts over. By the first step it would be old, and start nothing.
     AnyFinRestartsTimeWait,
     /// MAY-2, RFC 6191 §2: a SYN beyond RCV.NXT opens a new connection, if somebody listens.
     TimeWaitReopens,

@@ -52,7 +52,7 @@ impl Model {
             self.arrives_in_listen(segment);
             return Break(());
         }
-        let again = segment.fin && !segment.syn && !segment.rst;
+        let again = segment.fin && !segment.syn && !segment.rst && segment.ack.is_some();
         if again && self.follows(Amendment::AnyFinRestartsTimeWait) {
             self.waits();
             self.owe(When::Now);
@@ -82,7 +82,8 @@ impl Model {
 
     /// First, check the sequence number.
     fn step_1_sequence(&mut self, segment: &mut Arrived) -> Step {
-        let is_over = self.state == State::TimeWait && self.follows(Amendment::TimeWaitTakesNothing);
+        let is_over =
+            self.state == State::TimeWait && segment.ack.is_some() && self.follows(Amendment::TimeWaitTakesNothing);
         let wnd = if is_over { 0 } else { self.tcb.rcv_wnd };
         let number_alone = segment.rst && self.follows(Amendment::Rfc5961Reset);
         let len = if number_alone { 0 } else { segment.len() };
