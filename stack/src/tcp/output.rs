@@ -381,7 +381,7 @@ impl Connection {
                     // have taken more than one, and RFC 6298 §5 counts from the last acknowledgment of new data.
                     flight.rto_at = Deadline::NEVER;
                 }
-                flight.undo.on_sent_again(len, now);
+                flight.undo.on_sent_again(end, len, now);
                 flight.on_any_sent(len, self.send.mss);
                 if probes_tail {
                     flight.expect_answer(self.rtt.smoothed(), self.send.mss, now);

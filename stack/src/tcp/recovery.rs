@@ -16,7 +16,7 @@ use super::rtt::Rtt;
 use super::runs::Runs;
 use super::sack::{self, Blocks};
 use super::seq::Seq;
-use super::undo::Undo;
+use super::undo::{Shown, Undo};
 use crate::time::{Instant, Span};
 
 /// RFC 5681 §3.2: so many duplicates are no reordering.
@@ -156,7 +156,8 @@ impl Flight {
             rack.on_duplicate_data(ack.una, ack.nxt);
             self.undo.on_report(start, end);
         }
-        let undone = self.undo.is_spurious(ack, &delivery, &self.recovery);
+        let shown = self.undo.on_ack(ack, &delivery, &self.recovery);
+        let undone = shown == Shown::Spurious;
         if undone {
             self.take_back(runs, ack);
         }
@@ -177,12 +178,16 @@ impl Flight {
         self.notice(runs, ack, (ack.nxt.since(ack.una) + ack.advance).saturating_sub(held));
         // What is beyond a hole, or fills the last one, makes no window grow; nor does what tells of marks (RFC 3168 §6.1.2).
         let is_fast = was_fast || self.recovery.phase == RecoveryPhase::Fast;
-        let recovering = is_fast || ack.advance == 0 || ack.marked > 0;
+        // RFC 4015 §3.4: nor by what gives the window back.
+        let recovering = is_fast || ack.advance == 0 || ack.marked > 0 || undone;
         // RFC 5681 §3.1, RFC 9438 §4.3: a window that follows losses grows by what is acknowledged. What lay beyond a hole
         // that was only late counts when that is filled, but not what a timeout left there (RFC 3465 §2.3).
         let is_open = before == RecoveryPhase::Open && self.congestion.follows_losses();
         let counts = if is_open { ack.advance } else { delivery.bytes };
         self.tell_congestion(ack, &delivery, lost, (!recovering).then_some(counts));
+        if let Shown::Due { segments } = shown {
+            self.congestion.narrow_to(u32::from(segments) * u32::from(ack.mss));
+        }
         if let Some(prr) = &mut self.recovery.prr {
             let safe = ack.advance > 0 && lost == 0;
             let in_flight = self.board.in_flight();

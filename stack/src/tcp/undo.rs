@@ -42,10 +42,24 @@ struct Before {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forward {
     Off,
-    /// Step 2: the first acknowledgment after the timeout will tell.
-    Armed,
+    /// Step 2: the first acknowledgment after the timeout will tell. The first segment went again up to `end`.
+    Armed {
+        end: Seq,
+    },
     /// Step 2 (b): new data is sent, and nothing again, until step 3.
     NewData,
+}
+
+/// What an acknowledgment shows of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    /// It was for nothing.
+    Spurious,
+    /// RFC 5682: its timeout was not for nothing, as far as this can tell, and the window has `segments` at the most.
+    Due {
+        segments: u8,
+    },
 }
 
 impl Undo {
@@ -66,7 +80,7 @@ impl Undo {
         // RFC 5682 §3.1 step 1, RFC 4015 §3.1: not while an earlier recovery is under way. The timer of the same segment
         // may expire again: then this stays as it is.
         let is_first = recovery.phase == RecoveryPhase::Open;
-        self.forward = if is_first { Forward::Armed } else { Forward::Off };
+        self.forward = if is_first { Forward::Armed { end: at.una } } else { Forward::Off };
         if is_first {
             self.before = Some(Before { rtt, max: at.nxt });
         }
@@ -82,8 +96,11 @@ impl Undo {
         self.late.take_if(|before| ack.after(before.max)).map(|before| before.rtt)
     }
 
-    /// Something of `bytes` was sent again.
-    pub(super) fn on_sent_again(&mut self, bytes: u32, now: Instant) {
+    /// Something of `bytes`, up to `end`, was sent again.
+    pub(super) fn on_sent_again(&mut self, end: Seq, bytes: u32, now: Instant) {
+        if let Forward::Armed { end: before } = &mut self.forward {
+            *before = before.later(end);
+        }
         self.first_at = self.first_at.or(Some(now));
         self.unreported = self.unreported.saturating_add(bytes);
     }
@@ -105,33 +122,43 @@ impl Undo {
         }
     }
 
-    /// Whether an acknowledgment shows that the recovery was for nothing.
-    pub(super) fn is_spurious(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> bool {
-        let Some(at) = self.first_at.filter(|_| self.from.is_some()) else { return false };
+    /// Input: an acknowledgment.
+    pub(super) fn on_ack(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> Shown {
+        let Some(at) = self.first_at.filter(|_| self.from.is_some()) else { return Shown::Nothing };
         // RFC 3522 §3.2 (5): what is acknowledged was sent before it was sent again. What an earlier recovery had sent again
         // is older than this one, too, and says nothing.
         let by_time = delivery.overtaken && recovery.phase != RecoveryPhase::Open && ack.echoes_before(at);
-        let goes_forward = recovery.phase == RecoveryPhase::Timeout && self.goes_forward(ack, delivery, recovery);
-        by_time || self.unreported == 0 || goes_forward
+        let is_forward = recovery.phase == RecoveryPhase::Timeout;
+        let shown = if is_forward { self.go_forward(ack, delivery, recovery) } else { Shown::Nothing };
+        if by_time || self.unreported == 0 { Shown::Spurious } else { shown }
     }
 
     /// RFC 5682 §3.1, steps 2 and 3, and §2.1 for peers without SACK.
-    fn goes_forward(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> bool {
-        let (next, is_spurious) = match (self.forward, ack.detection) {
-            (Forward::Off, _) => (Forward::Off, false),
+    fn go_forward(&mut self, ack: &Acknowledgment, delivery: &Delivery, recovery: &Recovery) -> Shown {
+        let verdict = |is_spurious| if is_spurious { Shown::Spurious } else { Shown::Due { segments: 3 } };
+        let (next, shown) = match (self.forward, ack.detection) {
+            (Forward::Off, _) => (Forward::Off, Shown::Nothing),
             // Step 2: blocks are noted, and no more.
-            (Forward::Armed, Detection::Counting | Detection::Time) if ack.advance == 0 => (Forward::Armed, false),
-            (Forward::Armed, Detection::Duplicates) if ack.advance == 0 => (Forward::Off, false),
+            (Forward::Armed { .. }, Detection::Counting | Detection::Time) if ack.advance == 0 => {
+                return Shown::Nothing;
+            }
+            (Forward::Armed { .. }, Detection::Duplicates) if ack.advance == 0 => (Forward::Off, Shown::Nothing),
             // Step 2 (a): all of it is there, by what was sent again or not.
-            (Forward::Armed, _) if !ack.una.before(recovery.recover) => (Forward::Off, false),
+            (Forward::Armed { .. }, _) if !ack.una.before(recovery.recover) => {
+                (Forward::Off, Shown::Due { segments: 2 })
+            }
+            // §2.1 step 2 (a): not even all of what was sent again.
+            (Forward::Armed { end }, Detection::Duplicates) if ack.una.before(end) => (Forward::Off, Shown::Nothing),
             // Step 2 (b), as far as there is new data.
-            (Forward::Armed, _) => (Forward::NewData, false),
+            (Forward::Armed { .. }, _) => (Forward::NewData, Shown::Nothing),
             // §2.1 step 3: beyond what was sent again may be what had arrived before.
-            (Forward::NewData, Detection::Duplicates) => (Forward::Off, delivery.original && !delivery.repeated),
+            (Forward::NewData, Detection::Duplicates) => {
+                (Forward::Off, verdict(delivery.original && !delivery.repeated))
+            }
             // Step 3: what was sent before the timeout arrives, and nothing that was sent after it.
-            (Forward::NewData, _) => (Forward::Off, delivery.original && !delivery.late),
+            (Forward::NewData, _) => (Forward::Off, verdict(delivery.original && !delivery.late)),
         };
         self.forward = next;
-        is_spurious
+        shown
     }
 }

@@ -232,6 +232,14 @@ impl Congestion {
         self.share.window = u32::from(mss);
     }
 
+    /// Input: a timeout was not for nothing (RFC 5682 §2.1, §3.1): the window has `most` bytes at the most, where losses tell
+    /// of congestion.
+    pub(crate) fn narrow_to(&mut self, most: u32) {
+        if self.follows_losses() {
+            self.share.window = self.share.window.min(most);
+        }
+    }
+
     pub(crate) fn on_ack(&mut self, acked: &Acked) {
         self.chosen.control().on_ack(&mut self.share, acked);
     }
