@@ -4,7 +4,7 @@
 
 use crate::{dhcp, ip, tcp, udp};
 
-/// All tables. Build it from `static`s, or borrow it from [`Tables`].
+/// All tables. Build it from `static`s, or, with the feature `alloc`, borrow it from `Tables`.
 #[derive(Debug)]
 pub struct Storage<'s> {
     /// Interfaces, neighbours, routes, replies.
