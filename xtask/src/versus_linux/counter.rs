@@ -1,12 +1,13 @@
 //! The plugin that counts a guest's instructions, and the file in which it does.
 //!
 //! Invariant: the file is only read here while QEMU writes it; a word is read whole, since both go through the same
-//! pages of memory.
+//! pages of memory. It has no name any more when QEMU opens it, so that nothing is left behind however a run ends.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, Failure> {
 pub(super) fn compile(source: &str, to: &Path, options: &[&str]) -> Result<PathBuf, Failure> {
     let compiler = install::tool(Tool { program: "cc", package: "gcc libc6-dev" })?;
     let file = to.with_extension("c");
-    std::fs::write(&file, source).map_err(|error| file_failure(&file, &error))?;
+    fs::write(&file, source).map_err(|error| file_failure(&file, &error))?;
     let mut command = Command::new(compiler);
     command.args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]).args(options);
     let output = command.arg("-o").arg(to).arg(&file).output();
@@ -50,7 +51,6 @@ pub(super) fn compile(source: &str, to: &Path, options: &[&str]) -> Result<PathB
 #[derive(Debug)]
 pub(super) struct Counter {
     file: File,
-    path: PathBuf,
     blocks: usize,
 }
 
@@ -63,24 +63,31 @@ pub(super) struct Block {
 }
 
 impl Counter {
-    /// A new file at `path` with room for so many blocks.
+    /// A new file in `folder` with room for so many blocks.
     ///
     /// # Errors
     /// [`Failure::File`].
-    pub(super) fn create(path: &Path, blocks: usize) -> Result<Counter, Failure> {
+    pub(super) fn create(folder: &Path, blocks: usize) -> Result<Counter, Failure> {
+        let path = folder.join(format!("counts.{}", process::id()));
         let create = || {
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+            fs::remove_file(&path)?;
             file.set_len(((HEADER + WORDS_A_BLOCK * blocks) * WORD) as u64)?;
             Ok(file)
         };
-        let file = create().map_err(|error| file_failure(path, &error))?;
-        Ok(Counter { file, path: path.to_owned(), blocks })
+        let file = create().map_err(|error| file_failure(&path, &error))?;
+        Ok(Counter { file, blocks })
+    }
+
+    /// Where this process's open file is found.
+    fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", process::id(), self.file.as_raw_fd()).into()
     }
 
     /// QEMU's arguments.
     pub(super) fn arguments(&self, plugin: &Path) -> [String; 2] {
         // QEMU ends a value at a comma unless it is doubled.
-        let [plugin, path] = [plugin, &self.path].map(|path| path.display().to_string().replace(',', ",,"));
+        let [plugin, path] = [plugin, &self.path()].map(|path| path.display().to_string().replace(',', ",,"));
         ["-plugin".into(), format!("{plugin},counts={path},blocks={}", self.blocks)]
     }
 
@@ -124,7 +131,7 @@ impl Counter {
     fn words(&self, from: usize, count: usize) -> Result<Vec<u64>, Failure> {
         let mut bytes = vec![0; count * WORD];
         let read = self.file.read_exact_at(&mut bytes, (from * WORD) as u64);
-        read.map_err(|error| file_failure(&self.path, &error))?;
+        read.map_err(|error| file_failure(&self.path(), &error))?;
         let words = bytes.chunks_exact(WORD);
         Ok(words.map(|word| u64::from_ne_bytes(word.try_into().expect("a chunk is a word"))).collect())
     }
@@ -132,4 +139,27 @@ impl Counter {
 
 pub(super) fn file_failure(path: &Path, error: &std::io::Error) -> Failure {
     Failure::File(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_where_qemu_is_told_is_read() {
+        let counter = Counter::create(&std::env::temp_dir(), 2).expect("a folder for temporary files");
+        let [flag, value] = counter.arguments(Path::new("/a,b/count.so"));
+        assert_eq!(flag, "-plugin");
+        let path = value.strip_prefix("/a,,b/count.so,counts=").and_then(|rest| rest.strip_suffix(",blocks=2"));
+        let path = Path::new(path.expect("a plugin, its file and its blocks"));
+        let words: [u64; HEADER + 6] = [500, 2, 0, 0, 0, 0, 0, 0, 0x1000, 5, 60, 0x2000, 20, 10];
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        assert_eq!(fs::metadata(path).expect("the file has no name, and is there").len(), bytes.len() as u64);
+        fs::write(path, bytes).expect("whoever is told may write");
+        assert_eq!(counter.instructions(), Ok(500));
+        assert_eq!(counter.settled(0), Ok(500));
+        let expected = [(0x1000, 5, 60), (0x2000, 20, 10)];
+        let expected = expected.map(|(address, instructions, times)| Block { address, instructions, times });
+        assert_eq!(counter.blocks(), Ok(expected.to_vec()));
+    }
 }

@@ -97,9 +97,9 @@ impl Parts {
         &self.image
     }
 
-    /// Where a counter of this process may be.
-    pub(super) fn counts(&self) -> PathBuf {
-        self.folder.join(format!("counts.{}", std::process::id()))
+    /// Where they are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Starts a guest.

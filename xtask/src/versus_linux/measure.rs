@@ -1,6 +1,5 @@
 //! Instructions of a guest while something is done with it.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -64,13 +63,10 @@ impl Bench {
         effort: Effort,
     ) -> Result<Bench, Failure> {
         let is_profiled = effort.profile == Profile::Shown && kernel == Kernel::Lendwire;
-        let path = parts.counts();
-        let counter = Counter::create(&path, if is_profiled { BLOCKS } else { 0 })?;
+        let counter = Counter::create(parts.folder(), if is_profiled { BLOCKS } else { 0 })?;
         let boot = Boot { kernel, offloads, memory, counter: Some(&counter), nginx: Nginx::Beside };
-        let guest = parts.boot(&boot, TAP).and_then(|mut guest| guest.wait_ready(READY_LIMIT).map(|_| guest));
-        // QEMU has it open, and so have we.
-        let _ = fs::remove_file(&path);
-        let guest = guest?;
+        let mut guest = parts.boot(&boot, TAP)?;
+        guest.wait_ready(READY_LIMIT)?;
         let symbols = if is_profiled { Some(Symbols::of(parts.image())?) } else { None };
         let mut bench = Bench { guest, kernel, counter, idle: 0.0, effort, symbols };
         // What is put off until after the boot is done by then.
