@@ -64,6 +64,41 @@ fn the_first_reply_comes_soon_and_every_page_is_right() {
 }
 
 #[test]
+fn four_mebibytes_are_enough() {
+    for nic in [Nic::Virtio, Nic::VirtioMmio] {
+        let Some(guest) = boot(|options| {
+            options.memory = 4;
+            options.nic = nic;
+        }) else {
+            return;
+        };
+        pages_are_right(&guest);
+        transfers_are_right(&guest);
+        pages_are_right(&guest);
+    }
+}
+
+#[test]
+fn it_answers_after_a_few_million_instructions() {
+    // Under -icount a nanosecond of the guest is an instruction, however busy the host is.
+    const MOST: Duration = Duration::from_millis(5);
+    let Some(guest) = boot(|options| {
+        options.nic = Nic::VirtioMmio;
+        options.memory = 4;
+        let (ip, gw) = (Some("10.0.2.15/24".into()), Some("10.0.2.2".into()));
+        options.kernel = KernelLine { ip, gw, ..KernelLine::default() };
+        options.extra = ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec();
+    }) else {
+        return;
+    };
+    let after = guest.log().iter().find_map(|line| match Line::parse(line) {
+        Line::Ready(ready) => Some(ready.after),
+        Line::FirstReply(_) | Line::Panic(_) | Line::Text(_) => None,
+    });
+    assert!(after.is_some_and(|after| after <= MOST), "{after:?} of instructions until it answers");
+}
+
+#[test]
 fn an_address_may_be_given_instead_of_leased() {
     let Some(guest) = boot(|options| {
         // QEMU's user networking forwards to its first address, leased or not.

@@ -20,6 +20,12 @@ const LONGEST_SLOT: usize = 16384;
 const MUCH_MEMORY: usize = 128 << 20;
 /// Slots that a device's rings are likely to hold, which so are not there for what waits to be read.
 const RINGS: usize = 512;
+/// The same where there is no room for so many: what a virtio device holds, whose ring is half as long as an e1000's.
+const SHORT_RINGS: usize = 256;
+/// Memory below which rings are short.
+const LITTLE_MEMORY: usize = 2 << 20;
+/// Slots without which nothing can be received while something waits to be read.
+const FEWEST_WAITING: usize = 16;
 /// The most slots that one connection holds of what it receives: what a fast link carries in a few milliseconds.
 const LONGEST_WINDOW: usize = 512;
 /// What a connection takes in all tables together, and what it is likely to queue.
@@ -49,9 +55,10 @@ impl Capacity {
         let receive_slot = if ram < MUCH_MEMORY { SLOT } else { LONGEST_SLOT };
         let share = if ram < MUCH_MEMORY { 16 } else { 8 };
         let waiting_slots = (ram / share / receive_slot).clamp(48, 4096);
+        let rings = if ram < LITTLE_MEMORY { SHORT_RINGS } else { RINGS };
         Self {
             receive_slot,
-            receive_slots: RINGS + waiting_slots,
+            receive_slots: rings + waiting_slots,
             waiting_slots,
             transmit_slots: (ram / 32 / SLOT).clamp(32, 2048),
             connections: (ram / MEMORY_A_CONNECTION).clamp(16, 1024),
@@ -62,9 +69,11 @@ impl Capacity {
         Pools { receive: pool(self.receive_slots, self.receive_slot), transmit: pool(self.transmit_slots, SLOT) }
     }
 
-    /// The same once a device has filled its rings from `receive`: one with many queues leaves less to wait in.
-    pub(super) fn beside_device(self, receive: &Pool) -> Self {
-        Self { waiting_slots: receive.available(), ..self }
+    /// The same once a device has filled its rings from `receive`: one with many queues leaves less to wait in. None when
+    /// that is too little to serve with.
+    pub(super) fn beside_device(self, receive: &Pool) -> Option<Self> {
+        let waiting_slots = receive.available();
+        (waiting_slots >= FEWEST_WAITING).then_some(Self { waiting_slots, ..self })
     }
 
     /// See [`lendwire_unikernel::apps::Supplies::receive_reserve`].

@@ -53,7 +53,12 @@ pub(crate) fn run(machine: Machine) -> ! {
         Err(problem) => give_up(format_args!("{problem}")),
     };
     restart(&mut card, pools.receive, settings.restarts);
-    let capacity = capacity.beside_device(pools.receive);
+    let Some(capacity) = capacity.beside_device(pools.receive) else {
+        give_up(format_args!(
+            "the rings of {} leave no memory to wait in: give the machine more, as with -m 8",
+            card.driver.info().name
+        ));
+    };
     let (secret, source) = entropy::secret();
     // Everything up to here ran beside the measurement.
     let clock = calibration.finish();
