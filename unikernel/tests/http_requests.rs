@@ -111,6 +111,19 @@ fn empty_lines_before_a_request_are_skipped_and_lone_line_feeds_end_lines() {
     assert_request("GET / HTTP/1.1\nHost: a\n\n", Method::Get, "/", Then::KeepAlive);
 }
 
+// RFC 9110 §5.5, RFC 9112 §2.2
+#[test]
+fn control_characters_and_lone_carriage_returns_are_refused_wherever_they_stand() {
+    for byte in (0..32).chain([127]).filter(|byte| !b"\t\n\r".contains(byte)) {
+        let line = |at: usize| [&b"X-A: bcdef"[..at], &[byte], &b"X-A: bcdef"[at..]].concat();
+        for at in 0..=10 {
+            let head = [b"GET / HTTP/1.1\r\nHost: a\r\n", &line(at)[..], b"\r\n\r\n"].concat();
+            assert_refused(head, Status::BadRequest);
+        }
+    }
+    assert_refused("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rcd\n\r\n", Status::BadRequest);
+}
+
 // RFC 9112 §3.2.1, §3.2.2
 #[test]
 fn the_path_is_the_target_without_scheme_authority_and_query() {
@@ -293,6 +306,17 @@ fn a_head_of_exactly_the_bound_is_taken() {
     let fill = |len: usize| format!("{start}{}\r\n\r\n", "x".repeat(len - start.len() - 4));
     assert_request(fill(HEAD_BYTES), Method::Get, "/", Then::KeepAlive);
     assert_refused(fill(HEAD_BYTES + 1), Status::FieldsTooLarge);
+}
+
+#[test]
+fn a_line_that_begins_below_the_bound_is_refused_where_it_passes_it() {
+    let start = "GET / HTTP/1.1\r\nHost: a\r\n";
+    let fields = format!("X-A: {}\r\n", "b".repeat(93));
+    let lines = (HEAD_BYTES - start.len() - 1) / fields.len();
+    let begun = format!("{start}{}", fields.repeat(lines));
+    let left = HEAD_BYTES - begun.len();
+    assert_eq!(feed(format!("{begun}{}", "c".repeat(left)).as_bytes()), []);
+    assert_refused(format!("{begun}{}", "c".repeat(left + 1)), Status::FieldsTooLarge);
 }
 
 #[test]
