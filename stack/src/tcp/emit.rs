@@ -233,6 +233,12 @@ impl Tcp<'_> {
         budget: &mut usize,
     ) -> Turn {
         let Some(Entry::Open(connection)) = self.connections.by_index_mut(index) else { return Turn::Done };
+        if connection.is_quiet(&self.shared) {
+            // No route is asked for: most acknowledgments that come leave nothing to be said.
+            connection.take_flight(now, &mut self.shared);
+            connection.pass(now, &mut self.shared);
+            return Turn::Done;
+        }
         let mut envelope = envelope(&connection.tuple, connection.interface, &self.shared.config, connection.dscp);
         if connection.is_unanswered() {
             // RFC 9293 §3.8.3 (MUST-20): at R1 the next hop may be dead.
@@ -254,10 +260,7 @@ impl Tcp<'_> {
                 if connection.wants_flight() && connection.flight(&self.shared).is_none() {
                     return Turn::Grounded;
                 }
-                connection.wait_for_window(now, &mut self.shared);
-                if connection.in_flight() == 0 {
-                    self.shared.flights.rest(connection.flight);
-                }
+                connection.pass(now, &mut self.shared);
                 return Turn::Done;
             };
             envelope.traffic_class = connection.dscp.traffic_class() | connection.codepoint(&plan);

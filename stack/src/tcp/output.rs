@@ -9,6 +9,7 @@ use lendwire_nic::{Payload, Segmentation, TxPacket};
 
 use super::connection::{Connection, Deadline, OurFin, Owed, Waiting};
 use super::ecn;
+use super::flight::Flight;
 use super::header::{self, Fields};
 use super::path_search::Turn;
 use super::recovery::RecoveryPhase;
@@ -105,6 +106,22 @@ impl Connection {
             .or_else(|| self.plan_held(limits, now, shared))
             .or_else(|| self.plan_spare(limits, now, shared))
             .or_else(|| self.plan_probe(limits, shared))
+    }
+
+    /// Question: whether it can be told at a glance that [`Connection::plan`] finds nothing: all that was given is sent, and
+    /// nothing of it is missed.
+    pub(super) fn is_quiet(&self, shared: &Shared<'_>) -> bool {
+        let send = &self.send;
+        let misses_nothing =
+            |flight: &Flight| flight.recovery.sees_nothing() && !flight.board.is_due() && !flight.tail.is_due;
+        self.receive.owed != Owed::Now
+            && send.queue.unsent().is_none()
+            && send.fin == OurFin::None
+            && !send.probe
+            && send.timeouts == 0
+            && self.settings.is_none()
+            && self.ended.is_none()
+            && self.flight(shared).is_none_or(misses_nothing)
     }
 
     /// The number of a segment without data: the highest that was sent, but not beyond the peer's window, where a probe

@@ -16,6 +16,7 @@ use super::handshake::Handshake;
 use super::listen::Listener;
 use super::opening::Opening;
 use super::send_queue::Sums;
+use super::shared::Shared;
 use super::{Connection, Ended, Entry, Tcp};
 use crate::chain::Chain;
 use crate::ip::Ip;
@@ -211,7 +212,9 @@ impl Tcp<'_> {
             return at_end(connection).map(|()| 0);
         }
         let read = connection.receive.queue.read(to, &mut self.shared);
-        self.after_read(handle);
+        if connection.was_read(&mut self.shared) {
+            self.look_at(handle.0.index);
+        }
         Ok(read)
     }
 
@@ -221,18 +224,16 @@ impl Tcp<'_> {
         let Some(chunk) = connection.receive.queue.pop(&mut self.shared) else {
             return at_end(connection).map(|()| None);
         };
-        self.after_read(handle);
+        if connection.was_read(&mut self.shared) {
+            self.look_at(handle.0.index);
+        }
         Ok(Some(chunk))
     }
 
     /// Reading may have opened the window so far that the peer ought to know.
     pub(super) fn after_read(&mut self, handle: TcpHandle) {
         let Some(Entry::Open(connection)) = self.connections.at_mut(handle.0) else { return };
-        connection.rest(&mut self.shared);
-        // What is owed already says where the window stands when it goes.
-        let is_owed = connection.receive.owed == Owed::Now;
-        if !is_owed && connection.ended.is_none() && connection.window_opened(&self.shared) {
-            connection.owe_now();
+        if connection.was_read(&mut self.shared) {
             self.look_at(handle.0.index);
         }
     }
@@ -288,6 +289,20 @@ impl Tcp<'_> {
             return self.abort(handle.0.index, Ended::Reset);
         }
         self.close(handle, Instant::from_micros(0));
+    }
+}
+
+impl Connection {
+    /// Something was read. Says whether the window has opened so far that the peer is to be told.
+    fn was_read(&mut self, shared: &mut Shared<'_>) -> bool {
+        self.rest(shared);
+        // What is owed already says where the window stands when it goes.
+        let is_told = self.receive.owed == Owed::Now || self.ended.is_some();
+        if is_told || !self.window_opened(shared) {
+            return false;
+        }
+        self.owe_now();
+        true
     }
 }
 

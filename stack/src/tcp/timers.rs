@@ -31,9 +31,17 @@ impl Connection {
         (self.send.waiting, self.send.timer) = flight.next_timer();
     }
 
+    /// The turn is over.
+    pub(super) fn pass(&mut self, now: Instant, shared: &mut Shared<'_>) {
+        self.wait_for_window(now, shared);
+        if self.in_flight() == 0 {
+            shared.flights.rest(self.flight);
+        }
+    }
+
     /// Nothing more can be sent now: if data waits and nothing is in flight whose acknowledgment could change that, a
     /// probe will have to ask.
-    pub(super) fn wait_for_window(&mut self, now: Instant, shared: &mut Shared<'_>) {
+    fn wait_for_window(&mut self, now: Instant, shared: &mut Shared<'_>) {
         let (waits, in_flight) = (self.send.queue.unsent().is_some(), self.in_flight());
         let stuck = self.flight.is_some() && waits && in_flight == 0 && self.ended.is_none();
         if waits && self.is_corked(shared) {
