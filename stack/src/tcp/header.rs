@@ -24,13 +24,14 @@ pub(super) struct Fields {
 #[inline]
 pub(super) fn push(packet: &mut TxPacket<'_>, tuple: &Tuple, fields: Fields, options: &impl Options) {
     let len = HEADER_LEN + options.len();
+    let word = offset_and_flags(len, fields.flags);
     let header = Header {
         source_port: tuple.local_port.into(),
         destination_port: tuple.remote_port.into(),
         sequence: fields.seq.0.into(),
         acknowledgment: fields.ack.0.into(),
-        data_offset: (offset_and_flags(len, fields.flags) >> 8) as u8,
-        flags: fields.flags.bits() as u8,
+        data_offset: (word >> 8) as u8,
+        flags: word as u8,
         window: fields.window.into(),
         checksum: 0.into(),
         urgent: fields.urgent.into(),

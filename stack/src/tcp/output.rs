@@ -84,12 +84,16 @@ impl Connection {
         if numbered.is_some() {
             return numbered;
         }
-        let bare = Limits { size: 0, ..limits };
-        if self.wants_keep_alive(shared) {
+        let wants_keep_alive = self.wants_keep_alive(shared);
+        if !wants_keep_alive && self.receive.owed != Owed::Now {
+            return None;
+        }
+        let bare = Limits { size: self.full_size(shared), ..limits };
+        if wants_keep_alive {
             // RFC 9293 §3.8.4, SHLD-12: a number that the peer has acknowledged makes it answer; no data.
             return Some(self.plan_of(self.send.una - 1, None, 0, Kind::KeepAlive, bare, shared));
         }
-        (self.receive.owed == Owed::Now).then(|| self.plan_of(self.bare_seq(), None, 0, Kind::Bare, bare, shared))
+        Some(self.plan_of(self.bare_seq(), None, 0, Kind::Bare, bare, shared))
     }
 
     /// Question: the next segment with data or a FIN, from a connection that has a flight.
@@ -293,14 +297,15 @@ impl Connection {
         let has_urgent = flags.contains(Flags::URG);
         let urgent = if has_urgent { self.urgent_pointer(plan.seq, shared).unwrap_or(0) } else { 0 };
         let fields = Fields { seq: plan.seq, ack: self.receive.nxt, flags, window: plan.window, urgent };
-        header::push(&mut packet, &self.tuple, fields, &self.options(now, shared));
-        packet
-    }
-
-    /// The options of a segment that is sent now.
-    fn options(&self, now: Instant, shared: &Shared<'_>) -> SegmentOptions {
         let timestamps = self.stamps.map(|stamps| stamps.of_now(now));
-        SegmentOptions { timestamps, sack: self.sack_blocks(shared), byte_counts: self.byte_counts(shared) }
+        if plan.size == u32::from(self.send.mss) {
+            // As long as they can be: nothing else takes room from the data.
+            header::push(&mut packet, &self.tuple, fields, &timestamps);
+        } else {
+            let (sack, byte_counts) = (self.sack_blocks(shared), self.byte_counts(shared));
+            header::push(&mut packet, &self.tuple, fields, &SegmentOptions { timestamps, sack, byte_counts });
+        }
+        packet
     }
 
     /// Bytes of options that every segment has.

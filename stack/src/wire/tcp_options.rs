@@ -214,6 +214,23 @@ impl Options for SegmentOptions {
     }
 }
 
+/// Timestamps alone, or nothing: what nearly all segments have (RFC 7323 appendix A).
+impl Options for Option<Timestamps> {
+    #[inline]
+    fn len(&self) -> usize {
+        if self.is_some() { Timestamps::LEN } else { 0 }
+    }
+
+    #[inline]
+    fn write(&self, to: &mut [u8]) {
+        if let Some(Timestamps { value, echo }) = self {
+            let (front, clocks) = to.split_at_mut(4);
+            front.copy_from_slice(&[NOP, NOP, TIMESTAMPS, 10]);
+            clocks[..8].copy_from_slice(&(u64::from(*value) << 32 | u64::from(*echo)).to_be_bytes());
+        }
+    }
+}
+
 impl Timestamps {
     /// Bytes of the option with its padding.
     pub const LEN: usize = 12;
