@@ -39,8 +39,7 @@ impl Ip<'_> {
         now: Instant,
         work: &mut Work,
     ) -> Result<Way, NotSent> {
-        let hop =
-            self.hop(envelope.destination, Some(envelope.source), envelope.interface).map_err(|_| NotSent::NoRoute)?;
+        let hop = self.hop_of(envelope).map_err(|_| NotSent::NoRoute)?;
         self.way_over(hop, nics, now, work)
     }
 
@@ -52,7 +51,7 @@ impl Ip<'_> {
         now: Instant,
         work: &mut Work,
     ) -> Result<Way, NotSent> {
-        self.way_over(Hop { interface: path.interface, next_hop: path.next_hop }, nics, now, work)
+        self.way_over(path.hop(), nics, now, work)
     }
 
     fn way_over(&mut self, hop: Hop, nics: &mut [&mut dyn Nic], now: Instant, work: &mut Work) -> Result<Way, NotSent> {
@@ -70,9 +69,7 @@ impl Ip<'_> {
 
     /// The next hop of what was sent to `destination`.
     fn hop_again(&self, destination: IpAddr) -> Option<Hop> {
-        let known = self.remembered_route(destination);
-        let known = known.map(|path| Hop { interface: path.interface, next_hop: path.next_hop });
-        known.or_else(|| self.hop(destination, None, None).ok())
+        self.last_hop(destination).or_else(|| self.hop(destination, None, None).ok())
     }
 
     /// Input: what is sent to `destination` is not answered, so its next hop may be dead (RFC 1122 §3.3.1.4). It is asked

@@ -7,7 +7,8 @@
 use core::net::IpAddr;
 
 use super::Ip;
-use super::envelope::{NoRoute, Path};
+use super::envelope::{Envelope, NoRoute, Path};
+use super::route::Hop;
 use crate::link::InterfaceId;
 
 /// As many hosts as are remembered at once, at the most.
@@ -42,27 +43,42 @@ impl Ip<'_> {
         source: Option<IpAddr>,
         interface: Option<InterfaceId>,
     ) -> Result<Path, NoRoute> {
-        let (place, asked) = (place_of(destination), Asked { destination, source, interface });
-        match &self.remembered.places[place] {
-            Some((known, path)) if *known == asked && self.remembered.changes == self.changes() => Ok(*path),
-            Some(_) | None => self.look_up(place, asked),
+        let asked = Asked { destination, source, interface };
+        match self.remembered(&asked) {
+            Some(path) => Ok(*path),
+            None => self.look_up(asked),
         }
     }
 
-    /// The route that packets to `destination` took last, if it is remembered.
-    pub(super) fn remembered_route(&self, destination: IpAddr) -> Option<&Path> {
-        let (asked, path) = self.remembered.places[place_of(destination)].as_ref()?;
-        let is_it = asked.destination == destination && self.remembered.changes == self.changes();
-        is_it.then_some(path)
+    /// The next hop of packets with `envelope`.
+    pub(super) fn hop_of(&self, envelope: &Envelope) -> Result<Hop, NoRoute> {
+        let Envelope { destination, source, interface, .. } = *envelope;
+        match self.remembered(&Asked { destination, source: Some(source), interface }) {
+            Some(path) => Ok(path.hop()),
+            None => self.hop(destination, Some(source), interface),
+        }
     }
 
-    fn look_up(&mut self, place: usize, asked: Asked) -> Result<Path, NoRoute> {
+    #[inline]
+    fn remembered(&self, asked: &Asked) -> Option<&Path> {
+        let (known, path) = self.remembered.places[place_of(asked.destination)].as_ref()?;
+        (known == asked && self.remembered.changes == self.changes()).then_some(path)
+    }
+
+    /// The next hop of what was sent to `destination` last, if it is remembered.
+    pub(super) fn last_hop(&self, destination: IpAddr) -> Option<Hop> {
+        let (asked, path) = self.remembered.places[place_of(destination)].as_ref()?;
+        let is_it = asked.destination == destination && self.remembered.changes == self.changes();
+        is_it.then(|| path.hop())
+    }
+
+    fn look_up(&mut self, asked: Asked) -> Result<Path, NoRoute> {
         let changes = self.changes();
         if self.remembered.changes != changes {
             self.remembered = RememberedRoutes { changes, ..RememberedRoutes::NONE };
         }
         let path = self.route_out_of(asked.destination, asked.source, asked.interface)?;
-        self.remembered.places[place] = Some((asked, path));
+        self.remembered.places[place_of(asked.destination)] = Some((asked, path));
         Ok(path)
     }
 
@@ -83,6 +99,10 @@ fn place_of(destination: IpAddr) -> usize {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
     use super::*;
     use crate::ip::harness::{Host, OWN, PEER};
     use crate::time::Span;
@@ -136,6 +156,34 @@ mod tests {
         let said = crate::wire::arp::Packet::request(mac, [192, 0, 2, 10].into(), OWN);
         host.receive(&crate::ip::harness::arp(lendwire_nic::MacAddress::BROADCAST, said));
         assert_eq!(next_hop(&mut host), Some(gateway(10)));
+    }
+
+    #[test]
+    fn rfc4861_7_3_3_a_neighbour_at_the_end_of_a_remembered_route_is_probed_and_given_up() {
+        let mut host = Host::with_peer();
+        let path = host.ip.route_again(PEER.into(), Some(OWN.into()), None).unwrap();
+        let goes = |host: &mut Host| host.ip.way_along(&path, &mut [&mut host.wire], host.now, &mut host.work).is_ok();
+        // It was reachable for 30 seconds. What is sent then waits 5 seconds for a sign of life.
+        host.pass(Span::from_secs(31));
+        assert!(goes(&mut host));
+        host.pass(Span::from_secs(5));
+        let probes = host.transmit();
+        assert_eq!((probes.len(), &probes[0][..6]), (1, &crate::ip::harness::PEER_MAC.0[..]), "it alone is asked");
+        assert!(goes(&mut host), "meanwhile packets go to it");
+        host.pass(Span::from_secs(8));
+        assert_eq!(host.ip.route_again(PEER.into(), Some(OWN.into()), None), Ok(path));
+        assert!(!goes(&mut host), "nobody is there");
+    }
+
+    #[test]
+    fn rfc4861_7_3_1_a_sign_of_life_reaches_the_next_hop_of_a_remembered_route() {
+        let mut host = Host::with_peer();
+        let path = host.ip.route_again(PEER.into(), Some(OWN.into()), None).unwrap();
+        host.pass(Span::from_secs(31));
+        assert!(host.ip.way_along(&path, &mut [&mut host.wire], host.now, &mut host.work).is_ok());
+        host.ip.confirm(PEER.into(), host.now);
+        host.pass(Span::from_secs(20));
+        assert_eq!(host.transmit(), Vec::<Vec<u8>>::new(), "nobody is asked");
     }
 
     #[test]

@@ -150,6 +150,12 @@ pub(super) struct Hop {
     pub(super) next_hop: IpAddr,
 }
 
+impl Path {
+    pub(super) const fn hop(&self) -> Hop {
+        Hop { interface: self.interface, next_hop: self.next_hop }
+    }
+}
+
 impl Ip<'_> {
     /// Command: sends what goes to `destination` to `gateway`. A default route's destination is the whole version.
     pub(crate) fn add_route(

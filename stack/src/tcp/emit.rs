@@ -207,7 +207,7 @@ impl Tcp<'_> {
     /// Sends the SYN-ACK of the handshake in place `index` of the SYN cache, if it is due.
     fn send_syn_ack(&mut self, index: u32, nics: &mut [&mut dyn Nic], ip: &mut Ip<'_>, now: Instant) -> Turn {
         let Some(tuple) = self.handshakes.get(index).map(|entry| entry.tuple) else { return Turn::Done };
-        let Ok(path) = ip.route(tuple.remote(), Some(tuple.local())) else {
+        let Ok(path) = ip.route_again(tuple.remote(), Some(tuple.local()), None) else {
             return Turn::Unreachable(Reason::NoRoute);
         };
         let Some(mut handshake) = self.unpacked(index, path.mtu, now) else { return Turn::Done };
@@ -335,7 +335,8 @@ fn send_opening(
     now: Instant,
 ) -> Turn {
     let tuple = opening.handshake.tuple;
-    let path = ip.route(tuple.remote(), Some(tuple.local())).ok().filter(|_| opening.handshake.due);
+    let scope = opening.handshake.interface;
+    let path = ip.route_again(tuple.remote(), Some(tuple.local()), scope).ok().filter(|_| opening.handshake.due);
     let data = path.and_then(|path| {
         let limits = limits_of(nics[path.interface.index()].info(), tuple.remote());
         opening.plan_data(limits, shared)
