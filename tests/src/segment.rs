@@ -50,6 +50,7 @@ pub struct Segment {
     pub(crate) traffic_class: u8,
     pub(crate) urgent: Option<u16>,
     pub(crate) any_flags: bool,
+    pub(crate) accurate: bool,
 }
 
 /// A segment with `flags`.
@@ -178,6 +179,11 @@ impl Segment {
         Self { traffic_class, ..self }
     }
 
+    /// With the AE bit (RFC 9768 §3.1), beside CWR and ECE.
+    pub fn accurate(self) -> Self {
+        Self { accurate: true, ..self }
+    }
+
     /// Its checksum is wrong.
     pub fn with_bad_checksum(self) -> Self {
         Self { breaks_checksum: true, ..self }
@@ -212,7 +218,7 @@ impl Segment {
         let mut bytes = [ports[0].to_be_bytes(), ports[1].to_be_bytes()].concat();
         bytes.extend_from_slice(&seq.to_be_bytes());
         bytes.extend_from_slice(&ack.to_be_bytes());
-        bytes.extend_from_slice(&[((20 + options.len()) as u8 / 4) << 4, flags]);
+        bytes.extend_from_slice(&[((20 + options.len()) as u8 / 4) << 4 | u8::from(self.accurate), flags]);
         bytes.extend_from_slice(&self.window.unwrap_or(65_535).to_be_bytes());
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.urgent.unwrap_or(0).to_be_bytes());

@@ -1,5 +1,6 @@
 //! What devices take over: cutting large packets into segments, making one packet of many, spreading flows over queues.
 
+mod accurate_ecn;
 mod again;
 mod bulk;
 mod coalescing;
