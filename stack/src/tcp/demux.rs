@@ -4,7 +4,6 @@
 //! SipHash-1-3 under the stack's secret, so no peer can choose tuples that collide. Open addressing with linear
 //! probing; a removal moves later entries back, so there are no tombstones and a lookup ends at the first gap.
 
-use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use siphasher::sip::SipHasher13;
@@ -71,27 +70,36 @@ impl Tuple {
     }
 
     /// A keyed hash of the tuple, `purpose` keeping the uses apart.
+    ///
+    /// SipHash's last word is the length and seven bytes: two words for IPv4, five for IPv6, and versions are told apart.
     pub(crate) fn hash(&self, secret: &[u8; 16], purpose: u8) -> u64 {
-        self.hasher(secret, purpose).finish()
+        let hasher = SipHasher13::new_with_key(secret);
+        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
+        let tail = ports << 8 | u64::from(purpose);
+        let (local, remote) = (u128::from_be_bytes(self.local), u128::from_be_bytes(self.remote));
+        if local >> 32 == MAPPED && remote >> 32 == MAPPED {
+            let hosts = (local as u64) << 32 | u64::from(remote as u32);
+            let message = u128::from(hosts) | u128::from(tail) << 64;
+            return hasher.hash(&message.to_le_bytes()[..15]);
+        }
+        let mut message = [0; 39];
+        message[..16].copy_from_slice(&self.local);
+        message[16..32].copy_from_slice(&self.remote);
+        message[32..].copy_from_slice(&tail.to_le_bytes()[..7]);
+        hasher.hash(&message)
     }
 
     /// [`Tuple::hash`] of the tuple and a number.
     pub(crate) fn hash_about(&self, secret: &[u8; 16], purpose: u8, about: u64) -> u64 {
-        let mut hasher = self.hasher(secret, purpose);
-        hasher.write(&about.to_be_bytes());
-        hasher.finish()
-    }
-
-    fn hasher(&self, secret: &[u8; 16], purpose: u8) -> SipHasher13 {
-        let mut hasher = SipHasher13::new_with_key(secret);
-        hasher.write(&self.local);
-        hasher.write(&self.remote);
-        let [a, b] = self.local_port.to_be_bytes();
-        let [c, d] = self.remote_port.to_be_bytes();
-        hasher.write(&[a, b, c, d, purpose]);
-        hasher
+        let mut message = [0; 16];
+        message[..8].copy_from_slice(&self.hash(secret, purpose).to_le_bytes());
+        message[8..].copy_from_slice(&about.to_le_bytes());
+        SipHasher13::new_with_key(secret).hash(&message)
     }
 }
+
+/// What stands before the 32 bits of an IPv4 address (RFC 4291 §2.5.5.2).
+const MAPPED: u128 = 0xffff;
 
 fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
@@ -100,10 +108,10 @@ fn mapped(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// RFC 4291 §2.5.5.2, as one compare.
+/// As one compare.
 fn unmapped(address: [u8; 16]) -> IpAddr {
     match u128::from_be_bytes(address) {
-        bits if bits >> 32 == 0xffff => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
+        bits if bits >> 32 == MAPPED => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
         bits => IpAddr::V6(Ipv6Addr::from_bits(bits)),
     }
 }
@@ -218,8 +226,38 @@ impl<'s> Demux<'s> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    extern crate std;
+
     use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn whatever_differs_is_another_hash() {
+        let secret = [7; 16];
+        let tuple = |local: &str, remote: &str| Tuple::new(local.parse().unwrap(), remote.parse().unwrap());
+        let tuples = [
+            tuple("192.0.2.1:1", "192.0.2.2:2"),
+            tuple("192.0.2.2:1", "192.0.2.1:2"),
+            tuple("192.0.2.1:2", "192.0.2.2:1"),
+            tuple("192.0.2.1:1", "192.0.2.3:2"),
+            tuple("[::1]:1", "[::2]:2"),
+            tuple("[1::1]:1", "[::2]:2"),
+            tuple("[::1]:1", "[1::2]:2"),
+            tuple("[::192.0.2.1]:1", "[::192.0.2.2]:2"),
+        ];
+        let mut hashes: std::vec::Vec<u64> = tuples
+            .iter()
+            .flat_map(|tuple| {
+                let about = [0, 1, 1 << 40].map(|about| tuple.hash_about(&secret, 1, about));
+                [tuple.hash(&secret, 1), tuple.hash(&secret, 2), tuple.hash(&[8; 16], 1)].into_iter().chain(about)
+            })
+            .collect();
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
+    }
 
     proptest! {
         /// Few hashes and a small table: long probe runs, wrap-around, and holes in their midst.

@@ -128,9 +128,9 @@ impl Tcp<'_> {
         // RFC 6335 §6: the dynamic ports.
         const FIRST: u32 = 49_152;
         const COUNT: u32 = 65_536 - FIRST;
-        let [offset, counter] = [2, 5].map(|purpose| with(0).hash(&self.secret, purpose));
-        let counter = (counter % self.opened.len() as u64) as usize;
-        let from = (offset as u32).wrapping_add(self.opened[counter]);
+        let hash = with(0).hash(&self.secret, 2);
+        let (offset, counter) = (hash as u32, (hash >> 32) as usize % self.opened.len());
+        let from = offset.wrapping_add(self.opened[counter]);
         let tuple_at = |tried: u32| with((FIRST + from.wrapping_add(tried) % COUNT) as u16);
         let free = (0..COUNT).find(|&tried| self.is_free(&tuple_at(tried)));
         let tried = free.or_else(|| (0..COUNT).find(|&tried| self.takes_over(&tuple_at(tried), now)))?;
