@@ -96,6 +96,25 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
         }
     }
 
+    /// [`Nic::flush`] where there is something to do.
+    #[inline(never)]
+    fn flush_all(&mut self) {
+        let mut rung = Rung::default();
+        for number in 0..self.pairs.count() {
+            if !self.is_running() {
+                return;
+            }
+            if let Err(fault) = self.pairs.pair(number).transmitter.collect() {
+                self.on_lie(number, Side::Transmit.lied(fault));
+            }
+            self.refill_pair(number);
+            if self.is_running() {
+                rung = rung.and(self.pairs.pair(number).flush(&self.transport));
+            }
+        }
+        self.rung(rung);
+    }
+
     /// [`Nic::transmit`] of what is not like the packet before, and what has to be refused.
     #[inline(never)]
     fn transmit_any(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
@@ -126,6 +145,21 @@ impl<P: Platform, R: Registers> VirtioNet<P, R> {
             Err(Refusal::Broken(fault)) => self.on_lie(number, Side::Transmit.lied(fault)),
         }
         Ok(())
+    }
+
+    /// [`Nic::receive`] from the one pair that is used.
+    #[inline(always)]
+    fn receive_from<const PACKED: bool>(&mut self) -> Option<RxPacket> {
+        match self.pairs.first().receiver.pop_plain::<PACKED>() {
+            Plainly::Nothing => None,
+            Plainly::Done(packet) => Some(self.received(packet)),
+            Plainly::Otherwise => self.receive_in_turn(),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_packed(&mut self) -> Option<RxPacket> {
+        self.receive_from::<true>()
     }
 
     /// [`Nic::receive`] from several pairs, or past what is no frame.
@@ -238,28 +272,14 @@ impl<P: Platform, R: Registers> Nic for VirtioNet<P, R> {
         if self.pairs.used() > 1 || !self.is_running() {
             return self.receive_in_turn();
         }
-        match self.pairs.first().receiver.pop_plain() {
-            Plainly::Nothing => None,
-            Plainly::Done(packet) => Some(self.received(packet)),
-            Plainly::Otherwise => self.receive_in_turn(),
-        }
+        if self.pairs.first().receiver.ring.is_packed() { self.receive_packed() } else { self.receive_from::<false>() }
     }
 
     fn flush(&mut self) {
-        let mut rung = Rung::default();
-        for number in 0..self.pairs.count() {
-            if !self.is_running() {
-                return;
-            }
-            if let Err(fault) = self.pairs.pair(number).transmitter.collect() {
-                self.on_lie(number, Side::Transmit.lied(fault));
-            }
-            self.refill_pair(number);
-            if self.is_running() {
-                rung = rung.and(self.pairs.pair(number).flush(&self.transport));
-            }
+        if self.pairs.count() == 1 && self.is_running() && self.pairs.first().is_quiet() {
+            return;
         }
-        self.rung(rung);
+        self.flush_all();
     }
 
     fn set_interrupts(&mut self, interrupts: Interrupts) -> Pending {

@@ -168,6 +168,13 @@ impl Pair {
         Rung { receive, transmit }
     }
 
+    /// Whether a flush would find nothing to do: nothing was queued, sent or received since the last one.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self) -> bool {
+        let (receive, transmit) = (&self.receiver.ring, &self.transmitter.ring);
+        receive.room() == 0 && receive.is_settled() && transmit.is_settled() && !transmit.is_done()
+    }
+
     /// Once a burst: [`Pair::kick`], and what was asked of interrupts is asked again where it does not last.
     #[inline(always)]
     pub(super) fn flush<R: Registers>(&mut self, transport: &Transport<R>) -> Rung {

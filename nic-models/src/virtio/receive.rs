@@ -92,8 +92,8 @@ impl Receiver {
     /// The next frame, if it is the plainest: in one buffer that comes back in order, with nothing to be said of but whether
     /// its checksum was checked.
     #[inline(always)]
-    pub(super) fn pop_plain(&mut self) -> Plainly<RxPacket> {
-        let (slot, written) = match self.ring.plain() {
+    pub(super) fn pop_plain<const PACKED: bool>(&mut self) -> Plainly<RxPacket> {
+        let (slot, written) = match self.ring.plain::<PACKED>() {
             Plainly::Nothing => return Plainly::Nothing,
             Plainly::Done(done) => done,
             Plainly::Otherwise => return Plainly::Otherwise,

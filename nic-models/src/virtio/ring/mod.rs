@@ -312,13 +312,21 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
     }
 
     /// What the next chain that the device is done with holds, and how many bytes the device says it wrote, if the chain is
-    /// of one buffer and comes back in order. Nothing changes by that.
+    /// of one buffer and comes back in order. Nothing changes by that. The kind of ring is said, for what both have in common
+    /// costs more than each.
     #[inline(always)]
-    pub(super) fn plain(&mut self) -> Plainly<(&mut H, usize)> {
+    pub(super) fn plain<const PACKED: bool>(&mut self) -> Plainly<(&mut H, usize)> {
         match &mut self.half {
-            Half::Split(ring) => ring.plain(&mut self.chains),
-            Half::Packed(_) => Plainly::Otherwise,
+            Half::Split(ring) if !PACKED => ring.plain(&mut self.chains),
+            Half::Packed(ring) if PACKED => ring.plain(&mut self.chains),
+            Half::Split(_) | Half::Packed(_) => Plainly::Otherwise,
         }
+    }
+
+    /// Which of both it is.
+    #[inline(always)]
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.half, Half::Packed(_))
     }
 
     /// [`Ring::complete`] of what [`Ring::plain`] has shown.
@@ -360,6 +368,24 @@ impl<H, const TABLES: usize> Ring<H, TABLES> {
         match &self.half {
             Half::Split(ring) => ring.is_shown(),
             Half::Packed(ring) => ring.is_shown(),
+        }
+    }
+
+    /// Whether the device was shown all that was queued, and what was asked of interrupts stands for all that it was done with.
+    #[inline(always)]
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.half {
+            Half::Split(ring) => ring.is_settled(),
+            Half::Packed(ring) => ring.is_shown(),
+        }
+    }
+
+    /// Whether the device may be done with something.
+    #[inline(always)]
+    pub(super) fn is_done(&self) -> bool {
+        match &self.half {
+            Half::Split(ring) => ring.is_done(),
+            Half::Packed(ring) => ring.is_done(),
         }
     }
 

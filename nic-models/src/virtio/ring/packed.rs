@@ -13,7 +13,7 @@
 use core::sync::atomic::Ordering;
 
 use super::chains::Chains;
-use super::{Access, Buffer, Refused, Shape, Wish, is_passed};
+use super::{Access, Buffer, Plainly, Refused, Shape, Wish, is_passed};
 use crate::dma::{Area, settle};
 
 /// The memory of a packed ring, and how far both sides are.
@@ -207,6 +207,16 @@ impl Packed {
         }
     }
 
+    /// What the next chain that is done holds, and how many bytes were written: see [`Chains::oldest`].
+    #[inline(always)]
+    pub(super) fn plain<'a, H>(&self, chains: &'a mut Chains<H>) -> Plainly<(&'a mut H, usize)> {
+        let Some((id, written)) = self.done() else { return Plainly::Nothing };
+        match chains.oldest(id) {
+            Some(held) => Plainly::Done((held, written)),
+            None => Plainly::Otherwise,
+        }
+    }
+
     /// Number and written bytes of the next chain that is done.
     pub(super) fn done(&self) -> Option<(u32, usize)> {
         if !self.is_done() {
@@ -248,7 +258,7 @@ impl Packed {
     }
 
     /// Whether the device has put a used descriptor where the next one is due.
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         // Acquire: what the device wrote before the flags is seen after them.
         let flags = self.area.read16(self.used.at() + 14, Ordering::Acquire);
         // Neither what the driver wrote there nor what the lap before left looks like that.

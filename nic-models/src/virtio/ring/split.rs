@@ -155,6 +155,18 @@ impl Split {
         self.kicked == self.available
     }
 
+    /// See [`super::Ring::is_settled`].
+    #[inline(always)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_shown() && self.masked_at == self.used
+    }
+
+    /// Whether chains wait to be taken, or the device says so.
+    #[inline(always)]
+    pub(super) fn is_done(&self) -> bool {
+        self.used_limit != self.used || self.used_index.acquire() != self.used
+    }
+
     pub(super) fn must_kick(&mut self) -> bool {
         let (old, new) = (self.kicked, self.available);
         if old == new {
