@@ -116,3 +116,69 @@ fn eight(header: &[u8; FRONT], at: usize) -> u64 {
 fn four(header: &[u8; FRONT], at: usize) -> u32 {
     header[at..].first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ip::Arrived;
+    use crate::ip::harness::{Host, OWN, PEER, ipv4};
+
+    fn len_of(host: &Host, expected: &Expected, frame: &[u8]) -> Option<usize> {
+        let packet = host.packet(frame);
+        let header = packet.front().first_chunk()?;
+        expected.front(host.id(), &packet, header, &host.ip).map(|front| front.len)
+    }
+
+    #[test]
+    fn what_is_expected_the_long_way_takes_too_and_for_what_it_is() {
+        let mut host = Host::new();
+        let frame = ipv4(PEER, OWN, Protocol::TCP, &[0; 20]);
+        let expected = host.ip.expected(host.id(), OWN.into(), PEER.into()).unwrap();
+        assert_eq!(len_of(&host, &expected, &frame), Some(20));
+        let mut taken = 0;
+        for (at, bit) in (0..FRONT).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut other = frame.clone();
+            other[at] ^= 1 << bit;
+            if !(24..26).contains(&at) {
+                other[24..26].fill(0);
+                let checksum = Sum::of(&other[14..FRONT]).checksum();
+                other[24..26].copy_from_slice(&checksum.to_be_bytes());
+            }
+            let Some(len) = len_of(&host, &expected, &other) else { continue };
+            let Arrived::Tcp(datagram) = host.receive(&other) else { panic!("byte {at}, bit {bit}") };
+            assert_eq!((datagram.source, datagram.destination), (PEER.into(), OWN.into()));
+            assert!(
+                datagram.is_unicast()
+                    && datagram.transport_offset == ipv4::HEADER_LEN
+                    && datagram.transport_len() == len
+            );
+            taken += 1;
+        }
+        // Another source's station but a group, another service, length (shorter), identification, no wish not to be
+        // fragmented and the bit beside it, hops: other numbers mean the same.
+        assert_eq!(taken, 47 + 8 + 1 + 16 + 2 + 8);
+        assert_eq!(len_of(&host, &expected, &frame[..frame.len() - 1]), None, "it is cut short");
+    }
+
+    #[test]
+    fn nothing_is_expected_any_longer_when_an_interface_has_changed() {
+        let mut host = Host::new();
+        let frame = ipv4(PEER, OWN, Protocol::TCP, &[0; 20]);
+        let expected = host.ip.expected(host.id(), OWN.into(), PEER.into()).unwrap();
+        host.ip.end_burst();
+        assert!(len_of(&host, &expected, &frame).is_some());
+        host.ip.remove_address(host.id(), OWN.into());
+        assert_eq!(len_of(&host, &expected, &frame), None);
+        assert!(host.ip.expected(host.id(), OWN.into(), PEER.into()).is_none());
+    }
+
+    #[test]
+    fn a_frame_whose_tag_was_taken_off_is_not_expected() {
+        let host = Host::new();
+        let expected = host.ip.expected(host.id(), OWN.into(), PEER.into()).unwrap();
+        let mut packet = host.packet(&ipv4(PEER, OWN, Protocol::TCP, &[0; 20]));
+        packet.vlan = Some(0);
+        let header = *packet.front().first_chunk().unwrap();
+        assert!(expected.front(host.id(), &packet, &header, &host.ip).is_none());
+    }
+}
