@@ -1,7 +1,9 @@
 //! An honest device: what is sent and received, and how often either side is disturbed for it.
 use lendwire_drivers::driver::Driver as _;
 use lendwire_drivers::model::{Offer, RECEIVE, TRANSMIT, feature};
-use lendwire_nic::{Chunk, Fault, Full, Interrupts, Nic, Offloads, Pending, Received};
+use lendwire_nic::{
+    Checksum, Chunk, Differing, Fault, Full, Interrupts, Nic, Offloads, Payload, Pending, Received, Train, TxPacket,
+};
 
 use crate::{Bench, MESSAGES, bytes, filled, header, packet, rings, rounds, small, without};
 
@@ -20,6 +22,71 @@ fn a_packet_is_a_header_and_its_own_parts() {
         assert_eq!(sent.parts[1..], [(addresses[0], 100), (addresses[1], 50)]);
         assert_eq!(bench.driver.statistics().copied, 0);
         assert_eq!((bench.driver.statistics().sent, bench.driver.statistics().sent_bytes), (1, 184));
+    }
+}
+
+/// Headers in front of `payload`: two bytes of filling, a number, a word, and behind them what makes them 34 or `more` longer.
+fn numbered(payload: Payload<'_>, more: usize) -> TxPacket<'_> {
+    let mut packet = TxPacket::new(payload);
+    packet.push(26 + more).fill(0x26);
+    packet.push(8).copy_from_slice(&[0x14, 0x14, 0, 0, 0, 7, 0x10, 0x10]);
+    packet
+}
+
+#[test]
+fn a_train_is_its_packets_one_behind_the_other() {
+    for (offer, more) in rings().into_iter().flat_map(|offer| [(offer.clone(), 0), (offer, 70)]) {
+        let mut bench = Bench::new(Offer { features: offer.features | feature::CSUM, queue_size: 16, ..offer });
+        // The third packet lies in two chunks, and what is behind the fifth fills none.
+        let payload = [bench.chunk(1, 25), bench.chunk(2, 31)];
+        let whole = Payload::of(&payload);
+        let mut first = numbered(whole.clone().split_to(10), more);
+        first.offload.checksum = Checksum::Fill { start: 14, offset: 16 };
+        let differing = Differing { number: 2, checksum: None, last: (6, 0x1818) };
+        let mut train = Train::new(first, whole, differing);
+        assert_eq!((bench.driver.transmit_train(&mut train), train.sent()), (Ok(()), 5));
+        bench.driver.flush();
+        let carried = [&[1; 25][..], &[2; 31]].concat();
+        let sent = bench.device.send_all();
+        assert_eq!(sent.iter().map(|sent| sent.parts.len()).collect::<Vec<_>>(), [2, 2, 3, 2, 2]);
+        for (place, sent) in sent.into_iter().enumerate() {
+            let last = if place == 4 { 0x18 } else { 0x10 };
+            let start = [0x14, 0x14, 0, 0, 0, 7 + 10 * place as u8, last, last];
+            let frame = [&start[..], &vec![0x26; 26 + more], &carried[10 * place..][..10]].concat();
+            assert_eq!((sent.frame, sent.header), (frame, header(1, 0, 14, 16)));
+        }
+        let statistics = bench.driver.statistics();
+        assert_eq!((statistics.sent, statistics.sent_bytes, statistics.copied), (5, 5 * (44 + more as u64), 0));
+        drop(payload);
+        bench.driver.flush();
+        assert_eq!(bench.transmit_pool.available(), 64);
+    }
+}
+
+#[test]
+fn a_train_that_finds_no_room_goes_on_where_it_stopped() {
+    for offer in rings() {
+        let mut bench = Bench::new(offer);
+        let payload = [bench.chunk(1, 70)];
+        let whole = Payload::of(&payload);
+        let differing = Differing { number: 2, checksum: None, last: (6, 0x1818) };
+        let mut train = Train::new(numbered(whole.clone().split_to(10), 0), whole, differing);
+        for sent in [4, 4] {
+            assert_eq!((bench.driver.transmit_train(&mut train), train.sent()), (Err(Full), sent));
+        }
+        bench.driver.flush();
+        let mut numbers: Vec<u8> = bench.device.send_all().iter().map(|sent| sent.frame[5]).collect();
+        assert_eq!((bench.driver.transmit_train(&mut train), train.sent()), (Ok(()), 7));
+        bench.driver.flush();
+        numbers.extend(bench.device.send_all().iter().map(|sent| sent.frame[5]));
+        assert_eq!(numbers, [7, 17, 27, 37, 47, 57, 67]);
+        assert_eq!(bench.driver.statistics().sent, 7);
+        // What can never be sent does not stop what is behind it.
+        let whole = Payload::of(&payload);
+        let mut first = numbered(whole.clone().split_to(10), 0);
+        first.offload.checksum = Checksum::Fill { start: 14, offset: 19 };
+        let mut train = Train::new(first, whole, differing);
+        assert_eq!((bench.driver.transmit_train(&mut train), bench.fault(Fault::Unsendable)), (Ok(()), 7));
     }
 }
 
