@@ -3,7 +3,7 @@
 use lendwire_drivers::model::{Offer, RECEIVE, feature};
 use lendwire_nic::{Fault, MAX_CHUNKS, Nic};
 
-use crate::{Bench, header, kinds, rounds, small, without};
+use crate::{Bench, bytes, header, kinds, rounds, small, without};
 
 /// Receives into one buffer what `buffers` and `written` claim.
 fn lie(bench: &Bench, buffers: u16, written: u32) {
@@ -13,6 +13,31 @@ fn lie(bench: &Bench, buffers: u16, written: u32) {
     bench.device.fill(&chain, &bytes);
     bench.device.complete(RECEIVE, u32::from(chain.head), written);
     bench.device.publish(RECEIVE);
+}
+
+#[test]
+fn frames_in_buffers_that_come_back_in_another_order_are_those_frames() {
+    for kind in kinds() {
+        let mut bench = Bench::of(kind);
+        for round in 0..rounds(20, 3) {
+            let mut chains: Vec<_> = (0..4).map(|_| bench.device.take(RECEIVE).unwrap()).collect();
+            chains.rotate_left(round % 4);
+            for (chain, fill) in chains.iter().zip(1..) {
+                let mut frame = [fill; 12 + 60];
+                frame[..12].copy_from_slice(&[0; 12]);
+                frame[10] = 1;
+                let written = bench.device.fill(chain, &frame);
+                bench.device.complete(RECEIVE, u32::from(chain.head), written as u32);
+            }
+            bench.device.publish(RECEIVE);
+            for fill in 1..5 {
+                assert_eq!(bytes(&bench.driver.receive().unwrap()), [fill; 60]);
+            }
+            assert!(bench.driver.receive().is_none());
+            bench.driver.flush();
+        }
+        bench.assert_returns_everything();
+    }
 }
 
 #[test]
