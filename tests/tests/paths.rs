@@ -147,6 +147,20 @@ fn rfc5681_3_2_where_segments_are_always_late_a_loss_costs_what_it_does_elsewher
 }
 
 #[test]
+fn rfc3042_2_there_may_be_a_hole_for_four_gigabytes() {
+    let (rate, product) = (10_000_000_000, 12_500_000);
+    let mut scenario = path(1);
+    scenario.mtu = 65_000;
+    scenario.links = [LinkConfig::new(rate, Span::from_millis(5), 10 * product); 2];
+    scenario.flows[0].tcp = roomy(4 * product);
+    let late = Reordering { share: 0.5, extra: Span::from_millis(2) };
+    scenario.forward(|link| link.reordering = Some(late)).run(|world| {
+        world.run_for(Span::from_secs(5));
+        assert!(world.flows[0].received > 9 << 29, "{}", world.describe());
+    });
+}
+
+#[test]
 fn rfc8985_7_2_a_lost_tail_is_mended_before_the_timer_expires() {
     // Of ten segments the last two: no acknowledgment tells of them. A probe two round trips later does; were it but one,
     // the probe would wait for an acknowledgment that may be delayed, too.

@@ -377,7 +377,7 @@ impl Flight {
     /// New data of `bytes` was sent.
     pub(super) fn on_new_sent(&mut self, bytes: u32, mss: u16) {
         if self.recovery.phase == RecoveryPhase::Open && (self.recovery.duplicates > 0 || self.board.sacked() > 0) {
-            self.recovery.limited += bytes;
+            self.recovery.limited = self.recovery.limited.saturating_add(bytes);
         }
         self.on_any_sent(bytes, mss);
     }
