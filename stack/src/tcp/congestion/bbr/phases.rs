@@ -203,3 +203,6 @@ impl Bbr {
         self.model.inflight(PROBE_RTT_WINDOW, mss)
     }
 }
+
+#[cfg(test)]
+mod tests;
