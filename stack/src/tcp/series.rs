@@ -172,6 +172,8 @@ impl Tcp<'_> {
         // RFC 9293 MUST-3: the checksum comes before anything that the segment says is believed.
         if check_payload(packet, head, &mut shared.work).is_err() {
             shared.drops.count(Reason::TcpChecksum);
+            // Nor does what it says begin anything.
+            series.connection = series.connection.filter(|_| series.segments > 0);
             return true;
         }
         while let Some(chunk) = packet.pop() {

@@ -1,7 +1,7 @@
 //! What is predicted of segments changes what they cost, and nothing else: the same frames go the long way where a device
 //! says that it took a tag off, be it one that only carries a priority.
 
-use lendwire::tcp::{TcpHandle, TcpInfo};
+use lendwire::tcp::{State, TcpHandle, TcpInfo};
 use lendwire::time::Span;
 use lendwire_tests::seeds::Seeds;
 use lendwire_tests::segment::{Segment, ack, data, fin, flag, rst, syn};
@@ -64,6 +64,7 @@ impl Twice {
             let step = [1000, 2000, ahead, random.below(ahead) + 1][random.below(4) as usize];
             self.acked += step.min(ahead) as u32;
         }
+        let before = self.next;
         let mut segment = if random.below(2) == 0 {
             let len = [1000, 1000, 1000, 1000, 600, 300, 100, 1][random.below(8) as usize];
             let segment = data(&stream::bytes(u64::from(self.next), len)).seq(self.next);
@@ -78,7 +79,12 @@ impl Twice {
         let window = if random.below(10) > 0 { 20_000 } else { random.below(20_000) as u16 };
         segment = segment.push(random.below(12) == 0);
         if random.below(6) == 0 {
-            segment = match random.below(14) {
+            let kind = random.below(14);
+            // What is lost, or comes before its time, leaves a hole that the next one fills.
+            if [0, 4, 5, 7, 8, 9, 10].contains(&kind) {
+                self.next = before;
+            }
+            segment = match kind {
                 0 => segment.with_bad_checksum(),
                 1 => segment.traffic_class(3),
                 2 => segment.with(flag::URG).urgent(1),
@@ -88,7 +94,7 @@ impl Twice {
                     segment
                 }
                 5 => {
-                    acked += 100_000;
+                    acked += [100_000, random.below(3000) as u32][random.below(2) as usize];
                     segment
                 }
                 6 => {
@@ -96,9 +102,9 @@ impl Twice {
                     segment
                 }
                 7 => segment.without(flag::ACK),
-                8 => segment.seq(self.next.wrapping_sub(1500)),
-                9 => segment.seq(self.next + 1000),
-                10 => segment.seq(self.next + 1_000_000),
+                8 => segment.seq(before.wrapping_sub(1500)),
+                9 => segment.seq(before + 1000),
+                10 => segment.seq(before + 1_000_000),
                 11 => segment.options(&[1, 1, 1, 0]),
                 12 if random.below(20) == 0 => fin().seq(self.next),
                 13 if random.below(20) == 0 => rst().seq(self.next),
@@ -107,6 +113,8 @@ impl Twice {
         }
         if self.has_timestamps && random.below(60) > 0 {
             segment = segment.timestamps(stamps.0, stamps.1);
+        } else if self.has_timestamps {
+            self.next = before;
         }
         segment.ack(acked).window(window)
     }
@@ -134,10 +142,12 @@ impl Twice {
         assert_eq!(one, other, "where it stands");
         let [one, other] = self.both(|peer, _| format!("{:#?}", (peer.stack.drops(), peer.stack.work())));
         assert_eq!(one, other, "what is counted");
-        let [one, other] = self.both(|peer, _| {
+        let [one, other] = self.both(|peer, connection| {
             let mut statistics = peer.stack.tcp_statistics();
             statistics.arrivals = 0;
-            (statistics, peer.stack.next_deadline())
+            // What is over may leave a timer that rings for nothing.
+            let is_over = peer.stack.state(connection) == State::Closed;
+            (statistics, peer.stack.next_deadline().filter(|_| !is_over))
         });
         assert_eq!(one, other, "what is counted of TCP, and awaited");
         windows[0] == windows[1]
@@ -197,5 +207,5 @@ fn what_was_predicted_leaves_everything_as_the_long_way_does() {
         (spared, cut_short, runs) = (spared + looks, cut_short + u64::from(!is_whole), runs + 1);
     });
     assert!(spared >= runs, "segments were predicted, and made one: {spared} in {runs}");
-    assert!(cut_short <= runs / 10, "{cut_short} of {runs}");
+    assert!(cut_short <= runs / 5, "{cut_short} of {runs}");
 }
