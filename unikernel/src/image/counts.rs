@@ -80,7 +80,9 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Instructions while `work` is done, and of them those beside the path.
+/// Instructions while `work` is done, and of them those beside the path. Never inlined, so that `work` is called in the same
+/// way whatever it is, and the call of nothing is worth what the others are.
+#[inline(never)]
 fn sample(work: &mut dyn FnMut()) -> [u64; 3] {
     ASIDE.store(0, Ordering::Relaxed);
     ASIDES.store(0, Ordering::Relaxed);
@@ -143,6 +145,7 @@ impl Machine for Guest {
         Aside(device)
     }
 
+    #[inline(never)]
     fn count(path: &str, times: usize, work: &mut dyn FnMut()) {
         if let Some(stepped) = &mut *STEPPED.lock() {
             return stepped.count(path, work);

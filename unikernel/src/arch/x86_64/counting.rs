@@ -36,7 +36,8 @@ impl Steps {
         Self { times: vec![0; image().len()].into_boxed_slice() }
     }
 
-    /// Does `work` one instruction at a time.
+    /// Does `work` one instruction at a time. Never inlined, so that `work` is called in the same way whatever it is.
+    #[inline(never)]
     pub(crate) fn of(&mut self, work: &mut dyn FnMut()) {
         let first = self.times.as_mut_ptr();
         // So that an address of the image, times four, leads to its count.
