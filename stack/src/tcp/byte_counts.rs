@@ -172,6 +172,11 @@ impl Connection {
             // A classic peer means the whole.
             return packets.saturating_mul(u32::MAX);
         }
+        if packets > 0
+            && let Some(flight) = self.flight_mut(shared)
+        {
+            flight.marked = flight.marked.wrapping_add(packets);
+        }
         let bytes =
             segment.byte_counts.filter(|_| moves_on).and_then(|counts| self.hear_counts(counts, segment.ack?, shared));
         // Appendix A.3: else from packets of full size. Of the two the larger word counts where one says nothing.

@@ -56,6 +56,8 @@ pub struct Flight {
     /// Whether full segments arrive, and whether longer ones would.
     pub(super) fits: Fits,
     pub(super) search: Search,
+    /// Packets that the peer has said were marked, where it counts them.
+    pub(super) marked: u32,
     /// What the peer has told of marked bytes.
     pub(super) heard: Heard,
     pub(super) shortest: Shortest,
@@ -95,6 +97,7 @@ impl Flight {
             small: nxt,
             fits: Fits::NEW,
             search: Search::NEW,
+            marked: 0,
             heard: Heard::Nothing,
             shortest: Shortest::new(nxt),
             sent_at: now,

@@ -71,6 +71,8 @@ pub struct TcpInfo {
     pub min_rtt: Option<Span>,
     /// What was delivered since data last began to flow.
     pub delivered: u64,
+    /// How many packets the network has marked since then, as a peer with accurate feedback counts them (RFC 9768).
+    pub marked: u32,
     /// How often the timer has expired since something was last acknowledged.
     pub timeouts: u8,
     /// Bytes that wait to be sent.

@@ -60,6 +60,7 @@ impl Tcp<'_> {
             reordering: flight.rack.reordering(),
             min_rtt: flight.rack.min_rtt(),
             delivered: flight.rate.delivered,
+            marked: flight.marked,
             timeouts: send.timeouts,
             unsent: connection.end_of_data().since(send.max.earlier(connection.end_of_data())),
             unread: connection.receive.queue.bytes(),

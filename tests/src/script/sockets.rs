@@ -234,6 +234,7 @@ impl Sockets for Stack<'_> {
             ("tcpi_reord_seen", i64::from(info.reordering)),
             ("tcpi_min_rtt", info.min_rtt.map_or(0, |rtt| rtt.micros() as i64)),
             ("tcpi_delivered", (info.delivered as i64 + mss - 1) / mss),
+            ("tcpi_delivered_ce", i64::from(info.marked)),
             ("tcpi_snd_wnd", i64::from(info.send_window)),
             ("tcpi_rcv_wnd", i64::from(info.receive_window)),
             ("tcpi_bytes_sent", info.bytes_sent as i64),
