@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use lendwire_drivers::driver::{Causes, Driver, Events, Unstoppable};
 use lendwire_nic::{
-    Full, Interrupts, Link, MulticastFilter, Nic, NicInfo, NicStatistics, Offloads, Pending, Received, RxPacket,
+    Full, Interrupts, Link, MulticastFilter, Nic, NicInfo, NicStatistics, Offloads, Pending, Received, RxPacket, Train,
     TxPacket, VlanFilter,
 };
 
@@ -31,6 +31,10 @@ impl Nic for Plain {
 
     fn transmit(&mut self, packet: &TxPacket<'_>) -> Result<(), Full> {
         self.driver.transmit(packet)
+    }
+
+    fn transmit_train(&mut self, train: &mut Train<'_>) -> Result<(), Full> {
+        self.driver.transmit_train(train)
     }
 
     fn receive(&mut self) -> Option<RxPacket> {
