@@ -59,8 +59,8 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Build`] when cargo cannot be started, [`Failure::Difference`] when a benchmark fails; see also
-/// [`Arguments::count`].
+/// [`Failure::Build`] when cargo cannot be started, [`Failure::Difference`] when a benchmark fails, [`Failure::Missing`]
+/// where instructions are to be counted and there is no valgrind.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.count {
         return counted::run(&arguments.words, arguments.peers);
