@@ -239,11 +239,8 @@ fn established_rows() -> Vec<Row> {
             }
             let ack = AckWork { count, order };
             rows.push(row(format!("ack {count} connections {way}"), Metric::Nanoseconds, None, ack));
-            // Beyond, nothing was measured: see `docs/performance.md`.
-            if count <= 10_000 {
-                let message = MessageWork { count, order };
-                rows.push(row(format!("message {count} connections {way}"), Metric::Nanoseconds, None, message));
-            }
+            let message = MessageWork { count, order };
+            rows.push(row(format!("message {count} connections {way}"), Metric::Nanoseconds, None, message));
         }
     }
     rows

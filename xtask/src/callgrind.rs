@@ -38,6 +38,9 @@ pub(crate) struct Dump {
 pub(crate) const TOOL: Tool = Tool { program: "valgrind", package: "valgrind" };
 
 /// Runs `program` with `arguments`, with `folder` for callgrind's files.
+///
+/// Its name and its environment lie above its stack, and how many instructions `memcpy` takes depends on where a stack begins:
+/// both are the same for everybody.
 pub(crate) fn run(program: &Path, arguments: &[String], folder: &Path) -> Result<Vec<Dump>, Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::File(format!("{what}: {error}"));
     // What an earlier run left must not be read as this one's.
@@ -48,8 +51,11 @@ pub(crate) fn run(program: &Path, arguments: &[String], folder: &Path) -> Result
         .arg(format!("--toggle-collect={ENCLOSED}"))
         .arg(format!("--dump-after={ENCLOSED}"))
         .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
-        .arg(program)
+        .arg(Path::new(".").join(program.file_name().unwrap_or(program.as_os_str())))
         .args(arguments)
+        .current_dir(program.parent().unwrap_or(Path::new(".")))
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("GLIBC_TUNABLES", NO_STRING_INSTRUCTIONS)
         .stdin(Stdio::null())
         .output()
