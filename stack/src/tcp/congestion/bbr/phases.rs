@@ -12,9 +12,9 @@ impl Bbr {
         matches!(self.phase, Phase::Startup | Phase::Refill | Phase::Up)
     }
 
-    /// What was sent in Up still comes in: its losses are the probe's, not those of the pace that follows it.
+    /// What was sent in Startup or in Up still comes in: its losses are the probe's, not those of the pace that follows it.
     pub(super) fn is_ending_probe(&self) -> bool {
-        self.phase == Phase::Down && self.probe_edge == Edge::Ends
+        self.phase == Phase::Drain || (self.phase == Phase::Down && self.probe_edge == Edge::Ends)
     }
 
     pub(super) const fn is_in_cycle(&self) -> bool {

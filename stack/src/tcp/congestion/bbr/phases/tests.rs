@@ -159,12 +159,29 @@ fn bandwidth_is_forgotten_after_two_cycles_that_the_application_filled() {
 
 #[test]
 fn what_a_probe_sent_comes_in_during_the_first_round_of_the_phase_behind_it() {
-    for (phase, edge, ends) in
-        [(Phase::Down, Edge::Ends, true), (Phase::Down, Edge::None, false), (Phase::Cruise, Edge::Ends, false)]
-    {
+    for (phase, edge, ends) in [
+        (Phase::Drain, Edge::None, true),
+        (Phase::Down, Edge::Ends, true),
+        (Phase::Down, Edge::None, false),
+        (Phase::Cruise, Edge::Ends, false),
+    ] {
         let mut bbr = bbr(phase);
         bbr.probe_edge = edge;
         assert_eq!(bbr.is_ending_probe(), ends);
+    }
+}
+
+#[test]
+fn what_startup_has_lost_lowers_no_bound_while_it_drains() {
+    for (phase, bandwidth) in [(Phase::Drain, 1_000_000), (Phase::Cruise, 700_000)] {
+        let mut bbr = bbr(phase);
+        bbr.model.forget_round();
+        bbr.probe_wait = 2_000_000;
+        // Half of the rate came, for less was sent since; what is found lost is a product of before.
+        let rate = Some(RateSample { lost: PRODUCT, ..sample(PRODUCT / 2) });
+        let heard = Acked { rate, lost: PRODUCT, flight: 3 * PRODUCT, ..acked(2_000) };
+        bbr.on_ack(&mut share(2 * PRODUCT), &heard);
+        assert_eq!((bbr.phase, bbr.model.bandwidth()), (phase, bandwidth));
     }
 }
 
