@@ -38,7 +38,7 @@ pub(super) struct Model {
     pub(super) round_trip_at: Instant,
     latest_inflight: u32,
     /// The most that was in flight in this round, or three quarters of that in the one before.
-    flight: u32,
+    pub(super) flight: u32,
     pub(super) inflight_lo: u32,
     pub(super) inflight_hi: u32,
     pub(super) round_start: bool,

@@ -122,7 +122,9 @@ impl Bbr {
             if self.probe_samples {
                 self.probe_samples = false;
                 if !sample.limited_by_application {
-                    self.model.inflight_hi = sample.in_flight.max(self.target(share, acked.mss) / 10 * 7);
+                    // What is found late was lost of a flight before, when more was in flight than since.
+                    let borne = self.model.flight.max(sample.in_flight);
+                    self.model.inflight_hi = borne.max(self.target(share, acked.mss) / 10 * 7);
                 }
                 if self.phase == Phase::Up {
                     self.start_down(acked);

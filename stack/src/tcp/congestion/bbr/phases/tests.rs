@@ -140,6 +140,15 @@ fn a_lossy_probe_bounds_what_is_in_flight_only_where_the_application_kept_up() {
 }
 
 #[test]
+fn losses_that_are_found_when_little_is_in_flight_bound_it_at_what_was() {
+    let mut bbr = bbr(Phase::Cruise);
+    (bbr.probe_samples, bbr.model.flight) = (true, 2 * PRODUCT);
+    let rate = Some(RateSample { lost: 9_000, in_flight: PRODUCT / 2, ..sample(PRODUCT / 2) });
+    bbr.adapt_upper_bound(&share(PRODUCT / 2), &Acked { rate, ..acked(2_000) });
+    assert_eq!(bbr.model.inflight_hi, 2 * PRODUCT);
+}
+
+#[test]
 fn bandwidth_is_forgotten_after_two_cycles_that_the_application_filled() {
     for (limited_by_application, phase, left) in
         [(false, Phase::Down, 100_000), (true, Phase::Down, 1_000_000), (false, Phase::ProbeRtt, 1_000_000)]
