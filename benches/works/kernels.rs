@@ -29,6 +29,32 @@ fn bytes(len: usize) -> Vec<u8> {
     Pattern::shared().from(2).iter().copied().cycle().take(len).collect()
 }
 
+/// A run, and room for its copy, for every row at the same places of their pages: a load that comes behind a store to the same
+/// place of another page may wait for it, and copies of 1500 bytes differ by a third for that.
+struct Room {
+    memory: Vec<u8>,
+    from: usize,
+    to: usize,
+    len: usize,
+}
+
+impl Room {
+    const PAGE: usize = 4096;
+
+    fn new(len: usize) -> Self {
+        let mut memory = vec![0; 2 * len.next_multiple_of(Self::PAGE) + 3 * Self::PAGE];
+        let from = memory.as_ptr().align_offset(Self::PAGE) + 2;
+        let to = from + len.next_multiple_of(Self::PAGE) + Self::PAGE / 2;
+        memory[from..from + len].copy_from_slice(&bytes(len));
+        Self { memory, from, to, len }
+    }
+
+    fn split(&mut self) -> (&[u8], &mut [u8]) {
+        let (front, back) = self.memory.split_at_mut(self.to);
+        (&front[self.from..self.from + self.len], &mut back[..self.len])
+    }
+}
+
 fn repeated<T>(mut run: impl FnMut() -> T + 'static) -> impl FnMut(u64) -> Duration + 'static {
     move |units| {
         timed(|| {
@@ -42,25 +68,32 @@ fn repeated<T>(mut run: impl FnMut() -> T + 'static) -> impl FnMut(u64) -> Durat
 /// Ours first.
 #[must_use]
 pub fn runners(kernel: Kernel, len: usize, company: Company) -> Vec<Runner> {
-    let from = bytes(len);
-    let mut to = vec![0; len];
+    let mut room = Room::new(len);
     let mut runners = vec![match kernel {
-        Kernel::Sum => Runner::new("lendwire", repeated(move || Sum::of(black_box(&from)))),
+        Kernel::Sum => Runner::new("lendwire", repeated(move || Sum::of(black_box(room.split().0)))),
         Kernel::CopyAndSum => Runner::new(
             "lendwire",
-            repeated(move || Sum::of_copied(black_box(&from), black_box(&mut to), &mut Work::default())),
+            repeated(move || {
+                let (from, to) = room.split();
+                Sum::of_copied(black_box(from), black_box(to), &mut Work::default())
+            }),
         ),
         Kernel::CopyThenSum => Runner::new(
             "lendwire",
             repeated(move || {
-                black_box(&mut to[..]).copy_from_slice(black_box(&from));
-                Sum::of(black_box(&from))
+                let (from, to) = room.split();
+                black_box(to).copy_from_slice(black_box(from));
+                Sum::of(black_box(from))
             }),
         ),
-        Kernel::Read => Runner::new("read", repeated(move || read(black_box(&from)))),
-        Kernel::Copy => {
-            Runner::new("memcpy", repeated(move || black_box(&mut to[..]).copy_from_slice(black_box(&from))))
-        }
+        Kernel::Read => Runner::new("read", repeated(move || read(black_box(room.split().0)))),
+        Kernel::Copy => Runner::new(
+            "memcpy",
+            repeated(move || {
+                let (from, to) = room.split();
+                black_box(to).copy_from_slice(black_box(from));
+            }),
+        ),
     }];
     if kernel == Kernel::Sum && company == Company::Peers {
         peers(len, &mut runners);

@@ -50,6 +50,7 @@ impl Sum {
     /// # Panics
     /// If `to` is shorter than `from`.
     #[must_use]
+    #[inline]
     pub fn of_copied(from: &[u8], to: &mut [u8], work: &mut Work) -> Self {
         work.copied += from.len() as u64;
         Self::folded(kernel::copy(from, to), from.len())

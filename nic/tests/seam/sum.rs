@@ -70,9 +70,12 @@ fn every_kernel_survives_the_largest_words_in_long_runs() {
 
 #[test]
 fn a_copy_on_the_way_is_a_copy() {
-    let from = pattern(303);
+    let from = pattern(50_004);
     for start in 0..3 {
-        for len in (0..300).step_by(if cfg!(miri) { 41 } else { 1 }) {
+        // Up to where vectors begin and beyond, and to where a copy is made in pieces.
+        let long = [511, 512, 513, 1460, 16_383, 16_384, 16_385, 32_769, 50_001];
+        let lengths = (0..300).step_by(if cfg!(miri) { 41 } else { 1 });
+        for len in lengths.chain(long.into_iter().take(if cfg!(miri) { 2 } else { long.len() })) {
             let (from, mut to, mut work) = (&from[start..start + len], vec![0xee; len + 2], Work::default());
             let sum = Sum::of_copied(from, &mut to, &mut work);
             assert_eq!(sum.value(), naive(from), "{len} bytes");
