@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::image::{cargo, metadata, workspace};
+use crate::image::{cargo, target, workspace};
 
 mod counted;
 
@@ -98,13 +98,6 @@ fn bench(subcommand: &str, processor: Option<Processor>, peers: bool) -> Result<
         command.args(["--features", "peers"]).env("LENDWIRE_LWIP", lwip(processor.unwrap_or(Processor::Native))?);
     }
     Ok(command)
-}
-
-/// The folder that cargo builds into.
-fn target() -> Result<PathBuf, Failure> {
-    let metadata = metadata(&workspace().join("Cargo.toml"))?;
-    let target = metadata["target_directory"].as_str().ok_or(Failure::Build("cargo has no target directory".into()))?;
-    Ok(PathBuf::from(target))
 }
 
 /// The folder with lwIP for `processor`, built where it is not there yet.

@@ -8,14 +8,11 @@ mod budget;
 pub(crate) mod stages;
 pub(crate) mod table;
 
-use std::path::Path;
-
-use clap::Args;
-
-use self::table::{Ledger, Orders};
+use self::table::Ledger;
+pub use self::table::Orders;
 use crate::callgrind;
 use crate::failure::Failure;
-use crate::image::{cargo, metadata, workspace};
+use crate::image::{cargo, target};
 use crate::install::{self, Tool};
 use crate::progress::Progress;
 
@@ -23,22 +20,13 @@ const TOOLS: [Tool; 2] = [callgrind::TOOL, Tool { program: "addr2line", package:
 
 const LEDGER: Ledger = Ledger { file: "benches/counts.budget", command: "cargo xtask counts" };
 
-/// The command's arguments.
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Counts only paths whose name contains this
-    filter: Option<String>,
-    #[command(flatten)]
-    orders: Orders,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// [`Failure::Missing`] without valgrind or binutils, [`Failure::Build`] when the paths do not build or run,
 /// [`Failure::File`] when callgrind's files or the budget cannot be used, [`Failure::Difference`] when a count is above
 /// its budget.
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub fn run(orders: &Orders) -> Result<(), Failure> {
     install::ensure(&TOOLS)?;
     // Incremental compilation cuts crates into other units, which are inlined differently.
     let mut build = cargo();
@@ -47,13 +35,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !status.is_ok_and(|status| status.success()) {
         return Err(Failure::Build("the paths to count did not build".into()));
     }
-    let metadata = metadata(&workspace().join("Cargo.toml"))?;
-    let folder = metadata["target_directory"].as_str().map(Path::new).unwrap_or(Path::new("target"));
+    let folder = target()?;
     let progress = Progress::start("counting instructions");
     let program = folder.join("release/counts");
-    let dumps = callgrind::run(&program, arguments.filter.as_slice(), &folder.join("counts"))?;
+    let dumps = callgrind::run(&program, orders.filter.as_slice(), &folder.join("counts"))?;
     let sources = stages::sources(&program, &dumps)?;
     progress.done();
 
-    table::judge(&LEDGER, &table::sum(&dumps, &sources), &arguments.orders)
+    table::judge(&LEDGER, &table::sum(&dumps, &sources), orders)
 }

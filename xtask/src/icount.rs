@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::Args;
-
 use crate::callgrind::{Dump, Site};
-use crate::counts::stages;
-use crate::counts::table::{self, Ledger, Orders};
+use crate::counts::table::{self, Ledger};
+use crate::counts::{Orders, stages};
 use crate::failure::Failure;
 use crate::image;
 use crate::install::{self, Tool};
@@ -33,26 +31,17 @@ const MEMORY: u32 = 768;
 /// One part of so many by which the two ways of counting may differ: the compiler need not call both alike.
 const PART: u64 = 1000;
 
-/// The command's arguments.
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Counts only paths whose name contains this
-    filter: Option<String>,
-    #[command(flatten)]
-    orders: Orders,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// [`Failure::Missing`] without QEMU or binutils, [`Failure::Build`] when the image does not build, those of a guest that
 /// does not run to its end, [`Failure::File`] when the budget cannot be used or the guest says what cannot be,
 /// [`Failure::Difference`] when a count is above its budget or the two ways of counting differ.
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub fn run(orders: &Orders) -> Result<(), Failure> {
     install::tool(Arch::X86_64.emulator())?;
     install::ensure(&TOOLS)?;
     let image = image::build_counts()?;
-    let filter = arguments.filter.as_deref().unwrap_or_default().replace(' ', "_");
+    let filter = orders.filter.as_deref().unwrap_or_default().replace(' ', "_");
     let progress = Progress::start("counting instructions inside of the guest");
     let all = all(&said(&image, &format!("counts=all {filter}"))?)?;
     progress.at("one by one".to_owned());
@@ -74,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for ((_, counted), taken) in paths.iter_mut().zip(&all) {
         counted.total = taken.net;
     }
-    table::judge(&LEDGER, &paths, &arguments.orders)
+    table::judge(&LEDGER, &paths, orders)
 }
 
 /// Boots the image with `words` and returns what it said.

@@ -49,6 +49,13 @@ pub(crate) fn metadata(manifest: &Path) -> Result<Value, Failure> {
         .map_err(|_| Failure::Build(format!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr))))
 }
 
+/// The folder that cargo builds the workspace into.
+pub(crate) fn target() -> Result<PathBuf, Failure> {
+    let metadata = metadata(&workspace().join("Cargo.toml"))?;
+    let target = metadata["target_directory"].as_str();
+    target.map(PathBuf::from).ok_or_else(|| Failure::Build("cargo names no target directory".into()))
+}
+
 /// The targets of one kind, such as `test` or `bin`, in what [`metadata`] returns.
 pub(crate) fn targets<'a>(metadata: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
     let packages = metadata["packages"].as_array().into_iter().flatten();

@@ -35,9 +35,9 @@ enum Command {
     /// Runs the benchmarks
     Bench(bench::Arguments),
     /// Counts the instructions of each path, against a budget
-    Counts(counts::Arguments),
+    Counts(counts::Orders),
     /// Counts the instructions of each path inside of the unikernel, against a budget
-    Icount(icount::Arguments),
+    Icount(counts::Orders),
     /// Compares the unikernel with a Debian kernel: guest instructions of the same work, boot, memory
     VersusLinux(versus_linux::Arguments),
 }
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Requirements(arguments) => requirements::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Counts(arguments) => counts::run(&arguments),
-        Command::Icount(arguments) => icount::run(&arguments),
+        Command::Counts(orders) => counts::run(&orders),
+        Command::Icount(orders) => icount::run(&orders),
         Command::VersusLinux(arguments) => versus_linux::run(&arguments),
     };
     match outcome {

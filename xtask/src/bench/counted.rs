@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Processor, bench, succeed, target};
+use super::{Processor, bench, succeed};
 use crate::callgrind::{self, Dump};
 use crate::failure::Failure;
+use crate::image::target;
 use crate::install;
 use crate::progress::Progress;
 

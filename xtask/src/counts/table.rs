@@ -19,7 +19,9 @@ pub(crate) struct Ledger {
 
 /// What becomes of counts.
 #[derive(Debug, Args)]
-pub(crate) struct Orders {
+pub struct Orders {
+    /// Counts only paths whose name contains this
+    pub(crate) filter: Option<String>,
     /// Writes counts that became lower, and those of new paths, into the budget
     #[arg(long, conflicts_with = "filter")]
     lower: bool,

@@ -86,9 +86,7 @@ impl Parts {
     /// # Errors
     /// [`Failure::Missing`] without QEMU, [`Failure::Build`] when cargo does not say where it builds.
     pub(super) fn found(image: PathBuf) -> Result<Parts, Failure> {
-        let metadata = image::metadata(&image::workspace().join("Cargo.toml"))?;
-        let target = metadata["target_directory"].as_str().unwrap_or("target");
-        let folder = Path::new(target).join("versus-linux");
+        let folder = image::target()?.join("versus-linux");
         Ok(Parts { folder, image, qemu: install::tool(Arch::X86_64.emulator())? })
     }
 
