@@ -69,10 +69,7 @@ impl Udp<'_> {
                 break;
             }
         }
-        let has_more = self.sockets.by_index(index).is_some_and(|socket| socket.departures.len() > 0);
-        if has_more {
-            self.sending_links.push_back(&mut self.sending, index);
-        }
+        self.stand_in_line(index);
         Ok(())
     }
 
@@ -123,6 +120,11 @@ impl Udp<'_> {
         ip.drops.count(reason);
         self.note_error(index, error);
         self.departed(index);
+        self.stand_in_line(index);
+    }
+
+    /// A socket waits for its next turn, if anything is left in it.
+    fn stand_in_line(&mut self, index: u32) {
         let has_more = self.sockets.by_index(index).is_some_and(|socket| socket.departures.len() > 0);
         if has_more {
             self.sending_links.push_back(&mut self.sending, index);
